@@ -104,7 +104,7 @@ impl SearchProgress {
         }
         let has_modseq = search.key.has_modseq();
         cx.condstore |= has_modseq;
-        let terms = Terms::new(search.key, selected, cx.node.clock.now())?;
+        let terms = Terms::new(search.key, selected, cx.node.clock.now());
         let todo = selected.all().into_iter();
         let (by, returns) = (search.by, search.returns);
         Ok(Self {

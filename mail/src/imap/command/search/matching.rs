@@ -11,12 +11,10 @@ use freehold_core::store::StoreError;
 use super::key::{Dated, Key, Order};
 use super::text;
 use crate::imap::context::Context;
-use crate::imap::cursor::SyntaxError;
 use crate::imap::date::Day;
 use crate::imap::flags;
 use crate::imap::mime::{self, header};
 use crate::imap::selected::Selected;
-use crate::imap::sequence::Numbering;
 
 /// Search keys with resolved sets and lower-case texts.
 #[derive(Debug)]
@@ -64,14 +62,12 @@ impl<'a> Candidate<'a> {
 }
 
 impl Terms {
-    /// Resolves keys for one folder at one moment.
-    ///
-    /// # Errors
-    /// When a sequence number has no message.
-    pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Result<Self, SyntaxError> {
+    /// Resolves keys for one folder at one moment. A sequence number without a message matches
+    /// none: RFC 3501 section 9 makes it an error, but programs search for one that another session
+    /// has just expunged.
+    pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Self {
         let cost = key.cost();
-        let key = resolve(key, selected)?;
-        Ok(Self { key, cost, now })
+        Self { key: resolve(key, selected), cost, now }
     }
 
     /// True if blobs must be read.
@@ -146,28 +142,22 @@ impl Terms {
 }
 
 /// Lower-cases texts, resolves sets, and puts cheap keys first.
-fn resolve(key: Key, selected: &Selected) -> Result<Key, SyntaxError> {
-    Ok(match key {
+fn resolve(key: Key, selected: &Selected) -> Key {
+    match key {
         Key::Body(text) => Key::Body(text.to_lowercase()),
         Key::Text(text) => Key::Text(text.to_lowercase()),
         Key::Header(name, text) => Key::Header(name, text.to_lowercase()),
-        Key::Numbers(set) => {
-            selected.resolve(&set, Numbering::Sequence)?;
-            Key::Numbers(set.resolved(selected.len()))
-        }
+        Key::Numbers(set) => Key::Numbers(set.resolved(selected.len())),
         Key::Uids(set) => Key::Uids(set.resolved(selected.largest_uid())),
-        Key::Not(key) => Key::Not(Box::new(resolve(*key, selected)?)),
-        Key::Or(a, b) => {
-            Key::Or(Box::new(resolve(*a, selected)?), Box::new(resolve(*b, selected)?))
-        }
+        Key::Not(key) => Key::Not(Box::new(resolve(*key, selected))),
+        Key::Or(a, b) => Key::Or(Box::new(resolve(*a, selected)), Box::new(resolve(*b, selected))),
         Key::And(keys) => {
-            let mut keys: Vec<Key> =
-                keys.into_iter().map(|key| resolve(key, selected)).collect::<Result<_, _>>()?;
+            let mut keys: Vec<Key> = keys.into_iter().map(|key| resolve(key, selected)).collect();
             keys.sort_by_key(Key::cost);
             Key::And(keys)
         }
         other => other,
-    })
+    }
 }
 
 fn compare(found: Day, order: Order, wanted: Day) -> bool {
