@@ -29,6 +29,8 @@ pub(crate) enum Order {
 /// One condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
+    /// An address field, as text or as in the envelope, contains a text.
+    Address(String, String),
     All,
     /// All of them.
     And(Vec<Key>),
@@ -70,7 +72,7 @@ impl Key {
     pub(crate) fn cost(&self) -> u8 {
         match self {
             Self::Body(_) | Self::Text(_) => 2,
-            Self::Header(..) | Self::Date(Dated::Sent, ..) => 1,
+            Self::Address(..) | Self::Header(..) | Self::Date(Dated::Sent, ..) => 1,
             Self::And(keys) => keys.iter().map(Self::cost).max().unwrap_or(0),
             Self::Not(key) => key.cost(),
             Self::Or(a, b) => a.cost().max(b.cost()),
@@ -122,7 +124,8 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
         "UNANSWERED" | "UNDELETED" | "UNDRAFT" | "UNFLAGGED" | "UNSEEN" => {
             not(system(name.trim_start_matches("UN")))
         }
-        "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => Key::Header(name, text(cursor)?),
+        "BCC" | "CC" | "FROM" | "TO" => Key::Address(name, text(cursor)?),
+        "SUBJECT" => Key::Header(name, text(cursor)?),
         "BEFORE" => Key::Date(Dated::Internal, Order::Before, day(cursor)?),
         "ON" => Key::Date(Dated::Internal, Order::On, day(cursor)?),
         "SINCE" => Key::Date(Dated::Internal, Order::Since, day(cursor)?),

@@ -13,6 +13,7 @@ use super::text;
 use crate::imap::context::Context;
 use crate::imap::date::Day;
 use crate::imap::flags;
+use crate::imap::mime::address::{self, Entry};
 use crate::imap::mime::{self, header};
 use crate::imap::selected::Selected;
 
@@ -122,14 +123,11 @@ impl Terms {
                     .unwrap_or_else(|| Day::of(message.internal_date));
                 compare(sent, *order, *day)
             }
+            Key::Address(name, wanted) => values(&candidate.header()?, name).any(|value| {
+                contains(value, wanted) || addresses(value).to_lowercase().contains(wanted)
+            }),
             Key::Header(name, wanted) => {
-                let header = candidate.header()?;
-                header::fields(&header)
-                    .filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
-                    .any(|field| {
-                        wanted.is_empty()
-                            || text::field(field.value).to_lowercase().contains(wanted)
-                    })
+                values(&candidate.header()?, name).any(|value| contains(value, wanted))
             }
             Key::Body(wanted) => candidate.body()?.contains(wanted.as_str()),
             Key::Text(wanted) => {
@@ -141,11 +139,39 @@ impl Terms {
     }
 }
 
+/// The raw values of all fields of this name.
+fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    header::fields(header)
+        .filter(move |field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|field| field.value)
+}
+
+/// True if a field's text contains `wanted`, which is in lower case.
+fn contains(value: &[u8], wanted: &str) -> bool {
+    wanted.is_empty() || text::field(value).to_lowercase().contains(wanted)
+}
+
+/// An address field as the envelope has it (RFC 3501 6.4.4): without comments, quotes and spaces
+/// inside addresses.
+fn addresses(value: &[u8]) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let entries = address::parse(value).into_iter().map(|entry| match entry {
+        Entry::Mailbox { name, local, host } => {
+            let name = name.as_deref().map(text::field).unwrap_or_default();
+            format!("{name} <{}@{}>", text(&local), text(&host))
+        }
+        Entry::GroupStart(name) => text::field(&name),
+        Entry::GroupEnd => String::new(),
+    });
+    entries.collect::<Vec<_>>().join(", ")
+}
+
 /// Lower-cases texts, resolves sets, and puts cheap keys first.
 fn resolve(key: Key, selected: &Selected) -> Key {
     match key {
         Key::Body(text) => Key::Body(text.to_lowercase()),
         Key::Text(text) => Key::Text(text.to_lowercase()),
+        Key::Address(name, text) => Key::Address(name, text.to_lowercase()),
         Key::Header(name, text) => Key::Header(name, text.to_lowercase()),
         Key::Numbers(set) => Key::Numbers(set.resolved(selected.len())),
         Key::Uids(set) => Key::Uids(set.resolved(selected.largest_uid())),
