@@ -84,6 +84,20 @@ impl Command {
         )
     }
 
+    /// True if the command enables CONDSTORE (RFC 7162 3.1).
+    pub(crate) fn enables_condstore(&self) -> bool {
+        match self {
+            Self::Enable(enable) => enable.names_condstore(),
+            Self::Fetch(fetch) => fetch.items.contains(&fetch::item::Item::ModSeq),
+            Self::List(list) => list.status.contains(&status::Item::HighestModSeq),
+            Self::Search(search) => search.key.has_modseq(),
+            Self::Select(select) => select.condstore,
+            Self::Status(status) => status.items.contains(&status::Item::HighestModSeq),
+            Self::Store(store) => store.unchanged_since.is_some(),
+            _ => false,
+        }
+    }
+
     /// The permission to send EXPUNGE when the command ends.
     pub(crate) fn numbers_after(&self) -> Numbers {
         match self {

@@ -118,7 +118,22 @@ impl Executor {
         }
     }
 
+    /// Enables CONDSTORE at the first command that does. The client then needs the folder's modseq
+    /// (RFC 7162 3.1.2.1); SELECT sends it in any case.
+    fn enable_condstore(&mut self, command: &Command) {
+        if self.cx.condstore || !command.enables_condstore() {
+            return;
+        }
+        self.cx.condstore = true;
+        if let Some(selected) = &self.selected
+            && !matches!(command, Command::Select(_))
+        {
+            selected.report_modseq(&mut self.cx);
+        }
+    }
+
     async fn execute(&mut self, tag: String, command: Command) -> Result<Progress, Completion> {
+        self.enable_condstore(&command);
         let cx = &mut self.cx;
         let completion = match (command, &mut self.selected) {
             (Command::Enable(enable), _) => {
@@ -161,7 +176,7 @@ impl Executor {
                 return Ok(Progress::Running);
             }
             (Command::Fetch(fetch), Some(selected)) => {
-                let fetch = FetchProgress::start(cx, selected, fetch)?;
+                let fetch = FetchProgress::start(selected, fetch)?;
                 self.running = Some(Running::Fetch(fetch));
                 return Ok(Progress::Running);
             }

@@ -153,6 +153,11 @@ impl Selected {
         self.uids.last().copied().unwrap_or(0)
     }
 
+    /// The modseq up to which the client knows the folder, as a response code.
+    pub(crate) fn report_modseq(&self, cx: &mut Context) {
+        cx.out.line(format!("* OK [HIGHESTMODSEQ {}] highest modification sequence", self.modseq));
+    }
+
     /// The number of messages that are \Recent in this session.
     pub(crate) fn recent_len(&self) -> u32 {
         let index = |uid: u32| self.uids.partition_point(|known| *known < uid);
@@ -288,13 +293,36 @@ impl Selected {
         if changes.is_incomplete {
             self.expunged.extend(self.unstored(cx)?);
         }
-        if folder.keywords != self.keywords {
-            cx.out.raw("* FLAGS ");
-            flags::print_known(&mut cx.out, &folder.keywords, false);
-            cx.out.end();
-            self.keywords = folder.keywords;
-        }
+        self.set_keywords(cx, folder.keywords);
         Ok(changes.changed)
+    }
+
+    /// Sends FLAGS if a keyword among `flags`, which are about to be sent, is new to the client
+    /// (RFC 3501 7.2.6).
+    pub(crate) fn report_keywords<'a>(
+        &mut self,
+        cx: &mut Context,
+        flags: impl IntoIterator<Item = &'a Flags>,
+    ) {
+        let known = |name: &String| self.keywords.iter().any(|it| it.eq_ignore_ascii_case(name));
+        if flags.into_iter().flat_map(|set| &set.keywords).all(known) {
+            return;
+        }
+        match mailbox::folder(&cx.node, self.folder) {
+            Ok(Some(folder)) => self.set_keywords(cx, folder.keywords),
+            Ok(None) => {}
+            // The next report has them as well.
+            Err(error) => tracing::error!(%error, "imap: new keywords could not be reported"),
+        }
+    }
+
+    fn set_keywords(&mut self, cx: &mut Context, keywords: Vec<String>) {
+        if keywords != self.keywords {
+            cx.out.raw("* FLAGS ");
+            flags::print_known(&mut cx.out, &keywords, false);
+            cx.out.end();
+            self.keywords = keywords;
+        }
     }
 
     /// The UIDs with a sequence number that are no longer in the folder.

@@ -82,15 +82,10 @@ pub(crate) enum Slice {
 
 impl FetchProgress {
     /// Begins a FETCH.
-    pub(crate) fn start(
-        cx: &mut Context,
-        selected: &Selected,
-        fetch: Fetch,
-    ) -> Result<Self, Completion> {
+    pub(crate) fn start(selected: &Selected, fetch: Fetch) -> Result<Self, Completion> {
         let todo = selected.resolve(&fetch.set, fetch.by)?.into_iter();
         let marks_seen =
             selected.access == Access::Write && fetch.items.iter().any(Item::marks_seen);
-        cx.condstore |= fetch.items.contains(&Item::ModSeq);
         Ok(Self {
             by: fetch.by,
             items: fetch.items,
@@ -181,6 +176,9 @@ impl FetchProgress {
                     }
                 }
             }
+        }
+        if self.items.contains(&Item::Flags) {
+            selected.report_keywords(cx, found.iter().map(|(_, message)| &message.flags));
         }
         self.ready = found.into();
         Ok(true)

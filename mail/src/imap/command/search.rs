@@ -88,13 +88,45 @@ pub(crate) struct SearchProgress {
     returns: Option<Returns>,
     todo: std::vec::IntoIter<MessageRef>,
     found: Vec<u32>,
-    highest_modseq: Option<u64>,
+    /// The modseqs of the messages found, if MODSEQ was among the keys.
+    modseqs: Option<Modseqs>,
+}
+
+/// The modseqs of the first and the last message found, and the highest of all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Modseqs {
+    first: u64,
+    last: u64,
+    highest: u64,
+}
+
+impl Modseqs {
+    fn add(&mut self, modseq: u64) {
+        if self.highest == 0 {
+            self.first = modseq;
+        }
+        self.last = modseq;
+        self.highest = self.highest.max(modseq);
+    }
+
+    /// The modseq of a response: with MIN and MAX alone that of the messages in it, else the
+    /// highest of all messages found (RFC 4731 3.2).
+    fn of(self, returns: Option<Returns>) -> u64 {
+        match returns {
+            Some(Returns { min: true, max: true, all: false, count: false }) => {
+                self.first.max(self.last)
+            }
+            Some(Returns { min: true, all: false, count: false, .. }) => self.first,
+            Some(Returns { max: true, all: false, count: false, .. }) => self.last,
+            _ => self.highest,
+        }
+    }
 }
 
 impl SearchProgress {
     /// Begins a SEARCH.
     pub(crate) fn start(
-        cx: &mut Context,
+        cx: &Context,
         selected: &Selected,
         tag: String,
         search: Search,
@@ -102,20 +134,11 @@ impl SearchProgress {
         if search.unknown_charset {
             return Err(Completion::no("unsupported charset").code("BADCHARSET (US-ASCII UTF-8)"));
         }
-        let has_modseq = search.key.has_modseq();
-        cx.condstore |= has_modseq;
+        let modseqs = search.key.has_modseq().then(Modseqs::default);
         let terms = Terms::new(search.key, selected, cx.node.clock.now());
         let todo = selected.all().into_iter();
         let (by, returns) = (search.by, search.returns);
-        Ok(Self {
-            tag,
-            by,
-            terms,
-            returns,
-            todo,
-            found: Vec::new(),
-            highest_modseq: has_modseq.then_some(0),
-        })
+        Ok(Self { tag, by, terms, returns, todo, found: Vec::new(), modseqs })
     }
 
     /// Examines the next slice of messages; the completion once all are examined.
@@ -148,8 +171,9 @@ impl SearchProgress {
             match self.terms.match_message(&mut candidate) {
                 Ok(true) => {
                     self.found.push(if self.by == Numbering::Uid { uid } else { number });
-                    self.highest_modseq =
-                        self.highest_modseq.map(|highest| highest.max(message.modseq));
+                    if let Some(modseqs) = &mut self.modseqs {
+                        modseqs.add(message.modseq);
+                    }
                 }
                 Ok(false) => {}
                 Err(error) => return Some(error.into()),
@@ -159,7 +183,8 @@ impl SearchProgress {
     }
 
     fn print(&self, cx: &mut Context) {
-        let modseq = self.highest_modseq.filter(|_| !self.found.is_empty());
+        let modseqs = self.modseqs.filter(|_| !self.found.is_empty());
+        let modseq = modseqs.map(|modseqs| modseqs.of(self.returns));
         let Some(returns) = self.returns else {
             cx.out.raw("* SEARCH");
             for number in &self.found {

@@ -37,7 +37,6 @@ pub(crate) async fn run(
 ) -> Result<(Selected, Completion), Completion> {
     let folder =
         mailbox::folder_named(&cx.node, &select.name)?.ok_or_else(Completion::no_folder)?;
-    cx.condstore |= select.condstore;
     let Opened { selected, first_unseen } = Selected::open(cx, &folder, select.access).await?;
     let writable = select.access == Access::Write;
     cx.out.raw("* FLAGS ");

@@ -74,7 +74,6 @@ pub(crate) fn run(cx: &mut Context, status: &Status) -> Result<Completion, Compl
 /// One untagged STATUS.
 pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
     let limit = cx.shared.message_len_max;
-    cx.condstore |= items.contains(&Item::HighestModSeq);
     cx.out.raw("* STATUS ").mailbox(&folder.name).raw(" ");
     cx.out.list(items, |out, item| {
         match item {
