@@ -55,8 +55,8 @@ use crate::store::StoreError;
 /// How many messages one commit changes at most; a larger command takes several commits.
 const MESSAGES_PER_COMMIT: usize = 100;
 
-/// Creates the special folders of a new node, brings rows of earlier versions up to date, and resumes deletions of folders that a stop
-/// interrupted. Idempotent; called at every start.
+/// Creates the special folders of a new node, brings rows of earlier versions up to date, and
+/// resumes deletions of folders that a stop interrupted. Idempotent; called at every start.
 ///
 /// # Errors
 /// When the store is unavailable.

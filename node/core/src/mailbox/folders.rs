@@ -278,8 +278,8 @@ pub(super) fn canonical(name: &str) -> String {
     if first.eq_ignore_ascii_case("INBOX") { format!("INBOX{rest}") } else { name.to_owned() }
 }
 
-/// The canonical form of an allowed name. Mail programs make files and folders of the levels: mbsync
-/// and offlineimap stop syncing the whole account at a level `.` or `..`.
+/// The canonical form of an allowed name. Mail programs make files and folders of the levels:
+/// mbsync and offlineimap stop syncing the whole account at a level `.` or `..`.
 pub(super) fn valid_name(name: &str) -> Result<String, FolderError> {
     let name = canonical(name);
     let is_level = |level: &str| !matches!(level, "" | "." | "..") && level.trim() == level;
