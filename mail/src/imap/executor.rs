@@ -108,7 +108,7 @@ impl Executor {
             Some(Running::Search(search)) => {
                 let numbers = Numbers::after(search.by);
                 match search.slice(&mut self.cx, selected) {
-                    None => Answer::More,
+                    None => Answer::Searching,
                     Some(completion) => {
                         self.running = None;
                         self.complete(completion, numbers).await

@@ -98,6 +98,11 @@ impl Framer {
         self.input.extend_from_slice(bytes);
     }
 
+    /// Octets that are not yet part of a frame.
+    pub(crate) fn input_len(&self) -> usize {
+        self.input.len()
+    }
+
     /// Drops all input, because input received in the clear must not count after the TLS handshake.
     pub(crate) fn forget(&mut self) {
         self.input.clear();

@@ -18,6 +18,9 @@ use crate::imap::sequence::{self, Numbering};
 const ROWS_PER_SLICE: usize = 1_000;
 /// Messages examined in one slice when blobs are read.
 const BLOBS_PER_SLICE: usize = 20;
+/// Bytes of whole messages after which a slice ends: between slices the session sees whether the
+/// client has left. One message may be longer.
+const BYTES_PER_SLICE: u64 = 4 * 1024 * 1024;
 
 /// The search key and the form of the result.
 #[derive(Debug, PartialEq, Eq)]
@@ -144,7 +147,7 @@ impl SearchProgress {
     /// Examines the next slice of messages; the completion once all are examined.
     pub(crate) fn slice(&mut self, cx: &mut Context, selected: &Selected) -> Option<Completion> {
         let len = if self.terms.reads_blobs() { BLOBS_PER_SLICE } else { ROWS_PER_SLICE };
-        let refs: Vec<MessageRef> = self.todo.by_ref().take(len).collect();
+        let refs: Vec<MessageRef> = self.todo.as_slice().iter().take(len).copied().collect();
         let (Some(first), Some(last)) = (refs.first(), refs.last()) else {
             self.print(cx);
             return Some(Completion::ok("searched"));
@@ -159,14 +162,21 @@ impl SearchProgress {
             Ok(messages) => messages,
             Err(error) => return Some(error.into()),
         };
-        let mut refs = refs.into_iter().peekable();
+        let mut rest = refs.iter().peekable();
+        let mut bytes = 0u64;
         for message in &messages {
             // A message that arrived meanwhile has no sequence number, one expunged has no row.
-            while refs.next_if(|named| named.uid < message.uid).is_some() {}
-            let Some(MessageRef { number, uid }) = refs.next_if(|named| named.uid == message.uid)
+            while rest.next_if(|named| named.uid < message.uid).is_some() {}
+            if bytes >= BYTES_PER_SLICE {
+                break;
+            }
+            let Some(&MessageRef { number, uid }) = rest.next_if(|named| named.uid == message.uid)
             else {
                 continue;
             };
+            if self.terms.reads_messages() {
+                bytes = bytes.saturating_add(message.size);
+            }
             let mut candidate = Candidate::new(cx, message, number, selected.is_recent(uid));
             match self.terms.match_message(&mut candidate) {
                 Ok(true) => {
@@ -179,6 +189,8 @@ impl SearchProgress {
                 Err(error) => return Some(error.into()),
             }
         }
+        let unexamined = if bytes >= BYTES_PER_SLICE { rest.len() } else { 0 };
+        self.todo.by_ref().take(refs.len().saturating_sub(unexamined)).for_each(drop);
         None
     }
 

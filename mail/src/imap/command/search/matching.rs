@@ -76,6 +76,11 @@ impl Terms {
         self.cost > 0
     }
 
+    /// True if whole messages must be read.
+    pub(crate) fn reads_messages(&self) -> bool {
+        self.cost > 1
+    }
+
     /// True if a message matches all keys.
     pub(crate) fn match_message(&self, candidate: &mut Candidate<'_>) -> Result<bool, StoreError> {
         self.matches(&self.key, candidate)
