@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use freehold_core::blocking::try_blocking;
 use freehold_core::node::Node;
 use freehold_core::profile;
 use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, TlsConfig};
@@ -29,11 +30,12 @@ impl MailState {
     }
 
     /// The name this node uses in greetings, EHLO and trace headers.
-    pub fn hostname(&self) -> String {
+    pub async fn hostname(&self) -> String {
         if !self.config.hostname.is_empty() {
             return self.config.hostname.clone();
         }
-        match profile::get(&self.node) {
+        let node = self.node.clone();
+        match try_blocking(move || profile::get(&node)).await {
             Ok(Some(profile)) => profile.domain,
             _ => "localhost".to_owned(),
         }

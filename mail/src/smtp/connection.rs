@@ -48,7 +48,7 @@ async fn converse(
     permit: &Arc<Permit>,
 ) -> Result<(), StreamError> {
     let settings = Settings {
-        hostname: state.hostname(),
+        hostname: state.hostname().await,
         role: port.role,
         tls: stream.is_tls(),
         cleartext_login: stream.is_loopback(),
