@@ -8,7 +8,7 @@
 //! | 2971 | ID | whole |
 //! | 3501 | IMAP4rev1 | whole |
 //! | 3502 | MULTIAPPEND | not yet |
-//! | 3516 | BINARY | not yet |
+//! | 3516 | BINARY | not yet; APPEND takes a literal8 without NUL |
 //! | 3691 | UNSELECT | whole |
 //! | 4315 | UIDPLUS | whole |
 //! | 4731 | ESEARCH | whole |

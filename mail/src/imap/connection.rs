@@ -129,9 +129,9 @@ async fn converse(
     }
 }
 
-/// True if the client of a long SEARCH has closed the connection. It may have closed its sending
-/// half only and still wait for the result: only a line sent to it tells, which a closed connection
-/// answers with a reset.
+/// True if the client of a long SEARCH has closed the connection. A client may close its sending
+/// half only and wait for the result. So the session sends a line: a connection that is closed on
+/// the other side answers it with a reset.
 async fn has_left(
     stream: &mut Stream,
     session: &mut Session,

@@ -363,8 +363,8 @@ impl Selected {
     }
 }
 
-/// The UIDs that no session was told of until now. EXAMINE leaves them for the next session (RFC
-/// 3501 6.3.2). If they can't be claimed, they may be recent in two sessions, as RFC 3501 2.3.2
+/// The UIDs that were reported to no session until now. EXAMINE leaves them for the next session
+/// (RFC 3501 6.3.2). If they can't be claimed, they may be recent in two sessions, as RFC 3501 2.3.2
 /// advises.
 async fn claim_recent(cx: &Context, folder: &Folder, access: Access) -> Range<u32> {
     let recent = folder.recent_uids();

@@ -5,17 +5,17 @@
 
 use std::time::Duration;
 
-/// Bytes of a message that count as progress. A connection whose message makes none for 30 s may
-/// lose its slot ([`freehold_listen::STALL_MS_MAX`]): 137 bytes a second suffice, a sixtieth of what a
-/// line of 64 kbit/s carries.
+/// Bytes of a message that count as progress. A connection whose message makes none for
+/// [`freehold_listen::STALL_MS_MAX`] may lose its slot: 137 bytes a second suffice, a sixtieth of
+/// what a line of 64 kbit/s carries.
 const PROGRESS_LEN: usize = 4 * 1024;
 
 /// Measures the time that the server waits for the client, and not the time that the server itself
 /// needs.
 #[derive(Debug)]
 pub(super) struct MessageRate {
-    /// How long the client may take for [`PROGRESS_LEN`] bytes of a message, or for any byte between
-    /// messages (RFC 5321 4.5.3.2.7).
+    /// How long the client may take for [`PROGRESS_LEN`] bytes of a message, or for any byte
+    /// between messages (RFC 5321 4.5.3.2.7).
     timeout: Duration,
     left: Duration,
     len: usize,

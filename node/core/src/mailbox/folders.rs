@@ -77,11 +77,11 @@ pub struct Folder {
     #[n(13)]
     #[cbor(default)]
     pub(super) keyword_counts: Vec<u32>,
-    /// The lowest UID that no session has been told of; `None` when there is none, and in rows from
-    /// before this was kept.
+    /// The lowest UID that was reported to no IMAP session; `None` when there is none, and in rows
+    /// from before this field.
     #[n(14)]
     pub(super) recent_from: Option<u32>,
-    /// The number of messages that no session has been told of (RECENT, RFC 3501 6.3.10).
+    /// The number of messages that were reported to no IMAP session (RECENT, RFC 3501 6.3.10).
     #[n(15)]
     #[cbor(default)]
     pub recent: u32,

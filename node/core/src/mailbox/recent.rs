@@ -1,8 +1,8 @@
-//! Messages that no session has been told of: `\Recent` for the first session that is (RFC 3501
-//! 2.3.2).
+//! Messages that were reported to no IMAP session: they are `\Recent` in the first session to which
+//! they are reported (RFC 3501 2.3.2).
 //!
-//! The mark is a UID in the folder's row, so it costs no write for each message. A session claims
-//! all messages from the mark on; whether one is `\Recent` is then known to that session alone.
+//! The mark is a UID in the folder's row, so no message needs a write of its own. A session claims
+//! all messages from the mark on; only that session then knows that they are `\Recent`.
 
 use std::ops::Range;
 
@@ -12,14 +12,14 @@ use crate::row;
 use crate::store::StoreError;
 
 impl Folder {
-    /// The UIDs that no session has been told of.
+    /// The UIDs that were reported to no IMAP session.
     pub fn recent_uids(&self) -> Range<u32> {
         self.recent_from.unwrap_or(self.uid_next)..self.uid_next
     }
 }
 
-/// Marks all messages of a folder as told to a session, and returns the UIDs that were not before.
-/// Two sessions never get the same UID. A folder that was deleted has none.
+/// Marks all messages of a folder as reported, and returns the UIDs that were not before. Two
+/// sessions never get the same UID. A folder that was deleted has none.
 ///
 /// # Errors
 /// When the store refuses.
