@@ -364,8 +364,8 @@ impl Selected {
 }
 
 /// The UIDs that were reported to no session until now. EXAMINE leaves them for the next session
-/// (RFC 3501 6.3.2). If they can't be claimed, they may be recent in two sessions, as RFC 3501 2.3.2
-/// advises.
+/// (RFC 3501 6.3.2). If they can't be claimed, they may be recent in two sessions, as RFC 3501
+/// 2.3.2 advises.
 async fn claim_recent(cx: &Context, folder: &Folder, access: Access) -> Range<u32> {
     let recent = folder.recent_uids();
     if recent.is_empty() || access == Access::Read {
