@@ -242,6 +242,25 @@ fn search_stops_when_its_client_has_left() {
 }
 
 #[test]
+fn search_ends_with_bye_at_a_stop() {
+    let server = Server::new();
+    for number in 0..45 {
+        let message = large_message(&number.to_string());
+        server.runtime.block_on(deliver(&server.node, message.as_bytes()));
+    }
+    let mail = server.start();
+    let (mut searching, mut other) = (server.inbox(&mail), server.inbox(&mail));
+    server.gate.close(|what| what == FsCall::Open);
+    searching.send("s SEARCH BODY nowhere\r\n");
+    server.gate.wait_until_held(1);
+    let stopping = server.runtime.spawn(mail.shutdown());
+    other.assert_completes("* BYE");
+    server.gate.open();
+    assert!(searching.line().starts_with("* BYE"));
+    server.runtime.block_on(stopping).unwrap();
+}
+
+#[test]
 fn search_result_reaches_a_half_closed_client() {
     let server = Server::new();
     for number in 0..45 {
