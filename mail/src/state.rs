@@ -19,7 +19,7 @@ pub struct MailState {
     /// The certificate and key for STARTTLS and implicit TLS.
     pub tls: TlsConfig,
     /// Every running task, and the signal to stop: a session between two messages or commands then
-    /// sends 421 or BYE, one in the middle of a message continues until the stop timeout.
+    /// sends 421 or BYE; one in the middle of a message continues for a while, then sends 421.
     pub drain: Drain,
 }
 

@@ -128,6 +128,12 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
             "BODY[",
             "j UID COPY * Sent\r\n",
             "k LOGOUT\r\n",
+            "l APPEND INBOX ~{3}\r\na\0b\r\n",
+            "m SUBSCRIBE ../x\r\n",
+            "n SEARCH NEW OLD RECENT 9\r\n",
+            "o SELECT &\r\n",
+            "p ID (\"a\" \"b\")\r\n",
+            "q LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (% *)\r\n",
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
     ]

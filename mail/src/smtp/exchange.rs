@@ -18,13 +18,15 @@ pub struct Exchange {
     pub(super) state: MailState,
     pub(super) peer: Peer,
     role: Role,
+    /// This server's name, once it was needed.
+    hostname: Option<String>,
     incoming: Option<Incoming>,
 }
 
 impl Exchange {
     /// The node's side of a session with `peer`.
     pub fn new(state: MailState, role: Role, peer: Peer) -> Self {
-        Self { state, peer, role, incoming: None }
+        Self { state, peer, role, hostname: None, incoming: None }
     }
 
     /// The TLS handshake is complete.
@@ -97,10 +99,15 @@ impl Exchange {
     }
 
     async fn begin(&mut self, envelope: Envelope) -> Reply {
-        let begun = match self.role {
-            Role::Receive => receive::begin(&self.state, envelope, &self.peer).await,
-            Role::Submit => submit::begin(&self.state, envelope, &self.peer).await,
+        let hostname = match self.hostname.take() {
+            Some(hostname) => hostname,
+            None => self.state.hostname().await,
         };
+        let begun = match self.role {
+            Role::Receive => receive::begin(&self.state, envelope, &self.peer, &hostname).await,
+            Role::Submit => submit::begin(&self.state, envelope, &self.peer, &hostname).await,
+        };
+        self.hostname = Some(hostname);
         match begun {
             Ok(incoming) => {
                 self.incoming = Some(incoming);

@@ -37,10 +37,10 @@ pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
     peer: &Peer,
+    hostname: &str,
 ) -> Result<Incoming, StoreError> {
     let id = HEXLOWER.encode(&state.node.random.array::<8>());
-    let (hostname, now) = (state.hostname().await, state.node.clock.now());
-    let received = trace::received(&envelope, peer, &hostname, &id, now);
+    let received = trace::received(&envelope, peer, hostname, &id, state.node.clock.now());
     let trace = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));
     Incoming::begin(state, envelope, Treatment::Keep, id, &trace).await
 }

@@ -45,11 +45,12 @@ pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
     peer: &Peer,
+    hostname: &str,
 ) -> Result<Incoming, StoreError> {
     let node = &state.node;
-    let (hostname, now) = (state.hostname().await, node.clock.now());
+    let now = node.clock.now();
     let id = HEXLOWER.encode(&node.random.array::<8>());
-    let received = trace::submitted(&envelope, peer, &hostname, &id, now);
+    let received = trace::submitted(&envelope, peer, hostname, &id, now);
     let from = match &envelope.sender.mailbox {
         Some(mailbox) => mailbox.to_string(),
         None => {
