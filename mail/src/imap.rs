@@ -6,9 +6,9 @@
 //! | 2180 | several sessions in one folder | whole: skips expunged messages, delays EXPUNGE |
 //! | 2342 | NAMESPACE | whole: one personal namespace |
 //! | 2971 | ID | whole |
-//! | 3501 | IMAP4rev1 | whole; no message is ever `\Recent` (RFC 9051 dropped it) |
+//! | 3501 | IMAP4rev1 | whole |
 //! | 3502 | MULTIAPPEND | not yet |
-//! | 3516 | BINARY | not yet |
+//! | 3516 | BINARY | not yet; APPEND takes a literal8 without NUL |
 //! | 3691 | UNSELECT | whole |
 //! | 4315 | UIDPLUS | whole |
 //! | 4731 | ESEARCH | whole |

@@ -24,6 +24,7 @@ pub mod envelope;
 pub mod exchange;
 pub mod headers;
 mod incoming;
+mod rate;
 mod receive;
 pub mod reply;
 pub mod session;

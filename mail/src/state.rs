@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use freehold_core::blocking::try_blocking;
 use freehold_core::node::Node;
 use freehold_core::profile;
 use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, TlsConfig};
@@ -18,7 +19,7 @@ pub struct MailState {
     /// The certificate and key for STARTTLS and implicit TLS.
     pub tls: TlsConfig,
     /// Every running task, and the signal to stop: a session between two messages or commands then
-    /// sends 421 or BYE, one in the middle of a message continues until the stop timeout.
+    /// sends 421 or BYE; one in the middle of a message continues for a while, then sends 421.
     pub drain: Drain,
 }
 
@@ -29,11 +30,12 @@ impl MailState {
     }
 
     /// The name this node uses in greetings, EHLO and trace headers.
-    pub fn hostname(&self) -> String {
+    pub async fn hostname(&self) -> String {
         if !self.config.hostname.is_empty() {
             return self.config.hostname.clone();
         }
-        match profile::get(&self.node) {
+        let node = self.node.clone();
+        match try_blocking(move || profile::get(&node)).await {
             Ok(Some(profile)) => profile.domain,
             _ => "localhost".to_owned(),
         }

@@ -139,6 +139,17 @@ impl Stream {
         self.is_local
     }
 
+    /// Whether the client has reset the connection. A client that closed it does so in reply to
+    /// bytes sent to it.
+    pub fn is_reset(&self) -> bool {
+        let error = match &self.io {
+            Io::Plain(socket) => socket.take_error(),
+            Io::Tls(stream) => stream.get_ref().0.take_error(),
+            Io::Closed => return true,
+        };
+        !matches!(error, Ok(None))
+    }
+
     /// The input that is read and not yet consumed.
     pub fn input(&self) -> &[u8] {
         &self.input

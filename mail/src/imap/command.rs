@@ -39,6 +39,8 @@ pub(crate) struct Tagged {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Authenticate(authenticate::Authenticate),
+    /// A command on a folder whose name is no modified UTF-7.
+    BadName,
     Capability,
     Check,
     Close,
@@ -80,6 +82,20 @@ impl Command {
                 | Self::Store(_)
                 | Self::Unselect
         )
+    }
+
+    /// True if the command enables CONDSTORE (RFC 7162 3.1).
+    pub(crate) fn enables_condstore(&self) -> bool {
+        match self {
+            Self::Enable(enable) => enable.names_condstore(),
+            Self::Fetch(fetch) => fetch.items.contains(&fetch::item::Item::ModSeq),
+            Self::List(list) => list.status.contains(&status::Item::HighestModSeq),
+            Self::Search(search) => search.key.has_modseq(),
+            Self::Select(select) => select.condstore,
+            Self::Status(status) => status.items.contains(&status::Item::HighestModSeq),
+            Self::Store(store) => store.unchanged_since.is_some(),
+            _ => false,
+        }
     }
 
     /// The permission to send EXPUNGE when the command ends.
@@ -161,5 +177,5 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
     // Some programs send a space after the last argument.
     cursor.eat(" ");
     cursor.done()?;
-    Ok(command)
+    Ok(if cursor.has_bad_name() { Command::BadName } else { command })
 }

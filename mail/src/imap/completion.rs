@@ -50,6 +50,11 @@ impl Completion {
         Self::no("no such folder").code("NONEXISTENT")
     }
 
+    /// A folder can't have this name.
+    pub(crate) fn bad_name() -> Self {
+        Self::no("not a valid folder name").code("CANNOT")
+    }
+
     /// The folder does not exist; the client may create it and try again (RFC 3501 6.3.11).
     pub(crate) fn try_create() -> Self {
         Self::no("no such folder").code("TRYCREATE")
@@ -108,11 +113,12 @@ impl From<FolderError> for Completion {
         match error {
             FolderError::NoSuchFolder => Self::no_folder(),
             FolderError::Exists => Self::no("the folder exists already").code("ALREADYEXISTS"),
-            FolderError::BadName => Self::no("not a valid folder name").code("CANNOT"),
+            FolderError::BadName => Self::bad_name(),
             FolderError::Special => {
                 Self::no("a special-use folder can't be changed").code("CANNOT")
             }
             FolderError::TooMany => Self::no("too many folders").code("LIMIT"),
+            FolderError::TooManySubscriptions => Self::no("too many subscriptions").code("LIMIT"),
             FolderError::Store(error) => error.into(),
         }
     }

@@ -24,6 +24,8 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(4 * 60);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take to accept the BYE after a timeout.
 const BYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Pipelined commands that are received during a SEARCH, in bytes; more waits at the client.
+const PIPELINED_LEN_MAX: usize = 64 * 1024;
 /// Output gathered before it is sent, in bytes.
 const SEND_LEN: usize = 32 * 1024;
 
@@ -69,6 +71,7 @@ async fn converse(
     // Subscribe before any row is read, so that no change is missed.
     let mut events = state.node.events.subscribe();
     let login_deadline = Instant::now() + LOGIN_TIMEOUT;
+    let mut is_half_closed = false;
     loop {
         let mut step = session.step();
         while let Step::Ask(question) = step {
@@ -84,8 +87,19 @@ async fn converse(
             stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
         }
         match step {
-            // Other tasks run between two slices.
-            Step::More | Step::Ask(_) => tokio::task::yield_now().await,
+            Step::More | Step::Ask(_) => {
+                // Other tasks run between two slices.
+                tokio::task::yield_now().await;
+                if session.is_searching() {
+                    if state.drain.is_stopping() {
+                        session.bye("this server is shutting down");
+                        return stream.write(&session.take_output(), WRITE_TIMEOUT).await;
+                    }
+                    if has_left(stream, session, &mut is_half_closed).await? {
+                        return Ok(());
+                    }
+                }
+            }
             Step::Close => return Ok(()),
             Step::StartTls => {
                 stream.start_tls(&state.tls, permit).await?;
@@ -113,6 +127,36 @@ async fn converse(
             }
         }
     }
+}
+
+/// True if the client of a long SEARCH has closed the connection. A client may close its sending
+/// half only and wait for the result. So the session sends a line: a connection that is closed on
+/// the other side answers it with a reset.
+async fn has_left(
+    stream: &mut Stream,
+    session: &mut Session,
+    is_half_closed: &mut bool,
+) -> Result<bool, StreamError> {
+    if *is_half_closed {
+        return Ok(stream.is_reset());
+    }
+    if session.input_len() >= PIPELINED_LEN_MAX {
+        return Ok(false);
+    }
+    match stream.fill(Duration::ZERO).await {
+        Ok(0) => {
+            *is_half_closed = true;
+            session.keep_alive();
+            stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
+        }
+        Ok(_) => {
+            session.receive(stream.input());
+            stream.consume(usize::MAX);
+        }
+        Err(StreamError::Timeout) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(false)
 }
 
 async fn wait(

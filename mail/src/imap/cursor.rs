@@ -14,12 +14,19 @@ pub(crate) struct SyntaxError(pub(crate) &'static str);
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
+    has_bad_name: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// The beginning of a command.
     pub(crate) fn new(command: &'a [u8]) -> Self {
-        Self { rest: command }
+        Self { rest: command, has_bad_name: false }
+    }
+
+    /// True if a folder's name was no modified UTF-7. Its syntax is that of any `astring`, so the
+    /// command gets NO and not BAD (RFC 3501 7.1.3).
+    pub(crate) fn has_bad_name(&self) -> bool {
+        self.has_bad_name
     }
 
     /// The octets not yet consumed.
@@ -92,7 +99,7 @@ impl<'a> Cursor<'a> {
     /// `astring`, as octets.
     pub(crate) fn astring(&mut self) -> Result<Vec<u8>, SyntaxError> {
         match self.peek() {
-            Some(b'"' | b'{' | b'~') => self.string(),
+            Some(b'"' | b'{') => self.string(),
             _ => {
                 let run = self.run(is_astring_char);
                 if run.is_empty() {
@@ -200,10 +207,18 @@ impl<'a> Cursor<'a> {
         if self.eat("*") { Ok(End::Largest) } else { self.nz_number().map(End::Number) }
     }
 
-    /// `mailbox`: a folder's name, decoded from modified UTF-7; INBOX in any case is INBOX.
+    /// `mailbox`: a folder's name, decoded from modified UTF-7; INBOX in any case is INBOX. A name
+    /// that can't be decoded is noted for [`Cursor::has_bad_name`].
     pub(crate) fn mailbox(&mut self) -> Result<String, SyntaxError> {
         let wire = self.astring()?;
-        folder_name(&wire)
+        let name = self.decode(&wire);
+        Ok(if name.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { name })
+    }
+
+    fn decode(&mut self, wire: &[u8]) -> String {
+        let name = utf7::decode(wire);
+        self.has_bad_name |= name.is_none();
+        name.unwrap_or_default()
     }
 
     /// `list-mailbox`: a pattern with wildcards.
@@ -212,7 +227,7 @@ impl<'a> Cursor<'a> {
             Some(b'"' | b'{') => self.string()?,
             _ => self.run(|byte| is_astring_char(byte) || matches!(byte, b'%' | b'*')).to_vec(),
         };
-        utf7::decode(&wire).ok_or(SyntaxError("a name is not modified UTF-7"))
+        Ok(self.decode(&wire))
     }
 
     /// `date-time`, quoted.
@@ -258,12 +273,6 @@ impl<'a> Cursor<'a> {
             self.space()?;
         }
     }
-}
-
-/// Decodes a folder's name.
-pub(crate) fn folder_name(wire: &[u8]) -> Result<String, SyntaxError> {
-    let name = utf7::decode(wire).ok_or(SyntaxError("a folder's name is not modified UTF-7"))?;
-    Ok(if name.eq_ignore_ascii_case("INBOX") { "INBOX".to_owned() } else { name })
 }
 
 fn text(bytes: &[u8], missing: &'static str) -> Result<String, SyntaxError> {

@@ -118,7 +118,12 @@ impl Exchange {
         if self.executor.as_ref().is_some_and(|executor| executor.is_current()) {
             return Ok(());
         }
-        self.on_executor(move |executor| executor.report(numbers)).await?;
+        let Some(mut executor) = self.executor.take() else { return Ok(()) };
+        let work = async move {
+            executor.report(numbers).await;
+            executor
+        };
+        self.executor = Some(blocking_future(work).await?);
         Ok(())
     }
 

@@ -63,9 +63,9 @@ impl Executor {
     }
 
     /// Reports the changes in the selected folder.
-    pub(crate) fn report(&mut self, numbers: Numbers) {
+    pub(crate) async fn report(&mut self, numbers: Numbers) {
         if let Some(selected) = &mut self.selected
-            && let Err(error) = selected.report_changes(&mut self.cx, numbers)
+            && let Err(error) = selected.report_changes(&mut self.cx, numbers).await
         {
             // The next report has the changes as well; the command that just ended succeeded.
             tracing::error!(%error, "imap: changes could not be reported");
@@ -79,13 +79,13 @@ impl Executor {
         match self.execute(tag, command).await {
             Ok(Progress::Running) => self.resume().await,
             Ok(Progress::Completed(completion)) | Err(completion) => {
-                self.complete(completion, numbers)
+                self.complete(completion, numbers).await
             }
         }
     }
 
-    fn complete(&mut self, completion: Completion, numbers: Numbers) -> Answer {
-        self.report(numbers);
+    async fn complete(&mut self, completion: Completion, numbers: Numbers) -> Answer {
+        self.report(numbers).await;
         Answer::Completed { completion, selected: self.selected() }
     }
 
@@ -101,24 +101,39 @@ impl Executor {
                     Slice::Broken => Answer::Broken,
                     Slice::Complete(completion) => {
                         self.running = None;
-                        self.complete(completion, numbers)
+                        self.complete(completion, numbers).await
                     }
                 }
             }
             Some(Running::Search(search)) => {
                 let numbers = Numbers::after(search.by);
                 match search.slice(&mut self.cx, selected) {
-                    None => Answer::More,
+                    None => Answer::Searching,
                     Some(completion) => {
                         self.running = None;
-                        self.complete(completion, numbers)
+                        self.complete(completion, numbers).await
                     }
                 }
             }
         }
     }
 
+    /// Enables CONDSTORE at the first command that does. The client then needs the folder's modseq
+    /// (RFC 7162 3.1.2.1); SELECT sends it in any case.
+    fn enable_condstore(&mut self, command: &Command) {
+        if self.cx.condstore || !command.enables_condstore() {
+            return;
+        }
+        self.cx.condstore = true;
+        if let Some(selected) = &self.selected
+            && !matches!(command, Command::Select(_))
+        {
+            selected.report_modseq(&mut self.cx);
+        }
+    }
+
     async fn execute(&mut self, tag: String, command: Command) -> Result<Progress, Completion> {
+        self.enable_condstore(&command);
         let cx = &mut self.cx;
         let completion = match (command, &mut self.selected) {
             (Command::Enable(enable), _) => {
@@ -128,7 +143,7 @@ impl Executor {
             (Command::Select(select), current) => {
                 // The folder that was selected is deselected even when this fails (RFC 3501 6.3.1).
                 *current = None;
-                select::run(cx, &select).map(|(selected, completion)| {
+                select::run(cx, &select).await.map(|(selected, completion)| {
                     *current = Some(selected);
                     completion
                 })
@@ -161,7 +176,7 @@ impl Executor {
                 return Ok(Progress::Running);
             }
             (Command::Fetch(fetch), Some(selected)) => {
-                let fetch = FetchProgress::start(cx, selected, fetch)?;
+                let fetch = FetchProgress::start(selected, fetch)?;
                 self.running = Some(Running::Fetch(fetch));
                 return Ok(Progress::Running);
             }

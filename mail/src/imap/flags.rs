@@ -35,10 +35,12 @@ pub(crate) fn from_wire(names: &[String]) -> Result<Flags, SyntaxError> {
     Ok(flags)
 }
 
-/// Prints the parenthesised list of the flags that are set.
-pub(crate) fn print(out: &mut Printer, flags: &Flags) {
+/// Prints the parenthesised list of the flags that are set, with \Recent if the message is recent
+/// in the session.
+pub(crate) fn print(out: &mut Printer, flags: &Flags, is_recent: bool) {
     let system = SYSTEM.iter().filter(|(_, bit)| flags.has(*bit)).map(|(name, _)| *name);
-    out.list(system.chain(flags.keywords.iter().map(String::as_str)), |out, name| {
+    let recent = is_recent.then_some("\\Recent").into_iter();
+    out.list(recent.chain(system).chain(flags.keywords.iter().map(String::as_str)), |out, name| {
         out.raw(name);
     });
 }

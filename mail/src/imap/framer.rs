@@ -7,6 +7,9 @@
 
 /// Longest line before login. RFC 7162 section 4 advises to accept 8,192 octets.
 const LINE_LEN_BEFORE_LOGIN_MAX: usize = 8 * 1024;
+/// Longest line before login of an ID command: thirty fields with names of 30 and values of 1,024
+/// octets, and their quotes and spaces (RFC 2971 3.3).
+const ID_LEN_MAX: usize = 32 * 1024;
 /// Longest literal before login: names and passwords are short.
 const LITERAL_LEN_BEFORE_LOGIN_MAX: u64 = 4 * 1024;
 /// Longest line after login: programs send long lists of UIDs.
@@ -95,6 +98,11 @@ impl Framer {
         self.input.extend_from_slice(bytes);
     }
 
+    /// Octets that are not yet part of a frame.
+    pub(crate) fn input_len(&self) -> usize {
+        self.input.len()
+    }
+
     /// Drops all input, because input received in the clear must not count after the TLS handshake.
     pub(crate) fn forget(&mut self) {
         self.input.clear();
@@ -178,10 +186,10 @@ impl Framer {
         let found = self.input.iter().skip(self.scanned).position(|byte| *byte == b'\n');
         let Some(end) = found.map(|at| at.saturating_add(self.scanned)) else {
             self.scanned = self.input.len();
-            let over = self.input.len() > self.line_len_max || self.command.len() > COMMAND_LEN_MAX;
+            let over = self.is_over(self.input.len()) || self.command.len() > COMMAND_LEN_MAX;
             return Some(if over { Frame::TooLong } else { Frame::Incomplete });
         };
-        if end > self.line_len_max || self.command.len().saturating_add(end) > COMMAND_LEN_MAX {
+        if self.is_over(end) || self.command.len().saturating_add(end) > COMMAND_LEN_MAX {
             return Some(Frame::TooLong);
         }
         let mut line = self.take(end.saturating_add(1));
@@ -202,6 +210,18 @@ impl Framer {
             }
             None => Some(Frame::Command(std::mem::take(&mut self.command))),
         }
+    }
+
+    /// True if a line of this length at the front of the input is too long.
+    fn is_over(&self, len: usize) -> bool {
+        len > self.line_len_max && (len > ID_LEN_MAX || !self.is_id())
+    }
+
+    /// True if the current command is ID.
+    fn is_id(&self) -> bool {
+        let start = if self.command.is_empty() { &self.input } else { &self.command };
+        let mut words = start.splitn(3, |byte| *byte == b' ').skip(1);
+        words.next().is_some_and(|name| name.eq_ignore_ascii_case(b"ID"))
     }
 
     fn take(&mut self, len_max: usize) -> Vec<u8> {

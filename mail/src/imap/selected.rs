@@ -6,6 +6,7 @@
 //! numbers (RFC 3501 5.5 and 7.4.1).
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 use freehold_core::mailbox::{self, Flags, Folder, FolderId, Message};
 use freehold_core::store::StoreError;
@@ -69,6 +70,30 @@ pub(crate) struct Selected {
     /// flags.
     reported: HashMap<u32, u64>,
     keywords: Vec<String>,
+    recent: Recent,
+}
+
+/// The UIDs that are \Recent in this session, and their number as last reported.
+#[derive(Debug, Default)]
+struct Recent {
+    /// Ascending and disjoint.
+    ranges: Vec<Range<u32>>,
+    reported: u32,
+}
+
+impl Recent {
+    fn add(&mut self, uids: Range<u32>) {
+        match self.ranges.last_mut() {
+            _ if uids.is_empty() => {}
+            Some(last) if uids.start <= last.end => last.end = last.end.max(uids.end),
+            _ => self.ranges.push(uids),
+        }
+    }
+
+    fn contains(&self, uid: u32) -> bool {
+        let at = self.ranges.partition_point(|range| range.end <= uid);
+        self.ranges.get(at).is_some_and(|range| range.contains(&uid))
+    }
 }
 
 /// A folder just opened, and the sequence number of its first message without \Seen.
@@ -80,7 +105,7 @@ pub(crate) struct Opened {
 
 impl Selected {
     /// Opens a folder.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         cx: &Context,
         folder: &Folder,
         access: Access,
@@ -88,6 +113,8 @@ impl Selected {
         // Read before the UIDs: a message that arrives in between has no sequence number yet, and
         // is not the oldest.
         let unseen = mailbox::first_unseen(&cx.node, folder.id)?;
+        let mut recent = Recent::default();
+        recent.add(claim_recent(cx, folder, access).await);
         let mut uids = Vec::new();
         let mut from = 1;
         loop {
@@ -99,7 +126,7 @@ impl Selected {
             }
         }
         uids.shrink_to_fit();
-        let selected = Self {
+        let mut selected = Self {
             folder: folder.id,
             access,
             uids,
@@ -109,7 +136,9 @@ impl Selected {
             expunged: BTreeSet::new(),
             reported: HashMap::new(),
             keywords: folder.keywords.clone(),
+            recent,
         };
+        selected.recent.reported = selected.recent_len();
         let first_unseen = unseen.and_then(|uid| selected.number_of(uid));
         Ok(Opened { selected, first_unseen })
     }
@@ -122,6 +151,23 @@ impl Selected {
     /// The largest UID, zero in an empty folder.
     pub(crate) fn largest_uid(&self) -> u32 {
         self.uids.last().copied().unwrap_or(0)
+    }
+
+    /// The modseq up to which the client knows the folder, as a response code.
+    pub(crate) fn report_modseq(&self, cx: &mut Context) {
+        cx.out.line(format!("* OK [HIGHESTMODSEQ {}] highest modification sequence", self.modseq));
+    }
+
+    /// The number of messages that are \Recent in this session.
+    pub(crate) fn recent_len(&self) -> u32 {
+        let index = |uid: u32| self.uids.partition_point(|known| *known < uid);
+        let len = |range: &Range<u32>| index(range.end).saturating_sub(index(range.start));
+        u32::try_from(self.recent.ranges.iter().map(len).sum::<usize>()).unwrap_or(u32::MAX)
+    }
+
+    /// True if a message is \Recent in this session (RFC 3501 2.3.2).
+    pub(crate) fn is_recent(&self, uid: u32) -> bool {
+        self.recent.contains(uid)
     }
 
     /// The messages in a set, in order. A UID without a message is skipped; a sequence number
@@ -185,12 +231,12 @@ impl Selected {
     }
 
     /// Reports the changes since the last report (RFC 3501 7.3 and 7.4.1).
-    pub(crate) fn report_changes(
+    pub(crate) async fn report_changes(
         &mut self,
         cx: &mut Context,
         numbers: Numbers,
     ) -> Result<(), StoreError> {
-        let changed = self.collect_changes(cx)?;
+        let changed = self.collect_changes(cx).await?;
         if numbers == Numbers::MayChange {
             self.report_expunged(cx);
         }
@@ -207,6 +253,11 @@ impl Selected {
             self.uids.extend(arrived.iter().copied().filter(|uid| !self.expunged.contains(uid)));
             cx.out.line(format!("* {} EXISTS", self.uids.len()));
         }
+        let recent_len = self.recent_len();
+        if !arrived.is_empty() || recent_len != self.recent.reported {
+            self.recent.reported = recent_len;
+            cx.out.line(format!("* {recent_len} RECENT"));
+        }
         for message in &changed {
             let reported =
                 self.reported.remove(&message.uid).is_some_and(|modseq| modseq >= message.modseq);
@@ -220,7 +271,7 @@ impl Selected {
 
     /// Reads the changes since `modseq`: returns the messages that arrived or changed, notes those
     /// that were expunged, and reports new keywords.
-    fn collect_changes(&mut self, cx: &mut Context) -> Result<Vec<Message>, StoreError> {
+    async fn collect_changes(&mut self, cx: &mut Context) -> Result<Vec<Message>, StoreError> {
         let Some(folder) = mailbox::folder(&cx.node, self.folder)? else {
             // Another session deleted the folder: all its messages are expunged.
             self.expunged.extend(self.uids.iter().copied());
@@ -229,6 +280,7 @@ impl Selected {
         if folder.highest_modseq <= self.modseq {
             return Ok(Vec::new());
         }
+        self.recent.add(claim_recent(cx, &folder, self.access).await);
         let changes = mailbox::changes_since(&cx.node, self.folder, self.modseq)?;
         self.modseq = changes
             .changed
@@ -241,13 +293,36 @@ impl Selected {
         if changes.is_incomplete {
             self.expunged.extend(self.unstored(cx)?);
         }
-        if folder.keywords != self.keywords {
-            cx.out.raw("* FLAGS ");
-            flags::print_known(&mut cx.out, &folder.keywords, false);
-            cx.out.end();
-            self.keywords = folder.keywords;
-        }
+        self.set_keywords(cx, folder.keywords);
         Ok(changes.changed)
+    }
+
+    /// Sends FLAGS if a keyword among `flags`, which are about to be sent, is new to the client
+    /// (RFC 3501 7.2.6).
+    pub(crate) fn report_keywords<'a>(
+        &mut self,
+        cx: &mut Context,
+        flags: impl IntoIterator<Item = &'a Flags>,
+    ) {
+        let known = |name: &String| self.keywords.iter().any(|it| it.eq_ignore_ascii_case(name));
+        if flags.into_iter().flat_map(|set| &set.keywords).all(known) {
+            return;
+        }
+        match mailbox::folder(&cx.node, self.folder) {
+            Ok(Some(folder)) => self.set_keywords(cx, folder.keywords),
+            Ok(None) => {}
+            // The next report has them as well.
+            Err(error) => tracing::error!(%error, "imap: new keywords could not be reported"),
+        }
+    }
+
+    fn set_keywords(&mut self, cx: &mut Context, keywords: Vec<String>) {
+        if keywords != self.keywords {
+            cx.out.raw("* FLAGS ");
+            flags::print_known(&mut cx.out, &keywords, false);
+            cx.out.end();
+            self.keywords = keywords;
+        }
     }
 
     /// The UIDs with a sequence number that are no longer in the folder.
@@ -280,12 +355,26 @@ impl Selected {
     pub(crate) fn report_flags(&self, cx: &mut Context, uid: u32, modseq: u64, set: &Flags) {
         let Some(number) = self.number_of(uid) else { return };
         cx.out.show(format_args!("* {number} FETCH (UID {uid} FLAGS "));
-        flags::print(&mut cx.out, set);
+        flags::print(&mut cx.out, set, self.is_recent(uid));
         if cx.condstore {
             cx.out.show(format_args!(" MODSEQ ({modseq})"));
         }
         cx.out.line(")");
     }
+}
+
+/// The UIDs that were reported to no session until now. EXAMINE leaves them for the next session
+/// (RFC 3501 6.3.2). If they can't be claimed, they may be recent in two sessions, as RFC 3501
+/// 2.3.2 advises.
+async fn claim_recent(cx: &Context, folder: &Folder, access: Access) -> Range<u32> {
+    let recent = folder.recent_uids();
+    if recent.is_empty() || access == Access::Read {
+        return recent;
+    }
+    mailbox::claim_recent(&cx.node, folder.id).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "imap: recent messages could not be marked");
+        recent
+    })
 }
 
 fn number(index: usize) -> u32 {

@@ -67,6 +67,7 @@ enum Busy {
     /// A FETCH or SEARCH has more slices.
     Running {
         tag: String,
+        is_search: bool,
     },
     /// A question waits for its answer.
     Asked(Asked),
@@ -161,6 +162,16 @@ impl Session {
         matches!(self.busy, Busy::Idle { .. })
     }
 
+    /// True between two slices of a SEARCH.
+    pub(crate) fn is_searching(&self) -> bool {
+        matches!(self.busy, Busy::Running { is_search: true, .. })
+    }
+
+    /// Octets received and not yet part of a command.
+    pub(crate) fn input_len(&self) -> usize {
+        self.framer.input_len()
+    }
+
     /// The folder whose changes are reported as they happen.
     pub(crate) fn watched_folder(&self) -> Option<FolderId> {
         match (&self.busy, self.state) {
@@ -174,10 +185,10 @@ impl Session {
         self.is_stale = self.watched_folder().is_some();
     }
 
-    /// Sends an idle client a line, so that neither side nor the network between takes the
+    /// Sends a client that waits a line, so that neither side nor the network between takes the
     /// connection for dead.
     pub(crate) fn keep_alive(&mut self) {
-        if self.is_idle() {
+        if self.is_idle() || self.is_searching() {
             self.out.line("* OK still here");
         }
     }
@@ -197,7 +208,9 @@ impl Session {
     /// Does the next piece of work.
     pub(crate) fn step(&mut self) -> Step {
         match std::mem::replace(&mut self.busy, Busy::Nothing) {
-            Busy::Running { tag } => return self.ask(Question::Continue, Asked::Command { tag }),
+            Busy::Running { tag, .. } => {
+                return self.ask(Question::Continue, Asked::Command { tag });
+            }
             Busy::Idle { tag } if std::mem::take(&mut self.is_stale) => {
                 return self.ask(Question::Report(Numbers::MayChange), Asked::IdleReport { tag });
             }
@@ -243,12 +256,15 @@ impl Session {
             (Asked::Login { tag }, Answer::Completed { completion, .. }) => {
                 return self.login_failed(&tag, &completion);
             }
-            (Asked::Login { .. }, Answer::More) => return Step::Close,
+            (Asked::Login { .. }, Answer::More | Answer::Searching) => return Step::Close,
             (Asked::Command { tag }, Answer::Completed { completion, selected }) => {
                 self.state = selected.map_or(State::Authenticated, State::Selected);
                 return self.respond(&tag, &completion);
             }
-            (Asked::Command { tag }, _) => self.busy = Busy::Running { tag },
+            (Asked::Command { tag }, answer) => {
+                let is_search = matches!(answer, Answer::Searching);
+                self.busy = Busy::Running { tag, is_search };
+            }
             (Asked::Append { tag, literal }, Answer::Completed { completion, .. })
                 if literal.waits =>
             {
@@ -328,6 +344,7 @@ impl Session {
                 self.is_stale = matches!(state, State::Selected(_));
                 return Step::More;
             }
+            (Command::BadName, _) => Completion::bad_name(),
             (command, State::Authenticated) if command.needs_folder() => Completion::not_selected(),
             (Command::Check, _) => Completion::ok("checked"),
             (command, _) => {

@@ -49,6 +49,19 @@ async fn endless_line_closes_the_connection() {
     assert!(transcript::feed_all(&vec![vec![b'x'; 8_000]; 10], true).await);
 }
 
+#[tokio::test]
+async fn long_id_is_accepted_before_login() {
+    let id = |fields: usize, value: usize| {
+        let field = |at| format!("\"{at:030}\" \"{}\"", "v".repeat(value));
+        let fields: Vec<String> = (0..fields).map(field).collect();
+        format!("a id ({})\r\n", fields.join(" ")).into_bytes()
+    };
+    assert!(!transcript::feed_all(&[id(30, 1_024)], false).await);
+    assert!(transcript::feed_all(&[id(30, 1_200)], false).await);
+    let halves = id(30, 1_024).chunks(9_000).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    assert!(!transcript::feed_all(&halves, false).await);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -115,6 +128,12 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
             "BODY[",
             "j UID COPY * Sent\r\n",
             "k LOGOUT\r\n",
+            "l APPEND INBOX ~{3}\r\na\0b\r\n",
+            "m SUBSCRIBE ../x\r\n",
+            "n SEARCH NEW OLD RECENT 9\r\n",
+            "o SELECT &\r\n",
+            "p ID (\"a\" \"b\")\r\n",
+            "q LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (% *)\r\n",
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
     ]

@@ -94,7 +94,7 @@ impl Connection {
     /// Connects, greets, and starts TLS if that is offered. When the handshake fails, connects
     /// again without TLS (RFC 7435 3).
     async fn open(state: &MailState, server: &str) -> Result<Self, AttemptResult> {
-        let hello = ClientId::Domain(state.hostname());
+        let hello = ClientId::Domain(state.hostname().await);
         let (mut smtp, mut abort) = greet(server, &hello).await?;
         if smtp.can_starttls() {
             let name =

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_listen::Permit;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::exchange::Exchange;
+use super::rate::MessageRate;
 use super::reply::Reply;
 use super::session::{Session, Settings, Step};
 use super::trace::Peer;
@@ -18,6 +19,9 @@ use crate::stream::{Stream, StreamError};
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long one connection may last; a sender with more messages reconnects.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(2 * 60 * 60);
+/// How long a message in progress may go on when the server stops. It is shorter than the time
+/// after which connections are cut off, so that the client gets the 421.
+const STOP_GRACE: Duration = Duration::from_millis(1_500);
 /// Replies gathered before they are sent, in bytes.
 const REPLIES_LEN_MAX: usize = 32 * 1024;
 
@@ -48,7 +52,7 @@ async fn converse(
     permit: &Arc<Permit>,
 ) -> Result<(), StreamError> {
     let settings = Settings {
-        hostname: state.hostname(),
+        hostname: state.hostname().await,
         role: port.role,
         tls: stream.is_tls(),
         cleartext_login: stream.is_loopback(),
@@ -70,7 +74,9 @@ async fn converse(
     let mut session = Session::new(settings);
     let mut replies = Vec::new();
     let mut message = None;
+    let mut rate = MessageRate::new(Duration::from_secs(state.config.smtp_idle_timeout_secs));
     let deadline = Instant::now() + CONNECTION_TIME_MAX;
+    let mut stop_deadline = None;
     loop {
         let (used, step) = session.step(stream.input());
         stream.consume(used);
@@ -102,29 +108,49 @@ async fn converse(
                 flush(stream, &mut replies).await?;
                 if session.is_between_messages() {
                     message = None;
-                } else {
-                    message.get_or_insert_with(|| Arc::clone(permit).serve());
+                    rate.restart();
+                } else if message.is_none() {
+                    message = Some(Arc::clone(permit).serve());
+                    rate.restart();
                 }
-                let idle = Duration::from_secs(state.config.smtp_idle_timeout_secs);
-                let wait = idle.min(deadline.saturating_duration_since(Instant::now()));
+                let began = Instant::now();
+                let wait = rate.left().min(deadline.saturating_duration_since(began));
+                let stopped = stopped(state, message.is_some(), &mut stop_deadline);
                 let read = tokio::select! {
-                                    read = stream.fill(wait) => read?,
-                 () = state.drain.stopping(), if session.is_between_messages() => {
-                send_last(stream, &Reply::closing("4.3.2", "this server is shutting down, try again soon")).await;
-                                        return Ok(());
-                                    }
-                                    () = permit.revoked() => {
-                                        send_last(stream, &permit_revoked()).await;
-                                        return Ok(());
-                                    }
-                                };
+                    biased;
+                    () = stopped => {
+                        send_last(stream, &stopping()).await;
+                        return Ok(());
+                    }
+                    () = permit.revoked() => {
+                        send_last(stream, &permit_revoked()).await;
+                        return Ok(());
+                    }
+                    read = stream.fill(wait) => read?,
+                };
                 if read == 0 {
                     return Ok(());
                 }
-                permit.progressed();
+                if message.is_none() || rate.received(read, began.elapsed()) {
+                    permit.progressed();
+                }
             }
         }
     }
+}
+
+/// Completes when the connection is to be closed because the server stops: between two messages at
+/// once, in the middle of one after [`STOP_GRACE`].
+async fn stopped(state: &MailState, is_in_message: bool, deadline: &mut Option<Instant>) {
+    state.drain.stopping().await;
+    if is_in_message {
+        sleep_until(*deadline.get_or_insert_with(|| Instant::now() + STOP_GRACE)).await;
+    }
+}
+
+/// RFC 5321 3.8: the client learns that the message was not taken, and sends it again.
+fn stopping() -> Reply {
+    Reply::closing("4.3.2", "this server is shutting down, try again soon")
 }
 
 fn permit_revoked() -> Reply {

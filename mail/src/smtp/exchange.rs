@@ -1,6 +1,8 @@
 //! The node's side of an SMTP session: checks logins, senders and recipients, and stores messages.
 
+use freehold_core::blocking::blocking;
 use freehold_core::logins::{self, LoginError};
+use freehold_core::store::StoreError;
 
 use super::envelope::{Envelope, Recipient, Sender};
 use super::incoming::Incoming;
@@ -16,13 +18,15 @@ pub struct Exchange {
     pub(super) state: MailState,
     pub(super) peer: Peer,
     role: Role,
+    /// This server's name, once it was needed.
+    hostname: Option<String>,
     incoming: Option<Incoming>,
 }
 
 impl Exchange {
     /// The node's side of a session with `peer`.
     pub fn new(state: MailState, role: Role, peer: Peer) -> Self {
-        Self { state, peer, role, incoming: None }
+        Self { state, peer, role, hostname: None, incoming: None }
     }
 
     /// The TLS handshake is complete.
@@ -34,8 +38,8 @@ impl Exchange {
     pub async fn answer(&mut self, question: Question) -> Reply {
         match question {
             Question::Login { user, password } => self.login(&user, &password.0).await,
-            Question::Sender(sender, _) => self.sender(&sender),
-            Question::Recipient(recipient) => self.recipient(&recipient),
+            Question::Sender(sender, _) => self.sender(sender).await,
+            Question::Recipient(recipient) => self.recipient(recipient).await,
             Question::Begin(envelope) => self.begin(*envelope).await,
             Question::Finish => self.finish().await,
         }
@@ -73,25 +77,37 @@ impl Exchange {
         }
     }
 
-    fn sender(&self, sender: &Sender) -> Reply {
+    async fn sender(&self, sender: Sender) -> Reply {
         match self.role {
             Role::Receive => Reply::new(250, "2.1.0", "ok"),
-            Role::Submit => submit::sender(&self.state, sender),
+            Role::Submit => self.check(move |state| submit::sender(state, &sender)).await,
         }
     }
 
-    fn recipient(&self, recipient: &Recipient) -> Reply {
+    async fn recipient(&self, recipient: Recipient) -> Reply {
         match self.role {
-            Role::Receive => receive::recipient(&self.state, recipient),
-            Role::Submit => submit::recipient(&self.state, recipient),
+            Role::Receive => self.check(move |state| receive::recipient(state, &recipient)).await,
+            Role::Submit => self.check(move |state| submit::recipient(state, &recipient)).await,
         }
+    }
+
+    /// Runs a check that reads rows on a thread that may block: the disk may be slow.
+    async fn check(&self, check: impl FnOnce(&MailState) -> Reply + Send + 'static) -> Reply {
+        let state = self.state.clone();
+        let checked = blocking(move || check(&state)).await;
+        checked.unwrap_or_else(|error| StoreError::from(error).into())
     }
 
     async fn begin(&mut self, envelope: Envelope) -> Reply {
-        let begun = match self.role {
-            Role::Receive => receive::begin(&self.state, envelope, &self.peer).await,
-            Role::Submit => submit::begin(&self.state, envelope, &self.peer).await,
+        let hostname = match self.hostname.take() {
+            Some(hostname) => hostname,
+            None => self.state.hostname().await,
         };
+        let begun = match self.role {
+            Role::Receive => receive::begin(&self.state, envelope, &self.peer, &hostname).await,
+            Role::Submit => submit::begin(&self.state, envelope, &self.peer, &hostname).await,
+        };
+        self.hostname = Some(hostname);
         match begun {
             Ok(incoming) => {
                 self.incoming = Some(incoming);

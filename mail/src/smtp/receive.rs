@@ -1,6 +1,7 @@
 //! Mail from other servers: recipients are checked, and messages delivered into the inbox.
 
 use data_encoding::HEXLOWER;
+use freehold_core::blocking::try_blocking;
 use freehold_core::mailbox::{self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
@@ -14,7 +15,7 @@ use super::trace::{self, Peer};
 use crate::state::MailState;
 
 /// Accepts only the owner's addresses. Nothing is ever relayed, in any form of the address
-/// (RFC 5321 3.6.2, 7.9).
+/// (RFC 5321 3.6.2, 7.9). Blocks.
 pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     match profile::get(&state.node) {
         Ok(Some(_)) => {}
@@ -36,9 +37,10 @@ pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
     peer: &Peer,
+    hostname: &str,
 ) -> Result<Incoming, StoreError> {
     let id = HEXLOWER.encode(&state.node.random.array::<8>());
-    let received = trace::received(&envelope, peer, &state.hostname(), &id, state.node.clock.now());
+    let received = trace::received(&envelope, peer, hostname, &id, state.node.clock.now());
     let trace = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));
     Incoming::begin(state, envelope, Treatment::Keep, id, &trace).await
 }
@@ -65,8 +67,9 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
 
 async fn deliver(state: &MailState, received: Received) -> Result<String, DeliverError> {
     let node = &state.node;
-    let inbox =
-        mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
+    let reading = node.clone();
+    let inbox = try_blocking(move || mailbox::special_folder(&reading, SpecialUse::Inbox)).await?;
+    let inbox = inbox.ok_or(DeliverError::NoSuchFolder)?;
     let delivery = Delivery {
         folder: inbox.id,
         id: delivery_id(state, &received),

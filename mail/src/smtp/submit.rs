@@ -2,6 +2,7 @@
 //! the message is queued.
 
 use data_encoding::HEXLOWER;
+use freehold_core::blocking::{blocking, try_blocking};
 use freehold_core::mailbox::{self, IdempotencyKey, Submission, queue::SubmitError};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
@@ -17,7 +18,7 @@ use crate::queue::route;
 use crate::state::MailState;
 
 /// The envelope's sender must be one of the owner's addresses (RFC 6409 6.1), or null for a
-/// receipt.
+/// receipt. Blocks.
 pub(super) fn sender(state: &MailState, sender: &Sender) -> Reply {
     let Some(mailbox) = &sender.mailbox else { return Reply::new(250, "2.1.0", "ok") };
     match profile::owns(&state.node, &mailbox.to_string()) {
@@ -27,7 +28,7 @@ pub(super) fn sender(state: &MailState, sender: &Sender) -> Reply {
     }
 }
 
-/// A recipient without a route is refused at once, instead of by a report later.
+/// A recipient without a route is refused at once, instead of by a report later. Blocks.
 pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     let Some(mailbox) = &recipient.mailbox else { return Reply::new(250, "2.1.5", "ok") };
     match route::to(state, &mailbox.to_string()) {
@@ -44,14 +45,19 @@ pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
     peer: &Peer,
+    hostname: &str,
 ) -> Result<Incoming, StoreError> {
     let node = &state.node;
-    let (hostname, now) = (state.hostname(), node.clock.now());
+    let now = node.clock.now();
     let id = HEXLOWER.encode(&node.random.array::<8>());
-    let received = trace::submitted(&envelope, peer, &hostname, &id, now);
+    let received = trace::submitted(&envelope, peer, hostname, &id, now);
     let from = match &envelope.sender.mailbox {
         Some(mailbox) => mailbox.to_string(),
-        None => profile::get(node)?.map(|owner| profile::address(&owner)).unwrap_or_default(),
+        None => {
+            let reading = node.clone();
+            let owner = try_blocking(move || profile::get(&reading)).await?;
+            owner.map(|owner| profile::address(&owner)).unwrap_or_default()
+        }
     };
     let missing = Missing {
         from: format!("From: <{from}>\r\n"),
@@ -70,27 +76,20 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
         Ok(received) => received,
         Err(reply) => return reply,
     };
-    if let Err(reply) = check_authors(state, &received) {
-        return reply;
-    }
-    let address = |recipient: &Recipient| match &recipient.mailbox {
-        Some(mailbox) => Some(mailbox.to_string()),
-        None => profile::get(&state.node)
-            .ok()
-            .flatten()
-            .map(|owner| format!("postmaster@{}", owner.domain)),
-    };
-    let submission = Submission {
-        id: IdempotencyKey::new(&state.node),
-        from: received.envelope.sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default(),
-        recipients: received.envelope.recipients.iter().filter_map(address).collect(),
-        blob: received.blob,
-        copy_to_sent: true,
+    let (reception, checking) = (received.id.clone(), state.clone());
+    let submission = blocking(move || {
+        check_authors(&checking, &received)?;
+        submission(&checking, received)
+    });
+    let submission = match submission.await {
+        Ok(Ok(submission)) => submission,
+        Ok(Err(reply)) => return reply,
+        Err(error) => return StoreError::from(error).into(),
     };
     match mailbox::submit(&state.node, submission).await {
         Ok(id) => {
-            tracing::info!(%id, reception = %received.id, "a message was queued");
-            Reply::new(250, "2.0.0", format!("queued as {}", received.id))
+            tracing::info!(%id, %reception, "a message was queued");
+            Reply::new(250, "2.0.0", format!("queued as {reception}"))
         }
         Err(SubmitError::NoRecipient | SubmitError::BadAddress) => {
             Reply::new(501, "5.1.3", "a recipient's address is invalid")
@@ -102,6 +101,24 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
         }
         Err(SubmitError::Store(error)) => error.into(),
     }
+}
+
+/// The message for the queue. Blocks.
+fn submission(state: &MailState, received: Received) -> Result<Submission, Reply> {
+    let mut recipients = Vec::new();
+    for recipient in &received.envelope.recipients {
+        recipients.extend(match &recipient.mailbox {
+            Some(mailbox) => Some(mailbox.to_string()),
+            None => profile::get(&state.node)?.map(|owner| format!("postmaster@{}", owner.domain)),
+        });
+    }
+    Ok(Submission {
+        id: IdempotencyKey::new(&state.node),
+        from: received.envelope.sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default(),
+        recipients,
+        blob: received.blob,
+        copy_to_sent: true,
+    })
 }
 
 /// A message to the owner alone may have any author: programs forward mail to their user, and
@@ -118,7 +135,7 @@ fn is_to_owner_only(state: &MailState, received: &Received) -> Result<bool, Repl
 }
 
 /// Every address in From and Sender must be the owner's (RFC 6409 8.1), unless only the owner
-/// receives the message.
+/// receives the message. Blocks.
 fn check_authors(state: &MailState, received: &Received) -> Result<(), Reply> {
     let foreign = || Reply::new(550, "5.7.1", "From or Sender has an address that is not yours");
     if received.headers.from_count() > 1 {

@@ -3,6 +3,10 @@
 //! Only CR LF ends a line and only CR LF . CR LF ends the text. A server that accepts another form
 //! lets senders smuggle a second message inside the first (CVE-2023-51764 and similar): one server
 //! finds an end where another finds text.
+//!
+//! NUL is kept. RFC 5321 4.5.2 and 8BITMIME (RFC 6152, RFC 2045 2.8) allow senders none, but RFC
+//! 5322 4.5 wants such messages to be read, and a refusal would return the message of a person who
+//! can't repair it. IMAP sends 0x80 in its place.
 
 /// The longest line of text, in bytes. RFC 5321 4.5.3.1.6 allows 1,000; longer ones are common.
 const TEXT_LINE_LEN_MAX: usize = 64 * 1024;

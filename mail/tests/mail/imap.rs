@@ -184,11 +184,13 @@ async fn idle_reports_deliveries_and_other_sessions() {
     assert!(one.line().await.starts_with("+ "));
     deliver(&server.node, b"Subject: hello\r\n\r\nbody\r\n").await;
     assert_eq!(one.line().await, "* 1 EXISTS\r\n");
+    assert_eq!(one.line().await, "* 1 RECENT\r\n");
     two.ok("NOOP").await;
     two.ok("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
-    assert_eq!(one.line().await, "* 1 FETCH (UID 1 FLAGS (\\Deleted))\r\n");
+    assert_eq!(one.line().await, "* 1 FETCH (UID 1 FLAGS (\\Recent \\Deleted))\r\n");
     two.ok("EXPUNGE").await;
     assert_eq!(one.line().await, "* 1 EXPUNGE\r\n");
+    assert_eq!(one.line().await, "* 0 RECENT\r\n");
     one.send("DONE\r\n").await;
     assert!(one.line().await.starts_with("i OK "));
     server.close().await;
@@ -213,7 +215,11 @@ async fn forgotten_expunges_are_still_reported() {
     assert_eq!((changes.vanished.len(), changes.is_incomplete), (0, true));
     let reported = silent.ok("NOOP").await;
     assert_eq!(reported[..2], ["* 3 EXPUNGE\r\n", "* 2 EXPUNGE\r\n"]);
-    assert!(reported[2].starts_with("* 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen)"), "{reported:?}");
+    assert_eq!(reported[2], "* 2 RECENT\r\n");
+    assert!(
+        reported[3].contains(" FETCH (UID 1 FLAGS (\\Recent \\Flagged \\Seen)"),
+        "{reported:?}"
+    );
     assert_eq!(silent.ok("NOOP").await.len(), 1, "no change is reported twice");
     server.close().await;
 }
@@ -231,6 +237,7 @@ async fn long_message_is_fetched_unchanged() {
     program.send(&message).await;
     program.send("\r\n").await;
     assert_eq!(program.line().await, "* 1 EXISTS\r\n");
+    assert_eq!(program.line().await, "* 1 RECENT\r\n");
     assert!(program.line().await.starts_with("a OK [APPENDUID "));
     for (section, wanted) in [
         ("BODY.PEEK[]", message.as_slice()),

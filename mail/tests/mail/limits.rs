@@ -13,6 +13,9 @@ use crate::server::{Client, TestServer, texts};
 /// After so many milliseconds an idle connection without a login gives way to a newcomer.
 const IDLE_MS: u64 = freehold_listen::IDLE_MS_MAX;
 
+/// After so many milliseconds without progress a message counts as stalled.
+const STALL_MS: u64 = freehold_listen::STALL_MS_MAX;
+
 /// An IMAP client.
 struct Imap(BufReader<TcpStream>);
 
@@ -79,6 +82,36 @@ async fn smtp_message_under_way_is_not_replaced() {
     let _newcomer = Client::connect(alice.addresses.smtp).await;
     assert!(sending.reply().await.starts_with("421 4.3.2 "));
     assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
+    alice.close().await;
+}
+
+/// Sends a chunk of the message in progress (RFC 3030 2).
+async fn chunk(client: &mut Client<TcpStream>, len: usize) {
+    client.send(format!("BDAT {len}\r\n{}", "x".repeat(len)).as_bytes()).await;
+    let reply = client.reply().await;
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+}
+
+#[tokio::test]
+async fn smtp_message_that_trickles_is_replaced() {
+    let config = MailConfig { smtp_connections_max: 1, ..MailConfig::default() };
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
+    let mut sending = Client::connect(alice.addresses.smtp).await;
+    sending.command("EHLO bob.example").await;
+    sending.command("MAIL FROM:<bob@bob.example>").await;
+    sending.command("RCPT TO:<alice@alice.example>").await;
+    // The reply to a chunk shows that the server has received it.
+    chunk(&mut sending, 1).await;
+    alice.node.clock.advance(STALL_MS - 1);
+    // As many bytes as a slow line carries are progress.
+    chunk(&mut sending, 8_000).await;
+    alice.node.clock.advance(STALL_MS - 1);
+    assert!(Client::raw(alice.addresses.smtp).await.reply().await.starts_with("421 4.7.0 "));
+    // One byte is not.
+    chunk(&mut sending, 1).await;
+    alice.node.clock.advance(1);
+    let _newcomer = Client::connect(alice.addresses.smtp).await;
+    assert!(sending.reply().await.starts_with("421 4.3.2 "));
     alice.close().await;
 }
 

@@ -111,6 +111,22 @@ async fn shutdown_finishes_the_message_in_progress() {
 }
 
 #[tokio::test]
+async fn shutdown_in_the_middle_of_a_message_gets_421() {
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let mut client = Client::connect(alice.addresses.smtp).await;
+    client.command("EHLO bob.example").await;
+    envelope(&mut client).await;
+    assert!(client.command("DATA").await.starts_with("354"));
+    client.send(b"Subject: half\r\n\r\nhal").await;
+    let TestServer { node, mail, .. } = alice;
+    let stopping = tokio::spawn(mail.shutdown());
+    assert!(client.reply().await.starts_with("421 4.3.2 "));
+    assert_eq!(client.reply().await, "");
+    stopping.await.unwrap();
+    assert_eq!(texts(&node, SpecialUse::Inbox).len(), 0);
+}
+
+#[tokio::test]
 async fn interrupted_message_is_not_stored() {
     let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
     let mut client = Client::connect(alice.addresses.smtp).await;

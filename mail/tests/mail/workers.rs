@@ -38,6 +38,8 @@ struct GateState {
     /// The calls that are held; none while the gate is open.
     holds: Option<fn(FsCall) -> bool>,
     held: usize,
+    /// Files opened since the last [`Gate::take_opened`].
+    opened: usize,
 }
 
 impl Gate {
@@ -47,7 +49,13 @@ impl Gate {
 
     /// Holds the calls for which `holds` is true from now on.
     fn close(&self, holds: fn(FsCall) -> bool) {
-        self.state().holds = Some(holds);
+        let mut state = self.state();
+        state.holds = Some(holds);
+    }
+
+    /// The number of files opened since the last call.
+    fn take_opened(&self) -> usize {
+        std::mem::take(&mut self.state().opened)
     }
 
     fn open(&self) {
@@ -58,6 +66,7 @@ impl Gate {
     /// The hook in front of the file system.
     fn pass(&self, what: FsCall) {
         let mut state = self.state();
+        state.opened += usize::from(what == FsCall::Open);
         if !state.holds.is_some_and(|holds| holds(what)) {
             return;
         }
@@ -108,8 +117,12 @@ impl Server {
     }
 
     fn start(&self) -> Mail {
+        self.start_with(MailConfig::default())
+    }
+
+    fn start_with(&self, config: MailConfig) -> Mail {
         let smtp = "127.0.0.1:0".parse().unwrap();
-        self.runtime.block_on(serve(self.node.clone(), MailConfig::default(), smtp)).0
+        self.runtime.block_on(serve(self.node.clone(), config, smtp)).0
     }
 
     /// A client with the inbox selected.
@@ -193,6 +206,72 @@ fn held_blob_reads_leave_both_workers_free() {
     server.gate.open();
     assert!(fetching.assert_completes("f OK").contains("BODYSTRUCTURE (\"text\" \"plain\""));
     assert_eq!(searching.assert_completes("s OK"), "* SEARCH 2\r\n");
+    server.runtime.block_on(mail.shutdown());
+}
+
+#[test]
+fn search_stops_when_its_client_has_left() {
+    const MESSAGES: usize = 60;
+    let server = Server::new();
+    for number in 0..MESSAGES {
+        let message = large_message(&number.to_string());
+        server.runtime.block_on(deliver(&server.node, message.as_bytes()));
+    }
+    let mail = server.start_with(MailConfig { imap_connections_max: 2, ..MailConfig::default() });
+    let (mut searching, mut other) = (server.inbox(&mail), server.inbox(&mail));
+    server.gate.take_opened();
+    other.send("a SEARCH BODY nowhere\r\n");
+    other.assert_completes("a OK");
+    let of_all = server.gate.take_opened();
+    server.gate.close(|what| what == FsCall::Open);
+    searching.send("s SEARCH BODY nowhere\r\n");
+    server.gate.wait_until_held(1);
+    drop(searching);
+    // The server has seen the end of the one connection when it answers on the other.
+    other.send("n NOOP\r\n");
+    other.assert_completes("n OK");
+    server.gate.open();
+    // There is room for a third connection when the search has ended.
+    while !Client::connect(mail.addresses().imap).line().starts_with("* OK") {}
+    // One slice of 4 MiB before the server sees that the client closed its half of the connection,
+    // one before it sees that the client closed the whole.
+    let opened = server.gate.take_opened();
+    let messages = 2 * (4 * 1024 * 1024 / LARGE_LEN + 1);
+    assert!(opened * MESSAGES <= of_all * messages, "{opened} of {of_all} files were opened");
+    server.runtime.block_on(mail.shutdown());
+}
+
+#[test]
+fn search_ends_with_bye_at_a_stop() {
+    let server = Server::new();
+    for number in 0..45 {
+        let message = large_message(&number.to_string());
+        server.runtime.block_on(deliver(&server.node, message.as_bytes()));
+    }
+    let mail = server.start();
+    let (mut searching, mut other) = (server.inbox(&mail), server.inbox(&mail));
+    server.gate.close(|what| what == FsCall::Open);
+    searching.send("s SEARCH BODY nowhere\r\n");
+    server.gate.wait_until_held(1);
+    let stopping = server.runtime.spawn(mail.shutdown());
+    other.assert_completes("* BYE");
+    server.gate.open();
+    assert!(searching.line().starts_with("* BYE"));
+    server.runtime.block_on(stopping).unwrap();
+}
+
+#[test]
+fn search_result_reaches_a_half_closed_client() {
+    let server = Server::new();
+    for number in 0..45 {
+        let message = large_message(&number.to_string());
+        server.runtime.block_on(deliver(&server.node, message.as_bytes()));
+    }
+    let mail = server.start();
+    let mut searching = server.inbox(&mail);
+    searching.send("s SEARCH BODY nowhere\r\n");
+    searching.0.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+    assert!(searching.assert_completes("s OK").ends_with("* SEARCH\r\n"));
     server.runtime.block_on(mail.shutdown());
 }
 

@@ -18,7 +18,9 @@ mod folders;
 mod idempotency;
 pub mod queue;
 mod read;
+mod recent;
 mod store_flags;
+mod subscriptions;
 mod summary;
 mod transfer;
 
@@ -30,7 +32,7 @@ pub use expunge::expunge;
 pub use flags::{FlagError, Flags};
 pub use folders::{
     Folder, FolderError, FolderId, SpecialUse, create_folder, folder, folder_named, folders,
-    rename_folder, special_folder, subscribe,
+    rename_folder, special_folder,
 };
 pub use idempotency::IdempotencyKey;
 pub use queue::{
@@ -41,7 +43,9 @@ pub use read::{
     MESSAGE_LEN_MAX, Message, MessageId, body, first_unseen, message, messages, messages_in,
     summaries, summary, uids,
 };
+pub use recent::claim_recent;
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
+pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};
 pub use transfer::{TransferError, copy_messages, move_messages};
 
@@ -51,14 +55,15 @@ use crate::store::StoreError;
 /// How many messages one commit changes at most; a larger command takes several commits.
 const MESSAGES_PER_COMMIT: usize = 100;
 
-/// Creates the special folders of a new node and resumes deletions of folders that a stop
-/// interrupted. Idempotent; called at every start.
+/// Creates the special folders of a new node, brings rows of earlier versions up to date, and
+/// resumes deletions of folders that a stop interrupted. Idempotent; called at every start.
 ///
 /// # Errors
 /// When the store is unavailable.
 pub async fn initialise(node: &Node) -> Result<(), StoreError> {
     let now = node.clock.now().as_secs();
     node.store.commit(move |tx| folders::create_special_folders(tx, now)).await?;
+    subscriptions::carry_over(node).await?;
     delete_folder::resume(node).await
 }
 

@@ -176,8 +176,12 @@ pub fn address(profile: &Profile) -> String {
     format!("{}@{}", profile.login, profile.domain)
 }
 
-/// True if mail to `address` is the owner's: `login`, `login+tag` or `postmaster` (RFC 5321 4.5.1)
-/// at the domain, or the bare `postmaster`; compared without case.
+/// The mailboxes at the domain that reach the person who runs a mail server (RFC 5321 4.5.1, RFC
+/// 2142): reports of abuse and of faults are sent there.
+const ROLES: [&str; 4] = ["postmaster", "abuse", "webmaster", "hostmaster"];
+
+/// True if mail to `address` is the owner's: `login`, `login+tag` or one of the roles (RFC 2142) at
+/// the domain, or the bare `postmaster`; compared without case.
 ///
 /// # Errors
 /// As [`get`].
@@ -188,8 +192,8 @@ pub fn owns(node: &Node, address: &str) -> Result<bool, StoreError> {
     }
     let Some((local, domain)) = address.rsplit_once('@') else { return Ok(false) };
     let base = local.split_once('+').map_or(local, |(base, _)| base);
-    let local_is_ours =
-        base.eq_ignore_ascii_case(&profile.login) || local.eq_ignore_ascii_case("postmaster");
+    let is_role = ROLES.iter().any(|role| local.eq_ignore_ascii_case(role));
+    let local_is_ours = is_role || base.eq_ignore_ascii_case(&profile.login);
     Ok(local_is_ours && domain.trim_end_matches('.').eq_ignore_ascii_case(&profile.domain))
 }
 
@@ -199,7 +203,7 @@ mod tests {
     use crate::testing::TestNode;
 
     #[tokio::test]
-    async fn owner_has_subaddresses_and_postmaster_in_any_case() {
+    async fn owner_has_subaddresses_and_role_addresses_in_any_case() {
         let alice = TestNode::new("alice").await;
         for ours in [
             "alice@alice.example",
@@ -207,6 +211,9 @@ mod tests {
             "alice+shop@alice.example",
             "postmaster@alice.example",
             "Postmaster",
+            "abuse@alice.example",
+            "WebMaster@alice.example",
+            "hostmaster@alice.example.",
         ] {
             assert!(owns(&alice, ours).unwrap(), "{ours}");
         }
@@ -214,6 +221,9 @@ mod tests {
             "bob@alice.example",
             "alice@bob.example",
             "alice",
+            "abuse",
+            "abuse@bob.example",
+            "abuse+x@alice.example",
             "alice%bob.example@relay.example",
             "@alice.example",
             "",

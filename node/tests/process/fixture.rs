@@ -81,6 +81,8 @@ fn check_content(folder: &Folder, settings: &[&str]) {
         LineClient::tls(running.printed_port("IMAPS"), &folder.data().join("tls/cert.pem"));
     imap.line();
     imap.imap(&format!("LOGIN alice {password}"));
+    let subscribed = imap.imap("LSUB \"\" *");
+    assert_eq!(subscribed.iter().filter(|line| line.starts_with("* LSUB () ")).count(), 6);
     imap.imap("SELECT INBOX");
     for message in
         content["mail"].as_array().unwrap().iter().filter(|message| field(message, "to") == "alice")

@@ -1,5 +1,8 @@
 //! APPEND (RFC 3501 6.3.11; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889). The message is spooled
 //! into a blob while it is received.
+//!
+//! A message with NUL is refused: no literal may contain one (RFC 3501 4.3.1), and one in a
+//! literal8 could be fetched unchanged only with BINARY (RFC 3516), which is not offered.
 
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::{self, Delivery, Flags, FolderId, IdempotencyKey};
@@ -24,7 +27,7 @@ pub(crate) struct Head {
 impl Head {
     /// Parses a command up to the literal that it just announced. `None` when it is not an APPEND,
     /// or the literal is not its message.
-    pub(crate) fn parse(text: &[u8]) -> Option<Result<Self, SyntaxError>> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Result<Self, Completion>> {
         let mut cursor = Cursor::new(text);
         let tag = cursor.tag().ok()?;
         if !cursor.eat(" APPEND ") {
@@ -35,7 +38,7 @@ impl Head {
         Some(Self::parse_rest(cursor, tag, name))
     }
 
-    fn parse_rest(mut cursor: Cursor<'_>, tag: String, name: String) -> Result<Self, SyntaxError> {
+    fn parse_rest(mut cursor: Cursor<'_>, tag: String, name: String) -> Result<Self, Completion> {
         cursor.space()?;
         let mut flags = Vec::new();
         if cursor.peek() == Some(b'(') {
@@ -47,11 +50,15 @@ impl Head {
             date = Some(cursor.moment()?);
             cursor.space()?;
         }
-        if cursor.peek() == Some(b'{') {
-            Ok(Self { tag, name, flags, date })
-        } else {
-            Err(SyntaxError("a message is missing"))
+        // `~{n}` is a literal8 (RFC 3516 6).
+        cursor.eat("~");
+        if cursor.peek() != Some(b'{') {
+            return Err(SyntaxError("a message is missing").into());
         }
+        if cursor.has_bad_name() {
+            return Err(Completion::bad_name());
+        }
+        Ok(Self { tag, name, flags, date })
     }
 }
 
@@ -63,6 +70,8 @@ pub(crate) struct Append {
     uid_validity: u32,
     flags: Flags,
     date: Option<Timestamp>,
+    is_literal8: bool,
+    has_nul: bool,
 }
 
 impl Append {
@@ -83,17 +92,30 @@ impl Append {
             uid_validity: folder.uid_validity,
             flags,
             date: head.date,
+            is_literal8: literal.binary,
+            has_nul: false,
         })
     }
 
     /// Takes the next piece.
     pub(crate) async fn write(&mut self, piece: &[u8]) {
-        self.spool.write(piece).await;
+        self.has_nul |= piece.contains(&0);
+        if !self.has_nul {
+            self.spool.write(piece).await;
+        }
     }
 
     /// Stores the message; it is durable on return.
     pub(crate) async fn finish(self, node: &Node) -> Result<Completion, Completion> {
-        let Self { spool, folder, uid_validity, flags, date } = self;
+        let Self { spool, folder, uid_validity, flags, date, is_literal8, has_nul } = self;
+        match (has_nul, is_literal8) {
+            (false, _) => {}
+            // RFC 3516 4.4.
+            (true, true) => {
+                return Err(Completion::no("the message has a NUL").code("UNKNOWN-CTE"));
+            }
+            (true, false) => return Err(Completion::bad("a literal has a NUL")),
+        }
         let delivery = Delivery {
             folder,
             blob: spool.finish().await?,
@@ -121,5 +143,7 @@ mod tests {
         assert!(Head::parse(b"a APPEND {5}\r\ninbox {3}\r\n").unwrap().is_ok());
         assert!(Head::parse(b"a SEARCH SUBJECT {5}\r\n").is_none());
         assert!(Head::parse(b"a APPEND x (\\Seen {5}\r\n").unwrap().is_err());
+        assert!(Head::parse(b"a APPEND x ~{5}\r\n").unwrap().is_ok());
+        assert!(Head::parse(b"a APPEND x ~~{5}\r\n").unwrap().is_err());
     }
 }

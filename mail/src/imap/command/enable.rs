@@ -24,11 +24,14 @@ impl Enable {
             Ok(Self { names })
         }
     }
+
+    /// True if CONDSTORE is among them.
+    pub(crate) fn names_condstore(&self) -> bool {
+        self.names.iter().any(|name| name == "CONDSTORE")
+    }
 }
 
-/// Enables the known extensions and lists them; unknown ones are ignored (RFC 5161 3.1).
+/// Lists the extensions that were enabled; unknown ones are ignored (RFC 5161 3.1).
 pub(crate) fn run(cx: &mut Context, enable: &Enable) {
-    let condstore = enable.names.iter().any(|name| name == "CONDSTORE");
-    cx.condstore |= condstore;
-    cx.out.line(if condstore { "* ENABLED CONDSTORE" } else { "* ENABLED" });
+    cx.out.line(if enable.names_condstore() { "* ENABLED CONDSTORE" } else { "* ENABLED" });
 }

@@ -82,15 +82,10 @@ pub(crate) enum Slice {
 
 impl FetchProgress {
     /// Begins a FETCH.
-    pub(crate) fn start(
-        cx: &mut Context,
-        selected: &Selected,
-        fetch: Fetch,
-    ) -> Result<Self, Completion> {
+    pub(crate) fn start(selected: &Selected, fetch: Fetch) -> Result<Self, Completion> {
         let todo = selected.resolve(&fetch.set, fetch.by)?.into_iter();
         let marks_seen =
             selected.access == Access::Write && fetch.items.iter().any(Item::marks_seen);
-        cx.condstore |= fetch.items.contains(&Item::ModSeq);
         Ok(Self {
             by: fetch.by,
             items: fetch.items,
@@ -116,7 +111,8 @@ impl FetchProgress {
                     }
                 }
             } else if let Some((number, message)) = self.ready.pop_front() {
-                match message::segments(cx, number, &message, &self.items) {
+                let is_recent = selected.is_recent(message.uid);
+                match message::segments(cx, number, &message, is_recent, &self.items) {
                     Ok(segments) => self.segments = segments,
                     Err(error) => {
                         // No response for this message: the client would cache an empty one.
@@ -180,6 +176,9 @@ impl FetchProgress {
                     }
                 }
             }
+        }
+        if self.items.contains(&Item::Flags) {
+            selected.report_keywords(cx, found.iter().map(|(_, message)| &message.flags));
         }
         self.ready = found.into();
         Ok(true)

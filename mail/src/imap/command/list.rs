@@ -1,7 +1,7 @@
 //! LIST (RFC 3501 6.3.8) with LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC
 //! 6154).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_core::mailbox::{self, Folder, SpecialUse};
 
@@ -87,33 +87,45 @@ impl List {
     }
 }
 
-/// A name in the hierarchy. One without a folder exists only as an ancestor.
+/// A name in the hierarchy. One without a folder exists only as an ancestor, or is only subscribed.
 #[derive(Debug, Default)]
 struct TreeNode {
     folder: Option<Folder>,
     has_children: bool,
-    child_subscribed: bool,
+    is_subscribed: bool,
+    /// A name below meets the selection options and is not listed itself.
+    has_unlisted_match: bool,
 }
 
-/// Lists the folders.
+impl TreeNode {
+    fn is_selected(&self, list: &List) -> bool {
+        let special = self.folder.as_ref().and_then(use_name);
+        (!list.only_subscribed || self.is_subscribed) && (!list.only_special || special.is_some())
+    }
+}
+
+impl List {
+    fn matches(&self, name: &str) -> bool {
+        let mut patterns = self.patterns.iter();
+        patterns.any(|pattern| glob::matches(&format!("{}{pattern}", self.reference), name))
+    }
+}
+
+/// Lists the folders, and with `SUBSCRIBED` the subscribed names without a folder (RFC 5258 3.4).
 pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Completion, Completion> {
     if list.patterns.iter().all(String::is_empty) {
         // RFC 3501 6.3.8: an empty pattern requests the hierarchy delimiter.
         cx.out.line("* LIST (\\Noselect) \"/\" \"\"");
         return Ok(Completion::ok("listed"));
     }
-    for (name, node) in hierarchy(mailbox::folders(&cx.node)?) {
-        let matched = list
-            .patterns
-            .iter()
-            .any(|pattern| glob::matches(&format!("{}{pattern}", list.reference), &name));
-        let subscribed = node.folder.as_ref().is_some_and(|folder| folder.subscribed);
-        let special = node.folder.as_ref().is_some_and(|folder| use_name(folder).is_some());
-        let is_ancestor = list.recursive && node.child_subscribed;
-        if !matched
-            || (list.only_subscribed && !subscribed && !is_ancestor)
-            || (list.only_special && !special)
-        {
+    let mut hierarchy = hierarchy(mailbox::folders(&cx.node)?, mailbox::subscriptions(&cx.node)?);
+    if list.recursive {
+        mark_ancestors(&mut hierarchy, list);
+    }
+    for (name, node) in hierarchy {
+        let exists = node.folder.is_some() || node.has_children;
+        let is_selected = node.is_selected(list) && (exists || list.only_subscribed);
+        if !list.matches(&name) || !(is_selected || node.has_unlisted_match) {
             continue;
         }
         let mut attributes =
@@ -122,14 +134,14 @@ pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Completion, Completio
             Some(folder) => attributes.extend(use_name(folder)),
             None => attributes.extend(["\\NonExistent", "\\Noselect"]),
         }
-        if list.show_subscribed && subscribed {
+        if list.show_subscribed && node.is_subscribed {
             attributes.push("\\Subscribed");
         }
         cx.out.raw("* LIST ").list(attributes, |out, attribute| {
             out.raw(attribute);
         });
         cx.out.raw(" \"/\" ").mailbox(&name);
-        if is_ancestor {
+        if node.has_unlisted_match {
             cx.out.raw(" (CHILDINFO (\"SUBSCRIBED\"))");
         }
         cx.out.end();
@@ -140,20 +152,37 @@ pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Completion, Completio
     Ok(Completion::ok("listed"))
 }
 
-/// Every folder and every ancestor, by name.
-fn hierarchy(folders: Vec<Folder>) -> BTreeMap<String, TreeNode> {
+/// Every folder, every ancestor and every subscribed name, by name.
+fn hierarchy(folders: Vec<Folder>, subscribed: BTreeSet<String>) -> BTreeMap<String, TreeNode> {
     let mut hierarchy: BTreeMap<String, TreeNode> = BTreeMap::new();
     for folder in folders {
-        for (at, _) in folder.name.match_indices('/') {
-            let ancestor =
-                hierarchy.entry(folder.name.get(..at).unwrap_or_default().to_owned()).or_default();
-            ancestor.has_children = true;
-            ancestor.child_subscribed |= folder.subscribed;
+        for ancestor in ancestors(&folder.name) {
+            hierarchy.entry(ancestor.to_owned()).or_default().has_children = true;
         }
         let name = folder.name.clone();
         hierarchy.entry(name).or_default().folder = Some(folder);
     }
+    for name in subscribed {
+        hierarchy.entry(name).or_default().is_subscribed = true;
+    }
     hierarchy
+}
+
+/// Marks the ancestors of names that meet the selection options, unless these names are listed
+/// themselves: then CHILDINFO would say nothing new (RFC 5258 3.5).
+fn mark_ancestors(hierarchy: &mut BTreeMap<String, TreeNode>, list: &List) {
+    let unlisted: Vec<String> = hierarchy
+        .iter()
+        .filter(|(name, node)| node.is_selected(list) && !list.matches(name))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for ancestor in unlisted.iter().flat_map(|name| ancestors(name)) {
+        hierarchy.entry(ancestor.to_owned()).or_default().has_unlisted_match = true;
+    }
+}
+
+fn ancestors(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('/').filter_map(|(at, _)| name.get(..at))
 }
 
 /// The attribute of RFC 6154 2.

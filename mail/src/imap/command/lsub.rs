@@ -1,4 +1,4 @@
-//! LSUB (RFC 3501 6.3.9): the subscribed folders.
+//! LSUB (RFC 3501 6.3.9): the subscribed names.
 
 use std::collections::BTreeSet;
 
@@ -32,25 +32,23 @@ impl Lsub {
     }
 }
 
-/// Lists the subscribed folders. Where `%` excludes a subscribed folder, the ancestor that matches
-/// is listed with \Noselect (RFC 3501 6.3.9).
+/// Lists the subscribed names, those without a folder with \NonExistent (RFC 5258 3). Where `%`
+/// excludes a subscribed name, the ancestor that matches is listed with \Noselect (RFC 3501 6.3.9).
 pub(crate) fn run(cx: &mut Context, lsub: &Lsub) -> Result<Completion, Completion> {
     let pattern = format!("{}{}", lsub.reference, lsub.pattern);
-    let folders = mailbox::folders(&cx.node)?;
-    let subscribed: BTreeSet<&str> = folders
-        .iter()
-        .filter(|folder| folder.subscribed)
-        .map(|folder| folder.name.as_str())
-        .collect();
+    let subscribed = mailbox::subscriptions(&cx.node)?;
+    let folders: BTreeSet<String> =
+        mailbox::folders(&cx.node)?.into_iter().map(|folder| folder.name).collect();
     let mut ancestors = BTreeSet::new();
     for name in &subscribed {
         if glob::matches(&pattern, name) {
-            cx.out.raw("* LSUB () \"/\" ").mailbox(name).end();
+            let attributes = if folders.contains(name) { "" } else { "\\NonExistent" };
+            cx.out.show(format_args!("* LSUB ({attributes}) \"/\" ")).mailbox(name).end();
         } else if pattern.ends_with('%') {
             let parents = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
             ancestors.extend(
                 parents.filter(|parent| {
-                    !subscribed.contains(parent) && glob::matches(&pattern, parent)
+                    !subscribed.contains(*parent) && glob::matches(&pattern, parent)
                 }),
             );
         }

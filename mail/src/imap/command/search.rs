@@ -18,6 +18,9 @@ use crate::imap::sequence::{self, Numbering};
 const ROWS_PER_SLICE: usize = 1_000;
 /// Messages examined in one slice when blobs are read.
 const BLOBS_PER_SLICE: usize = 20;
+/// Bytes of whole messages after which a slice ends: between slices the session sees whether the
+/// client has left. One message may be longer.
+const BYTES_PER_SLICE: u64 = 4 * 1024 * 1024;
 
 /// The search key and the form of the result.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,13 +91,45 @@ pub(crate) struct SearchProgress {
     returns: Option<Returns>,
     todo: std::vec::IntoIter<MessageRef>,
     found: Vec<u32>,
-    highest_modseq: Option<u64>,
+    /// The modseqs of the messages found, if MODSEQ was among the keys.
+    modseqs: Option<Modseqs>,
+}
+
+/// The modseqs of the first and the last message found, and the highest of all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Modseqs {
+    first: u64,
+    last: u64,
+    highest: u64,
+}
+
+impl Modseqs {
+    fn add(&mut self, modseq: u64) {
+        if self.highest == 0 {
+            self.first = modseq;
+        }
+        self.last = modseq;
+        self.highest = self.highest.max(modseq);
+    }
+
+    /// The modseq of a response: with MIN and MAX alone that of the messages in it, else the
+    /// highest of all messages found (RFC 4731 3.2).
+    fn of(self, returns: Option<Returns>) -> u64 {
+        match returns {
+            Some(Returns { min: true, max: true, all: false, count: false }) => {
+                self.first.max(self.last)
+            }
+            Some(Returns { min: true, all: false, count: false, .. }) => self.first,
+            Some(Returns { max: true, all: false, count: false, .. }) => self.last,
+            _ => self.highest,
+        }
+    }
 }
 
 impl SearchProgress {
     /// Begins a SEARCH.
     pub(crate) fn start(
-        cx: &mut Context,
+        cx: &Context,
         selected: &Selected,
         tag: String,
         search: Search,
@@ -102,26 +137,17 @@ impl SearchProgress {
         if search.unknown_charset {
             return Err(Completion::no("unsupported charset").code("BADCHARSET (US-ASCII UTF-8)"));
         }
-        let has_modseq = search.key.has_modseq();
-        cx.condstore |= has_modseq;
-        let terms = Terms::new(search.key, selected, cx.node.clock.now())?;
+        let modseqs = search.key.has_modseq().then(Modseqs::default);
+        let terms = Terms::new(search.key, selected, cx.node.clock.now());
         let todo = selected.all().into_iter();
         let (by, returns) = (search.by, search.returns);
-        Ok(Self {
-            tag,
-            by,
-            terms,
-            returns,
-            todo,
-            found: Vec::new(),
-            highest_modseq: has_modseq.then_some(0),
-        })
+        Ok(Self { tag, by, terms, returns, todo, found: Vec::new(), modseqs })
     }
 
     /// Examines the next slice of messages; the completion once all are examined.
     pub(crate) fn slice(&mut self, cx: &mut Context, selected: &Selected) -> Option<Completion> {
         let len = if self.terms.reads_blobs() { BLOBS_PER_SLICE } else { ROWS_PER_SLICE };
-        let refs: Vec<MessageRef> = self.todo.by_ref().take(len).collect();
+        let refs: Vec<MessageRef> = self.todo.as_slice().iter().take(len).copied().collect();
         let (Some(first), Some(last)) = (refs.first(), refs.last()) else {
             self.print(cx);
             return Some(Completion::ok("searched"));
@@ -136,30 +162,41 @@ impl SearchProgress {
             Ok(messages) => messages,
             Err(error) => return Some(error.into()),
         };
-        let mut refs = refs.into_iter().peekable();
+        let mut rest = refs.iter().peekable();
+        let mut bytes = 0u64;
         for message in &messages {
             // A message that arrived meanwhile has no sequence number, one expunged has no row.
-            while refs.next_if(|named| named.uid < message.uid).is_some() {}
-            let Some(MessageRef { number, uid }) = refs.next_if(|named| named.uid == message.uid)
+            while rest.next_if(|named| named.uid < message.uid).is_some() {}
+            if bytes >= BYTES_PER_SLICE {
+                break;
+            }
+            let Some(&MessageRef { number, uid }) = rest.next_if(|named| named.uid == message.uid)
             else {
                 continue;
             };
-            let mut candidate = Candidate::new(cx, message, number);
+            if self.terms.reads_messages() {
+                bytes = bytes.saturating_add(message.size);
+            }
+            let mut candidate = Candidate::new(cx, message, number, selected.is_recent(uid));
             match self.terms.match_message(&mut candidate) {
                 Ok(true) => {
                     self.found.push(if self.by == Numbering::Uid { uid } else { number });
-                    self.highest_modseq =
-                        self.highest_modseq.map(|highest| highest.max(message.modseq));
+                    if let Some(modseqs) = &mut self.modseqs {
+                        modseqs.add(message.modseq);
+                    }
                 }
                 Ok(false) => {}
                 Err(error) => return Some(error.into()),
             }
         }
+        let unexamined = if bytes >= BYTES_PER_SLICE { rest.len() } else { 0 };
+        self.todo.by_ref().take(refs.len().saturating_sub(unexamined)).for_each(drop);
         None
     }
 
     fn print(&self, cx: &mut Context) {
-        let modseq = self.highest_modseq.filter(|_| !self.found.is_empty());
+        let modseqs = self.modseqs.filter(|_| !self.found.is_empty());
+        let modseq = modseqs.map(|modseqs| modseqs.of(self.returns));
         let Some(returns) = self.returns else {
             cx.out.raw("* SEARCH");
             for number in &self.found {

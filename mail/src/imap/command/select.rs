@@ -31,11 +31,13 @@ impl Select {
 }
 
 /// Opens the folder and prints its state.
-pub(crate) fn run(cx: &mut Context, select: &Select) -> Result<(Selected, Completion), Completion> {
+pub(crate) async fn run(
+    cx: &mut Context,
+    select: &Select,
+) -> Result<(Selected, Completion), Completion> {
     let folder =
         mailbox::folder_named(&cx.node, &select.name)?.ok_or_else(Completion::no_folder)?;
-    cx.condstore |= select.condstore;
-    let Opened { selected, first_unseen } = Selected::open(cx, &folder, select.access)?;
+    let Opened { selected, first_unseen } = Selected::open(cx, &folder, select.access).await?;
     let writable = select.access == Access::Write;
     cx.out.raw("* FLAGS ");
     flags::print_known(&mut cx.out, &folder.keywords, false);
@@ -46,8 +48,8 @@ pub(crate) fn run(cx: &mut Context, select: &Select) -> Result<(Selected, Comple
         cx.out.raw("()");
     }
     cx.out.line("] permanent flags");
-    // No message is ever \Recent here: RFC 9051 dropped the flag.
-    cx.out.line(format!("* {} EXISTS", selected.len())).line("* 0 RECENT");
+    cx.out.line(format!("* {} EXISTS", selected.len()));
+    cx.out.line(format!("* {} RECENT", selected.recent_len()));
     if let Some(number) = first_unseen {
         cx.out.line(format!("* OK [UNSEEN {number}] first unseen"));
     }

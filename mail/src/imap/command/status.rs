@@ -74,7 +74,6 @@ pub(crate) fn run(cx: &mut Context, status: &Status) -> Result<Completion, Compl
 /// One untagged STATUS.
 pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
     let limit = cx.shared.message_len_max;
-    cx.condstore |= items.contains(&Item::HighestModSeq);
     cx.out.raw("* STATUS ").mailbox(&folder.name).raw(" ");
     cx.out.list(items, |out, item| {
         match item {
@@ -84,7 +83,7 @@ pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
                 out.show(format_args!("HIGHESTMODSEQ {}", folder.highest_modseq))
             }
             Item::Messages => out.show(format_args!("MESSAGES {}", folder.total)),
-            Item::Recent => out.raw("RECENT 0"),
+            Item::Recent => out.show(format_args!("RECENT {}", folder.recent)),
             Item::Size => out.show(format_args!("SIZE {}", folder.size)),
             Item::UidNext => out.show(format_args!("UIDNEXT {}", folder.uid_next)),
             Item::UidValidity => out.show(format_args!("UIDVALIDITY {}", folder.uid_validity)),

@@ -78,11 +78,11 @@ pub(crate) async fn run(
         Sign::Remove => FlagChange::Remove(flags),
         Sign::Replace => FlagChange::Set(flags),
     };
-    cx.condstore |= store.unchanged_since.is_some();
     let uids = selected.uids(&store.set, store.by)?;
     let outcome =
         mailbox::store_flags(&cx.node, selected.folder, &uids, change, store.unchanged_since)
             .await?;
+    selected.report_keywords(cx, outcome.changed.iter().map(|(_, _, now)| now));
     for (uid, modseq, now) in &outcome.changed {
         selected.mark_reported(*uid, *modseq);
         if !store.silent {

@@ -6,7 +6,7 @@ use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
 
-/// A folder and whether it is to be subscribed.
+/// A name and whether it is to be subscribed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Subscribe {
     pub(crate) name: String,
@@ -20,13 +20,12 @@ impl Subscribe {
     }
 }
 
-/// Subscribes or unsubscribes. Unsubscribing a folder that does not exist succeeds: programs do so
-/// after DELETE.
+/// Subscribes or unsubscribes a name, whether or not there is such a folder.
 pub(crate) async fn run(cx: &mut Context, subscribe: &Subscribe) -> Result<Completion, Completion> {
-    match mailbox::folder_named(&cx.node, &subscribe.name)? {
-        Some(folder) => mailbox::subscribe(&cx.node, folder.id, subscribe.subscribed).await?,
-        None if subscribe.subscribed => return Err(Completion::no_folder()),
-        None => {}
+    if subscribe.subscribed {
+        mailbox::subscribe(&cx.node, &subscribe.name).await?;
+    } else {
+        mailbox::unsubscribe(&cx.node, &subscribe.name).await?;
     }
     Ok(Completion::ok("done"))
 }

@@ -24,7 +24,7 @@ impl Session {
                 Ok(head) => {
                     self.ask(Question::Append { head, literal }, Asked::Append { tag, literal })
                 }
-                Err(error) => self.refuse(&tag, literal, &error.into()),
+                Err(refusal) => self.refuse(&tag, literal, &refusal),
             };
         }
         if is_free && !literal.binary && self.framer.may_keep(literal) {

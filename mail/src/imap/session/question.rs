@@ -52,6 +52,8 @@ pub(crate) enum Answer {
     },
     /// The question is answered and its command goes on.
     More,
+    /// A SEARCH goes on. It has printed nothing yet.
+    Searching,
     /// A message body broke off in the middle of a literal, or the mailbox is unusable: nothing
     /// that the client could parse can follow.
     Broken,

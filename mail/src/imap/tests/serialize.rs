@@ -174,11 +174,8 @@ fn key(found: &Key) -> String {
             Some(system) => system.to_owned(),
             None => format!("KEYWORD {name}"),
         },
-        Key::Header(name, text)
-            if ["BCC", "CC", "FROM", "SUBJECT", "TO"].contains(&name.as_str()) =>
-        {
-            format!("{name} {}", quoted(text))
-        }
+        Key::Address(name, text) => format!("{name} {}", quoted(text)),
+        Key::Header(name, text) if name == "SUBJECT" => format!("{name} {}", quoted(text)),
         Key::Header(name, text) => format!("HEADER {} {}", quoted(name), quoted(text)),
         Key::Larger(size) => format!("LARGER {size}"),
         Key::Smaller(size) => format!("SMALLER {size}"),

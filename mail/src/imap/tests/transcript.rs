@@ -1,12 +1,12 @@
 //! Plays a transcript. `C:` is a line from the client, `S:` one from the server; `C2:` and `S2:`
 //! are a second session.
 //!
-//! `C|` lines are the content of a literal, whose length is written as `{n}` or `{n+}`. In an `S:`
-//! line `…` stands for any text. A status response (OK, NO, BAD, BYE) or `+` that ends after its
-//! status and response code leaves the human-readable text free; without a response code there must
-//! be none. `@ deliver FOLDER` with `|` lines stores a message in a folder; `@ link
-//! cleartext|loopback|tls` sets the privacy of the following sessions. `S: <close>` and `S: <tls>`
-//! are actions of the connection.
+//! `C|` lines are the content of a literal, whose length is written as `{n}` or `{n+}`; in them and
+//! in `|` lines `\0` is an octet of zero. In an `S:` line `…` stands for any text. A status
+//! response (OK, NO, BAD, BYE) or `+` that ends after its status and response code leaves the
+//! human-readable text free; without a response code there must be none. `@ deliver FOLDER` with
+//! `|` lines stores a message in a folder; `@ link cleartext|loopback|tls` sets the privacy of the
+//! following sessions. `S: <close>` and `S: <tls>` are actions of the connection.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -79,9 +79,9 @@ impl Play {
                     let mut bytes = Vec::new();
                     let mut literal = Vec::new();
                     while let Some(more) = rest.next_if(|line| line.starts_with("C|")) {
-                        literal.extend_from_slice(
-                            more[2..].strip_prefix(' ').unwrap_or(&more[2..]).as_bytes(),
-                        );
+                        literal.extend_from_slice(&unescaped(
+                            more[2..].strip_prefix(' ').unwrap_or(&more[2..]),
+                        ));
                         literal.extend_from_slice(b"\r\n");
                     }
                     let len = literal.len();
@@ -107,9 +107,9 @@ impl Play {
                     let folder = line[8..].to_owned();
                     let mut message = Vec::new();
                     while let Some(more) = rest.next_if(|line| line.starts_with('|')) {
-                        message.extend_from_slice(
-                            more[1..].strip_prefix(' ').unwrap_or(&more[1..]).as_bytes(),
-                        );
+                        message.extend_from_slice(&unescaped(
+                            more[1..].strip_prefix(' ').unwrap_or(&more[1..]),
+                        ));
                         message.extend_from_slice(b"\r\n");
                     }
                     lines.push(Line::Deliver(folder, message));
@@ -175,6 +175,11 @@ impl Play {
             session.assert_all_expected(&self.name);
         }
     }
+}
+
+/// The octets of a line of a literal or a message.
+fn unescaped(line: &str) -> Vec<u8> {
+    line.replace("\\0", "\0").into_bytes()
 }
 
 /// Reports changes to idle sessions, as an event does.

@@ -67,6 +67,13 @@ fn check_counts(folder: &Folder, all: &[Message], wrong: &mut Vec<String>) {
             folder.id.0
         ));
     }
+    let recent = all.iter().filter(|m| folder.recent_uids().contains(&m.uid)).count();
+    if folder.recent as usize != recent {
+        wrong.push(format!(
+            "folder {}: its row counts {} recent messages, found {recent}",
+            folder.id.0, folder.recent
+        ));
+    }
     let counts = folder.keywords.iter().zip(&folder.keyword_counts);
     for (keyword, count) in counts.filter(|(_, count)| **count != flags::NOT_COUNTED) {
         let found = all.iter().filter(|m| m.flags.has_keyword(keyword)).count();

@@ -6,7 +6,7 @@ use super::folders::{FolderId, load, save};
 use super::idempotency::IdempotencyKey;
 use super::read::{Message, MessageId, MessageRow, key};
 use super::summary::{self, Summary};
-use super::{change, flags};
+use super::{change, flags, recent};
 use crate::blobs::Pinned;
 use crate::clock::Timestamp;
 use crate::mailbox::{FlagError, Flags};
@@ -208,6 +208,7 @@ pub(super) fn append(
     folder.uid_next = uid.checked_add(1).ok_or(DeliverError::FolderFull)?;
     folder.total = folder.total.saturating_add(1);
     folder.size = folder.size.saturating_add(message.size);
+    recent::add(&mut folder, uid);
     flags::add(&mut folder, &message.flags)?;
     message.modseq = change::record_change(tx, &mut folder, uid, None, false)?;
     row::put_referring(tx, &key(id, uid), &message, &[message.blob])?;

@@ -4,7 +4,7 @@
 use super::folders::{Folder, FolderId, load, save};
 use super::read::{MessageRow, from_uid, key, uid_of};
 use super::summary::Summary;
-use super::{FlagError, Flags, MESSAGES_PER_COMMIT, change, deliver, flags};
+use super::{FlagError, Flags, MESSAGES_PER_COMMIT, change, deliver, flags, recent};
 use crate::clock::Timestamp;
 use crate::erasure;
 use crate::node::Node;
@@ -90,6 +90,7 @@ pub(super) fn remove(
 ) -> Result<(), StoreError> {
     row::delete::<MessageRow>(tx, &key(folder.id, uid));
     row::delete::<Summary>(tx, &key(folder.id, uid));
+    recent::subtract(folder, uid);
     flags::subtract(folder, &message.flags);
     folder.total = folder.total.saturating_sub(1);
     folder.size = folder.size.saturating_sub(message.size);

@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::subscriptions::{self, SUBSCRIPTIONS_MAX};
 use crate::events::Event;
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
@@ -11,7 +12,7 @@ mod special;
 
 pub use special::SpecialUse;
 
-const NAME_LEN_MAX: usize = 200;
+pub(super) const NAME_LEN_MAX: usize = 200;
 pub(super) const FOLDERS_MAX: usize = 1000;
 const LEVELS_MAX: usize = 10;
 
@@ -60,9 +61,10 @@ pub struct Folder {
     /// The sum of the messages' sizes, in bytes.
     #[n(9)]
     pub size: u64,
-    /// Whether it is subscribed (RFC 9051 6.3.7).
+    /// Whether it was subscribed when subscriptions became rows of their own
+    /// ([`super::subscriptions`]); false in folders made since.
     #[n(10)]
-    pub subscribed: bool,
+    pub(super) was_subscribed: bool,
     /// The keywords that messages here have or had.
     #[n(11)]
     pub keywords: Vec<String>,
@@ -75,6 +77,14 @@ pub struct Folder {
     #[n(13)]
     #[cbor(default)]
     pub(super) keyword_counts: Vec<u32>,
+    /// The lowest UID that was reported to no IMAP session; `None` when there is none, and in rows
+    /// from before this field.
+    #[n(14)]
+    pub(super) recent_from: Option<u32>,
+    /// The number of messages that were reported to no IMAP session (RECENT, RFC 3501 6.3.10).
+    #[n(15)]
+    #[cbor(default)]
+    pub recent: u32,
 }
 
 impl Record for Folder {
@@ -95,11 +105,15 @@ impl Folder {
 /// The last numbers that were assigned.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct NumbersRow {
+pub(super) struct NumbersRow {
     #[n(0)]
     next_folder: u32,
     #[n(1)]
     last_uid_validity: u32,
+    /// Whether subscriptions have rows of their own; false in rows from before.
+    #[n(2)]
+    #[cbor(default)]
+    pub(super) has_subscription_rows: bool,
 }
 
 impl Record for NumbersRow {
@@ -107,7 +121,7 @@ impl Record for NumbersRow {
     const VERSION: u8 = 1;
 }
 
-const NUMBERS: &[u8] = b"numbers";
+pub(super) const NUMBERS: &[u8] = b"numbers";
 
 /// Why a folder was not created, renamed or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,10 +132,11 @@ pub enum FolderError {
     /// A folder of that name exists.
     #[error("there is a folder of that name")]
     Exists,
-    /// Empty, too long, too deep, or with control characters, `*` or `%`.
+    /// Empty, too long, too deep, with a level that is empty, `.` or `..`, or with control
+    /// characters, `*` or `%`.
     #[error(
         "a folder name has 1 to {NAME_LEN_MAX} bytes, up to {LEVELS_MAX} levels, \
-         no control characters, no * or %"
+         none of them empty, . or .., no control characters, no * or %"
     )]
     BadName,
     /// It is one of the six special folders, which always exist.
@@ -130,23 +145,27 @@ pub enum FolderError {
     /// There are already `FOLDERS_MAX` folders.
     #[error("there are already {FOLDERS_MAX} folders")]
     TooMany,
+    /// There are already `SUBSCRIPTIONS_MAX` subscriptions.
+    #[error("there are already {SUBSCRIPTIONS_MAX} subscriptions")]
+    TooManySubscriptions,
     /// The store.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-/// Creates the six special folders, unless there are folders already.
+/// Creates the six special folders, subscribed, unless there are folders already.
 pub(super) fn create_special_folders(tx: &mut Tx<'_>, now_secs: u64) -> Result<(), StoreError> {
     if !load_all(tx)?.is_empty() {
         return Ok(());
     }
     for special in SpecialUse::ALL {
         insert(tx, now_secs, special.name().to_owned(), Some(special))?;
+        subscriptions::insert(tx, special.name())?;
     }
     Ok(())
 }
 
-fn load_all(rows: &impl Rows) -> Result<Vec<Folder>, StoreError> {
+pub(super) fn load_all(rows: &impl Rows) -> Result<Vec<Folder>, StoreError> {
     Ok(row::scan::<Folder>(rows, &Scan::prefix(&[], FOLDERS_MAX))?
         .into_iter()
         .map(|(_, folder)| folder)
@@ -159,8 +178,11 @@ fn insert(
     name: String,
     special: Option<SpecialUse>,
 ) -> Result<Folder, StoreError> {
-    let mut numbers = row::get::<NumbersRow>(tx, NUMBERS)?
-        .unwrap_or(NumbersRow { next_folder: 1, last_uid_validity: 0 });
+    let mut numbers = row::get::<NumbersRow>(tx, NUMBERS)?.unwrap_or(NumbersRow {
+        next_folder: 1,
+        last_uid_validity: 0,
+        has_subscription_rows: true,
+    });
     let uid_validity = u32::try_from(now_secs)
         .unwrap_or(u32::MAX)
         .max(numbers.last_uid_validity.saturating_add(1));
@@ -175,10 +197,12 @@ fn insert(
         unseen: 0,
         deleted: 0,
         size: 0,
-        subscribed: true,
+        was_subscribed: false,
         keywords: Vec::new(),
         keyword_counts: Vec::new(),
         forgotten_modseq: 0,
+        recent_from: None,
+        recent: 0,
     };
     numbers.next_folder += 1;
     numbers.last_uid_validity = uid_validity;
@@ -248,17 +272,19 @@ fn named(rows: &impl Rows, name: &str) -> Result<Option<Folder>, StoreError> {
 }
 
 /// `name` with a leading `INBOX` in capitals and without a trailing `/` (RFC 9051 6.3.4).
-fn canonical(name: &str) -> String {
+pub(super) fn canonical(name: &str) -> String {
     let name = name.strip_suffix('/').unwrap_or(name);
     let (first, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
     if first.eq_ignore_ascii_case("INBOX") { format!("INBOX{rest}") } else { name.to_owned() }
 }
 
-fn valid_name(name: &str) -> Result<String, FolderError> {
+/// The canonical form of an allowed name. Mail programs make files and folders of the levels:
+/// mbsync and offlineimap stop syncing the whole account at a level `.` or `..`.
+pub(super) fn valid_name(name: &str) -> Result<String, FolderError> {
     let name = canonical(name);
-    let levels_are_valid = name.split('/').all(|level| !level.is_empty() && level.trim() == level)
-        && name.split('/').count() <= LEVELS_MAX;
-    let is_valid = levels_are_valid
+    let is_level = |level: &str| !matches!(level, "" | "." | "..") && level.trim() == level;
+    let is_valid = name.split('/').all(is_level)
+        && name.split('/').count() <= LEVELS_MAX
         && name.len() <= NAME_LEN_MAX
         && !name.chars().any(|c| c.is_control() || matches!(c, '*' | '%'));
     if is_valid { Ok(name) } else { Err(FolderError::BadName) }
@@ -285,7 +311,7 @@ pub async fn create_folder(node: &Node, name: &str) -> Result<Folder, FolderErro
 }
 
 /// Renames a folder and its children (RENAME, RFC 9051 6.3.6); messages, UIDs and UIDVALIDITY do
-/// not change. Special folders can't be renamed.
+/// not change. Special folders can't be renamed. Subscriptions are names and stay as they are.
 ///
 /// # Errors
 /// When there is no such folder, it is special, or the new name is taken or not allowed.
@@ -319,20 +345,6 @@ pub async fn rename_folder(node: &Node, id: FolderId, name: &str) -> Result<Fold
             folder.name = name;
             save(tx, &folder)?;
             Ok(folder)
-        })
-        .await
-}
-
-/// Subscribes or unsubscribes a folder (RFC 9051 6.3.7, 6.3.8).
-///
-/// # Errors
-/// When there is no such folder.
-pub async fn subscribe(node: &Node, id: FolderId, subscribed: bool) -> Result<(), FolderError> {
-    node.store
-        .commit(move |tx| {
-            let mut folder = load(tx, id)?.ok_or(FolderError::NoSuchFolder)?;
-            folder.subscribed = subscribed;
-            Ok(save(tx, &folder)?)
         })
         .await
 }

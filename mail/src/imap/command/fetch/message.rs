@@ -64,10 +64,17 @@ pub(crate) fn segments(
     cx: &Context,
     number: u32,
     message: &Message,
+    is_recent: bool,
     items: &[Item],
 ) -> Result<VecDeque<Segment>, StoreError> {
-    let mut response =
-        Response { cx, message, blob: None, out: Printer::default(), segments: VecDeque::new() };
+    let mut response = Response {
+        cx,
+        message,
+        is_recent,
+        blob: None,
+        out: Printer::default(),
+        segments: VecDeque::new(),
+    };
     response.out.show(format_args!("* {number} FETCH ("));
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
@@ -84,6 +91,7 @@ pub(crate) fn segments(
 struct Response<'a> {
     cx: &'a Context,
     message: &'a Message,
+    is_recent: bool,
     blob: Option<Arc<BlobReader>>,
     out: Printer,
     segments: VecDeque<Segment>,
@@ -95,7 +103,7 @@ impl Response<'_> {
         match item {
             Item::Flags => {
                 self.out.raw("FLAGS ");
-                flags::print(&mut self.out, &message.flags);
+                flags::print(&mut self.out, &message.flags, self.is_recent);
             }
             Item::Uid => drop(self.out.show(format_args!("UID {}", message.uid))),
             Item::ModSeq => drop(self.out.show(format_args!("MODSEQ ({})", message.modseq))),

@@ -29,6 +29,8 @@ pub(crate) enum Order {
 /// One condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
+    /// An address field, as text or as in the envelope, contains a text.
+    Address(String, String),
     All,
     /// All of them.
     And(Vec<Key>),
@@ -40,13 +42,13 @@ pub(crate) enum Key {
     Header(String, String),
     Larger(u32),
     ModSeq(u64),
-    /// No message: the result of `NEW` and `RECENT`, as no message here is ever recent.
-    None,
     Not(Box<Key>),
     Numbers(Set),
     /// The internal date is more than so many seconds ago.
     Older(u32),
     Or(Box<Key>, Box<Key>),
+    /// The message is recent in this session.
+    Recent,
     Smaller(u32),
     Text(String),
     Uids(Set),
@@ -70,7 +72,7 @@ impl Key {
     pub(crate) fn cost(&self) -> u8 {
         match self {
             Self::Body(_) | Self::Text(_) => 2,
-            Self::Header(..) | Self::Date(Dated::Sent, ..) => 1,
+            Self::Address(..) | Self::Header(..) | Self::Date(Dated::Sent, ..) => 1,
             Self::And(keys) => keys.iter().map(Self::cost).max().unwrap_or(0),
             Self::Not(key) => key.cost(),
             Self::Or(a, b) => a.cost().max(b.cost()),
@@ -122,7 +124,8 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
         "UNANSWERED" | "UNDELETED" | "UNDRAFT" | "UNFLAGGED" | "UNSEEN" => {
             not(system(name.trim_start_matches("UN")))
         }
-        "BCC" | "CC" | "FROM" | "SUBJECT" | "TO" => Key::Header(name, text(cursor)?),
+        "BCC" | "CC" | "FROM" | "TO" => Key::Address(name, text(cursor)?),
+        "SUBJECT" => Key::Header(name, text(cursor)?),
         "BEFORE" => Key::Date(Dated::Internal, Order::Before, day(cursor)?),
         "ON" => Key::Date(Dated::Internal, Order::On, day(cursor)?),
         "SINCE" => Key::Date(Dated::Internal, Order::Since, day(cursor)?),
@@ -153,8 +156,9 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
             }
             Key::ModSeq(cursor.number64()?)
         }
-        "NEW" | "RECENT" => Key::None,
-        "OLD" => Key::All,
+        "NEW" => Key::And(vec![Key::Recent, not(system("SEEN"))]),
+        "OLD" => not(Key::Recent),
+        "RECENT" => Key::Recent,
         "NOT" => {
             cursor.space()?;
             not(one(cursor, deeper, count)?)

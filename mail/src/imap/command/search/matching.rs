@@ -7,16 +7,15 @@ use std::sync::Arc;
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::{self, MESSAGE_LEN_MAX, Message};
 use freehold_core::store::StoreError;
+use freehold_mime::address::{self, Entry};
 use freehold_mime::{Structure, header};
 
 use super::key::{Dated, Key, Order};
 use super::text;
 use crate::imap::context::Context;
-use crate::imap::cursor::SyntaxError;
 use crate::imap::date::Day;
 use crate::imap::flags;
 use crate::imap::selected::Selected;
-use crate::imap::sequence::Numbering;
 
 /// Search keys with resolved sets and lower-case texts.
 #[derive(Debug)]
@@ -31,14 +30,15 @@ pub(crate) struct Candidate<'a> {
     cx: &'a Context,
     message: &'a Message,
     number: u32,
+    is_recent: bool,
     header: Option<Arc<Vec<u8>>>,
     /// The text parts of the body, decoded and in lower case.
     body: Option<String>,
 }
 
 impl<'a> Candidate<'a> {
-    pub(crate) fn new(cx: &'a Context, message: &'a Message, number: u32) -> Self {
-        Self { cx, message, number, header: None, body: None }
+    pub(crate) fn new(cx: &'a Context, message: &'a Message, number: u32, is_recent: bool) -> Self {
+        Self { cx, message, number, is_recent, header: None, body: None }
     }
 
     fn header(&mut self) -> Result<Arc<Vec<u8>>, StoreError> {
@@ -63,19 +63,22 @@ impl<'a> Candidate<'a> {
 }
 
 impl Terms {
-    /// Resolves keys for one folder at one moment.
-    ///
-    /// # Errors
-    /// When a sequence number has no message.
-    pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Result<Self, SyntaxError> {
+    /// Resolves keys for one folder at one moment. A sequence number without a message matches
+    /// none: RFC 3501 section 9 makes it an error, but programs search for one that another session
+    /// has just expunged.
+    pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Self {
         let cost = key.cost();
-        let key = resolve(key, selected)?;
-        Ok(Self { key, cost, now })
+        Self { key: resolve(key, selected), cost, now }
     }
 
     /// True if blobs must be read.
     pub(crate) fn reads_blobs(&self) -> bool {
         self.cost > 0
+    }
+
+    /// True if whole messages must be read.
+    pub(crate) fn reads_messages(&self) -> bool {
+        self.cost > 1
     }
 
     /// True if a message matches all keys.
@@ -87,7 +90,6 @@ impl Terms {
         let message = candidate.message;
         Ok(match key {
             Key::All => true,
-            Key::None => false,
             Key::And(keys) => {
                 for key in keys {
                     if !self.matches(key, candidate)? {
@@ -96,6 +98,7 @@ impl Terms {
                 }
                 true
             }
+            Key::Recent => candidate.is_recent,
             Key::Or(a, b) => self.matches(a, candidate)? || self.matches(b, candidate)?,
             Key::Not(key) => !self.matches(key, candidate)?,
             Key::Flag(name) => match flags::system(name) {
@@ -125,14 +128,11 @@ impl Terms {
                     .unwrap_or_else(|| Day::of(message.internal_date));
                 compare(sent, *order, *day)
             }
+            Key::Address(name, wanted) => values(&candidate.header()?, name).any(|value| {
+                contains(value, wanted) || addresses(value).to_lowercase().contains(wanted)
+            }),
             Key::Header(name, wanted) => {
-                let header = candidate.header()?;
-                header::fields(&header)
-                    .filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
-                    .any(|field| {
-                        wanted.is_empty()
-                            || text::field(field.value).to_lowercase().contains(wanted)
-                    })
+                values(&candidate.header()?, name).any(|value| contains(value, wanted))
             }
             Key::Body(wanted) => candidate.body()?.contains(wanted.as_str()),
             Key::Text(wanted) => {
@@ -144,29 +144,49 @@ impl Terms {
     }
 }
 
+/// The raw values of all fields of this name.
+fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    header::fields(header)
+        .filter(move |field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|field| field.value)
+}
+
+/// True if a field's text contains `wanted`, which is in lower case.
+fn contains(value: &[u8], wanted: &str) -> bool {
+    wanted.is_empty() || text::field(value).to_lowercase().contains(wanted)
+}
+
+/// An address field as the envelope has it (RFC 3501 6.4.4): without comments, quotes and spaces
+/// inside addresses.
+fn addresses(value: &[u8]) -> String {
+    let entries = address::parse(value).into_iter().map(|entry| match entry {
+        Entry::Mailbox(mailbox) => {
+            format!("{} <{}>", mailbox.display_name(None), mailbox.address())
+        }
+        Entry::GroupStart(name) => text::field(&name),
+        Entry::GroupEnd => String::new(),
+    });
+    entries.collect::<Vec<_>>().join(", ")
+}
+
 /// Lower-cases texts, resolves sets, and puts cheap keys first.
-fn resolve(key: Key, selected: &Selected) -> Result<Key, SyntaxError> {
-    Ok(match key {
+fn resolve(key: Key, selected: &Selected) -> Key {
+    match key {
         Key::Body(text) => Key::Body(text.to_lowercase()),
         Key::Text(text) => Key::Text(text.to_lowercase()),
+        Key::Address(name, text) => Key::Address(name, text.to_lowercase()),
         Key::Header(name, text) => Key::Header(name, text.to_lowercase()),
-        Key::Numbers(set) => {
-            selected.resolve(&set, Numbering::Sequence)?;
-            Key::Numbers(set.resolved(selected.len()))
-        }
+        Key::Numbers(set) => Key::Numbers(set.resolved(selected.len())),
         Key::Uids(set) => Key::Uids(set.resolved(selected.largest_uid())),
-        Key::Not(key) => Key::Not(Box::new(resolve(*key, selected)?)),
-        Key::Or(a, b) => {
-            Key::Or(Box::new(resolve(*a, selected)?), Box::new(resolve(*b, selected)?))
-        }
+        Key::Not(key) => Key::Not(Box::new(resolve(*key, selected))),
+        Key::Or(a, b) => Key::Or(Box::new(resolve(*a, selected)), Box::new(resolve(*b, selected))),
         Key::And(keys) => {
-            let mut keys: Vec<Key> =
-                keys.into_iter().map(|key| resolve(key, selected)).collect::<Result<_, _>>()?;
+            let mut keys: Vec<Key> = keys.into_iter().map(|key| resolve(key, selected)).collect();
             keys.sort_by_key(Key::cost);
             Key::And(keys)
         }
         other => other,
-    })
+    }
 }
 
 fn compare(found: Day, order: Order, wanted: Day) -> bool {
