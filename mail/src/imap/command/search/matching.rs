@@ -161,7 +161,9 @@ fn contains(value: &[u8], wanted: &str) -> bool {
 fn addresses(value: &[u8]) -> String {
     let entries = address::parse(value).into_iter().map(|entry| match entry {
         Entry::Mailbox(mailbox) => {
-            format!("{} <{}>", mailbox.display_name(None), mailbox.address())
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (local, host) = (text(&mailbox.local), text(&mailbox.host));
+            format!("{} <{local}@{host}>", mailbox.display_name(None))
         }
         Entry::GroupStart(name) => text::field(&name),
         Entry::GroupEnd => String::new(),
