@@ -150,24 +150,25 @@ impl Page<'_> {
 
     fn text(&mut self, id: PartId) {
         let (bytes, structure) = (&self.message.bytes, &self.message.structure);
-        let text = content::text_of(bytes, structure, id, self.text_left.saturating_mul(2));
-        let is_whole = structure.part(id).body.len() <= self.text_left.saturating_mul(2);
-        let runs = self.runs(&text);
-        if !is_whole || runs.is_none() {
+        // Encoded text is longer than decoded text.
+        let read_len = self.text_left.saturating_mul(2);
+        let text = content::text_of(bytes, structure, id, read_len);
+        let is_read = structure.part(id).body.len() <= read_len;
+        let (runs, is_whole) = self.runs(&text);
+        if !is_read || !is_whole {
             self.files.push(id);
         }
-        self.out.extend(runs.map(Block::Text));
+        if !runs.is_empty() || is_whole {
+            self.out.push(Block::Text(runs));
+        }
     }
 
-    /// The runs of a text, cut to what is left; `None` if nothing is left.
-    fn runs(&mut self, text: &str) -> Option<Vec<Run>> {
+    /// The runs of a text, cut to the length that is left, and whether they are all of it.
+    fn runs(&mut self, text: &str) -> (Vec<Run>, bool) {
         let text = text.trim_end().replace("\r\n", "\n");
-        if self.text_left == 0 {
-            return None;
-        }
-        let text = text.get(..text.floor_char_boundary(self.text_left)).unwrap_or_default();
-        self.text_left = self.text_left.saturating_sub(text.len());
-        Some(links::runs(text))
+        let cut = text.get(..text.floor_char_boundary(self.text_left)).unwrap_or_default();
+        self.text_left = self.text_left.saturating_sub(cut.len());
+        (links::runs(cut), cut.len() == text.len())
     }
 
     fn html(&mut self, id: PartId) {
@@ -189,8 +190,8 @@ impl Page<'_> {
                 self.files.push(id);
                 let plain = self.plain_alternative(id);
                 let words = plain.unwrap_or_else(|| html::to_text(&source));
-                let runs = self.runs(&words);
-                self.out.extend(runs.map(Block::TextOnly));
+                let (runs, _) = self.runs(&words);
+                self.out.push(Block::TextOnly(runs));
             }
         }
     }
