@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use freehold_core::node::Node;
 use freehold_core::profile;
-use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, TlsConfig};
+use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, LimitNames, TlsConfig};
 
 use crate::MailConfig;
 
@@ -50,14 +50,27 @@ impl MailState {
     }
 }
 
+/// The settings of SMTP's limits.
+pub(crate) const SMTP_LIMITS: LimitNames = LimitNames {
+    total: "mail.smtp_connections_max",
+    per_net: "mail.smtp_connections_per_address_max",
+};
+/// The settings of IMAP's limits.
+pub(crate) const IMAP_LIMITS: LimitNames = LimitNames {
+    total: "mail.imap_connections_max",
+    per_net: "mail.imap_connections_per_address_max",
+};
+
 /// The rules for accepting connections on a mail port. A client over the limits receives
 /// `refusal`, which is empty on a port that begins with TLS: the client could not read it.
 pub(crate) fn acceptor(
     config: &MailConfig,
     limiter: ConnectionLimiter,
+    names: LimitNames,
     refusal: &'static [u8],
 ) -> Acceptor {
     Acceptor::new(limiter, Admission::KeepOldest)
         .proxies(&config.proxy_protocol_from)
+        .limits_named(names)
         .refusal(refusal)
 }

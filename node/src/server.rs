@@ -180,6 +180,7 @@ impl Server {
             data: self.data.clone(),
             ports: self.ports.clone(),
             web: self.config.web.clone(),
+            mail_proxies: self.config.mail.proxy_protocol_from.clone(),
         };
         // Subscribe before reading the profile, so that no set-up is missed.
         let events = self.node.events.subscribe();

@@ -10,8 +10,8 @@ use axum::http::{Request, Response};
 use freehold_core::clock::Clock;
 use freehold_core::node::Node;
 use freehold_listen::{
-    Accepted, Acceptor, Admission, ConnectionLimiter, DeadlineStream, Drain, Permit, STALL_BUDGET,
-    TlsConfig,
+    Accepted, Acceptor, Admission, ConnectionLimiter, DeadlineStream, Drain, LimitNames, Permit,
+    STALL_BUDGET, TlsConfig,
 };
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -93,7 +93,11 @@ impl Web {
         );
         let acceptor = Acceptor::new(limiter, Admission::PreferNewest)
             .proxies(&config.proxy_protocol_from)
-            .shared(config.trusted_networks());
+            .shared(config.trusted_networks())
+            .limits_named(LimitNames {
+                total: "web.connections_max",
+                per_net: "web.connections_per_address_max",
+            });
         let responder = Arc::new(Responder {
             config,
             progress: StartupProgress::default(),

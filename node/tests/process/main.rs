@@ -23,6 +23,7 @@ mod logs;
 mod mnemonic;
 mod node_process;
 mod photos;
+mod proxies;
 mod start;
 mod startup;
 mod stop;
