@@ -11,11 +11,12 @@ use flate2::Compression;
 use tower::ServiceExt;
 use tower_http::csrf::CsrfLayer;
 
+use crate::hosts::InvalidHost;
 use crate::page_cache::CachedPage;
 use crate::problem::{self, Problem};
 use crate::response::{self, Cacheable};
 use crate::site::Site;
-use crate::{assets, forwarded, headers, hosts, viewer};
+use crate::{assets, forwarded, headers, health, hosts, viewer};
 
 /// The longest public page that is cached, in bytes; a longer one is an internal error.
 const CACHED_LEN_MAX: usize = 2 * 1024 * 1024;
@@ -69,32 +70,30 @@ impl SiteService {
     {
         let client = forwarded::client(self.client, request.headers(), &self.site.config);
         let host = hosts::host_of(&request);
-        let mut response = self.inner(request, client, host.as_deref()).await;
-        let is_bound = hosts::wants_hsts(host.as_deref(), client.secure);
+        let is_bound =
+            host.as_ref().is_ok_and(|host| hosts::wants_hsts(host.as_deref(), client.secure));
+        let mut response = match host {
+            Ok(host) => self.inner(request, client, &host.unwrap_or_default()).await,
+            Err(InvalidHost) => problem::page(&self.site, &Problem::BadRequest),
+        };
         headers::add_security_headers(response.headers_mut(), is_bound);
         response
     }
 
-    async fn inner<B>(
-        &self,
-        request: Request<B>,
-        client: Client,
-        host: Option<&str>,
-    ) -> Response<Body>
+    async fn inner<B>(&self, request: Request<B>, client: Client, host: &str) -> Response<Body>
     where
         B: hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let Some(name) = host else {
-            return problem::page(&self.site, &Problem::BadRequest);
-        };
-        if !self.is_ours(name) {
-            return problem::page(&self.site, &Problem::Misdirected);
-        }
-        // A client that reaches the node without the proxy is never asked for a password over plain
-        // HTTP.
-        if self.site.config.is_https() && !client.secure && !hosts::is_this_machine(name) {
-            return self.redirect_to_https(&request);
+        if !health::is_check(&request) {
+            if !self.is_ours(host) {
+                return problem::page(&self.site, &Problem::Misdirected);
+            }
+            // A client that reaches the node without the proxy is never asked for a password over
+            // plain HTTP.
+            if self.site.config.is_https() && !client.secure && !hosts::is_this_machine(host) {
+                return self.redirect_to_https(&request);
+            }
         }
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let anonymous = !viewer::has_cookie(request.headers(), &self.site);
