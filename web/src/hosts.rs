@@ -43,7 +43,7 @@ fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(&byte)
 }
 
-fn without_port(authority: &str) -> &str {
+pub(crate) fn without_port(authority: &str) -> &str {
     if let Some(end) = authority.find(']') {
         return authority.get(..=end).unwrap_or(authority);
     }

@@ -30,6 +30,7 @@ mod markdown;
 mod page_cache;
 mod photos;
 mod pictures;
+mod plain_http;
 mod posts;
 mod problem;
 mod profile;

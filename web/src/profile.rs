@@ -65,12 +65,24 @@ async fn icon(State(site): State<Site>) -> PageResult {
     ))
 }
 
+/// A rule matches every path that begins with it unless it ends with `$` (RFC 9309 2.2.2), so `/i`
+/// alone would exclude `/icon.svg`.
+const ROBOTS: &str = "User-agent: *
+Disallow: /home$
+Disallow: /home?
+Disallow: /home/
+Disallow: /login$
+Disallow: /login?
+Disallow: /setup$
+Disallow: /setup?
+Disallow: /setup/
+Disallow: /i$
+Disallow: /i?
+";
+
 async fn robots() -> PageResult {
-    let text = "User-agent: *\nDisallow: /home\nDisallow: /login\nDisallow: /setup\nDisallow: /i\n";
-    Ok(response::cacheable(
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], text)
-            .into_response(),
-    ))
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    Ok(response::cacheable(([(header::CONTENT_TYPE, plain)], ROBOTS).into_response()))
 }
 
 /// A colour to choose for the avatar.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use flate2::Compression;
 use tower::ServiceExt;
 use tower_http::csrf::CsrfLayer;
@@ -107,8 +107,12 @@ impl SiteService {
         let generation = self.site.page_cache.generation();
         let path = request.uri().path().to_owned();
         let is_home = path.starts_with("/home/");
-        let request_headers =
-            if cacheable || is_home { request.headers().clone() } else { HeaderMap::new() };
+        let without_slash = without_slash(request.uri()).filter(|_| is_read);
+        let request_headers = if cacheable || is_home || without_slash.is_some() {
+            request.headers().clone()
+        } else {
+            HeaderMap::new()
+        };
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(client);
         // A router's error type is `Infallible`.
@@ -116,11 +120,29 @@ impl SiteService {
         if cacheable && response.extensions().get::<Cacheable>().is_some() {
             return self.cache(&path, generation, &request_headers, response).await;
         }
+        if response.status() == StatusCode::NOT_FOUND
+            && let Some(target) = without_slash
+            && self.exists(&target, client, &request_headers).await
+        {
+            return response::moved(&target);
+        }
         if !problem::lacks_page(&response) {
             return response;
         }
         let is_home = is_home && viewer::is_owner(&request_headers, client, &self.site).await;
         problem::with_page(&self.site, &path, is_home, &response)
+    }
+
+    /// Whether the client of a request with these headers gets a page or a redirect at `target`.
+    async fn exists(&self, target: &str, client: Client, headers: &HeaderMap) -> bool {
+        let Ok(mut request) = Request::builder().uri(target).body(Body::empty()) else {
+            return false;
+        };
+        *request.headers_mut() = headers.clone();
+        request.extensions_mut().insert(client);
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        let status = response.status();
+        status.is_success() || status.is_redirection()
     }
 
     /// Redirects a request without TLS to the HTTPS address. A form is refused instead: its content
@@ -173,4 +195,13 @@ impl SiteService {
         }
         page.response(request_headers)
     }
+}
+
+/// The target of a request whose path ends with a slash, without the slash. `None` if the rest
+/// would name another host (`//evil.example/`).
+fn without_slash(uri: &Uri) -> Option<String> {
+    let path = uri.path().strip_suffix('/')?;
+    let is_path = path.starts_with('/') && !path.starts_with("//") && !path.ends_with('/');
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    is_path.then(|| format!("{path}{query}"))
 }

@@ -18,6 +18,7 @@ mod demo;
 mod errors;
 mod fixture;
 mod folder;
+mod https;
 mod identity;
 mod logs;
 mod mnemonic;

@@ -131,6 +131,49 @@ async fn assets_are_immutable_and_named_by_hash() {
 }
 
 #[tokio::test]
+async fn trailing_slash_redirects_to_the_page_without_it() {
+    let alice = TestNode::new("alice").await;
+    let draft = Draft { title: "Tide".into(), text: "and time".into(), ..Draft::default() };
+    publish::saved_post(&alice, posts::save_draft(&alice, draft).await.unwrap().id).await.unwrap();
+    let mut visitor = Browser::stranger(&alice);
+    for (path, target) in [
+        ("/2026/tide/", "/2026/tide"),
+        ("/about/?utm_source=x", "/about?utm_source=x"),
+        ("/feed.atom/", "/feed.atom"),
+        ("/home/mail/", "/home/mail"),
+    ] {
+        let seen = visitor.get(path).await;
+        assert_eq!(seen.status, StatusCode::PERMANENT_REDIRECT, "{path}");
+        assert_eq!(seen.location(), target);
+    }
+    for path in ["/2026/none/", "/none/", "//evil.example/", "//about/", "/about//"] {
+        assert_eq!(visitor.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let form = visitor.post("/login/", &[("password", "x")]).await;
+    assert_eq!(form.status, StatusCode::NOT_FOUND, "a form is not sent again");
+}
+
+#[tokio::test]
+async fn robots_rules_exclude_no_public_path() {
+    let alice = TestNode::new("alice").await;
+    let rules = Browser::stranger(&alice).get("/robots.txt").await.text();
+    let rules: Vec<&str> =
+        rules.lines().filter_map(|line| line.strip_prefix("Disallow: ")).collect();
+    let is_excluded = |path: &str| {
+        rules.iter().any(|rule| match rule.strip_suffix('$') {
+            Some(whole) => path == whole,
+            None => path.starts_with(rule),
+        })
+    };
+    for path in ["/home", "/home/mail", "/login?next=/home", "/setup?token=x", "/i", "/i?x"] {
+        assert!(is_excluded(path), "{path}");
+    }
+    for path in ["/", "/icon.svg", "/2026/home", "/feed.atom", "/homely", "/photos"] {
+        assert!(!is_excluded(path), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn cross_site_form_is_refused() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
