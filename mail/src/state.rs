@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use freehold_core::log_budget::LogBudget;
 use freehold_core::node::Node;
 use freehold_core::profile;
 use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, LimitNames, TlsConfig};
@@ -20,12 +21,20 @@ pub struct MailState {
     /// Every running task, and the signal to stop: a session between two messages or commands then
     /// sends 421 or BYE, one in the middle of a message continues until the stop timeout.
     pub drain: Drain,
+    /// The budget for log lines about refused recipients.
+    pub(crate) refusals: LogBudget,
 }
 
 impl MailState {
     /// The state of a running mail server for `node`.
     pub fn new(node: Node, config: MailConfig, tls: impl Into<TlsConfig>) -> Self {
-        Self { node, config: Arc::new(config), tls: tls.into(), drain: Drain::new() }
+        Self {
+            node,
+            config: Arc::new(config),
+            tls: tls.into(),
+            drain: Drain::new(),
+            refusals: LogBudget::default(),
+        }
     }
 
     /// The name this node uses in greetings, EHLO and trace headers.

@@ -6,7 +6,7 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::identity_log;
-use freehold_core::logins::{self, LoginError, PasswordError};
+use freehold_core::logins::{self, LoginError, PasswordError, Protocol};
 use freehold_core::names::NAME_CHARS_MAX;
 use freehold_core::profile::{self, Profile, ProfileError};
 use freehold_core::publish;
@@ -256,7 +256,11 @@ async fn set_password(
         let text = "The two new passwords differ. Type the new one twice again.";
         return Ok(Err(Fault::new("new", text)));
     }
-    match logins::login(&site.node, &form.current, client.address.into()).await {
+    let checked = logins::login(&site.node, &form.current, client.address.into()).await;
+    if let Err(error) = &checked {
+        logins::report_refused_login(&site.node, Protocol::Web, client.address, None, error);
+    }
+    match checked {
         Ok(_) => {}
         Err(LoginError::Store(error)) => return Err(error.into()),
         Err(LoginError::TooOften { retry_after_ms }) => {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use freehold_core::blocking::{Unfinished, blocking, blocking_future};
-use freehold_core::logins::{self, LoginError};
+use freehold_core::logins::{self, LoginError, Protocol};
 use freehold_core::mailbox::FolderId;
 use freehold_core::node::Node;
 
@@ -74,15 +74,20 @@ impl Exchange {
         let Login { user, password } = login;
         let checked =
             logins::check_app_password(&self.node, &user, &password, self.peer.into()).await;
-        let completion = match checked {
+        let error = match checked {
             Ok(_) => return Answer::LoggedIn,
-            Err(LoginError::Wrong) => {
+            Err(error) => error,
+        };
+        let (node, from) = (&self.node, self.peer);
+        logins::report_refused_login(node, Protocol::Imap, from, Some(&user), &error);
+        let completion = match error {
+            LoginError::Wrong => {
                 Completion::no("wrong user name or password").code("AUTHENTICATIONFAILED")
             }
-            Err(LoginError::TooOften { .. }) => {
+            LoginError::TooOften { .. } => {
                 Completion::no("too many wrong passwords; try again later").code("UNAVAILABLE")
             }
-            Err(LoginError::Store(error)) => error.into(),
+            LoginError::Store(error) => error.into(),
         };
         Answer::Completed { completion, selected: None }
     }

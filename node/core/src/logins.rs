@@ -6,6 +6,7 @@
 
 mod apps;
 mod password;
+mod report;
 mod sessions;
 mod set_password;
 mod setup;
@@ -17,6 +18,7 @@ pub use apps::{
 };
 pub use freehold_proto::ClientNet;
 pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, check_password};
+pub use report::{Protocol, report_refused_login};
 pub use sessions::{LoginError, Session, SessionId, login, logout, session, sessions};
 pub use set_password::set_password;
 pub use setup::{SetUpError, offer_setup, set_up, setup_is_open};

@@ -160,8 +160,7 @@ pub async fn check_app_password(
         .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     let key = key_of(node, row::cut(password, TYPED_LEN_MAX))?;
     let found = row::get::<AppRow>(&node.store, &key)?;
-    let is_owner = profile::owns(node, user)?
-        || profile::get(node)?.is_some_and(|p| p.login.eq_ignore_ascii_case(user));
+    let is_owner = profile::is_login_name(node, user)?;
     let Some(app) = found.filter(|_| is_owner) else {
         return Err(LoginError::Wrong);
     };
