@@ -1,7 +1,7 @@
 //! The host names of this node. A request for any other name is refused, so that a foreign name
 //! that resolves to this address (DNS rebinding) never reaches a page.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::{Request, Version, header};
 use freehold_core::profile::Profile;
@@ -120,6 +120,33 @@ pub(crate) fn origin(url: &str) -> Option<String> {
         return None;
     }
     Some(format!("{scheme}://{}", authority.strip_suffix(port).unwrap_or(&authority)))
+}
+
+/// Whether `name` is a host name alone as browsers send it: letters, digits, hyphens and
+/// underscores between dots, an IPv4 address, or an IPv6 address in brackets.
+pub(crate) fn is_host(name: &str) -> bool {
+    if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// Whether an origin has no port or a valid one.
+pub(crate) fn has_valid_port(origin: &str) -> bool {
+    let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+    match authority.strip_prefix(without_port(authority)).and_then(|rest| rest.strip_prefix(':')) {
+        None => authority == without_port(authority),
+        Some(port) => {
+            port.bytes().all(|byte| byte.is_ascii_digit())
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
+        }
+    }
 }
 
 #[cfg(test)]
