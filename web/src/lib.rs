@@ -45,6 +45,7 @@ mod slow_client;
 mod startup;
 mod theme;
 mod timeline;
+mod unsaved;
 mod viewer;
 
 pub use config::{WebConfig, WebConfigError};

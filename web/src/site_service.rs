@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use flate2::Compression;
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tower_http::csrf::CsrfLayer;
 
@@ -16,7 +17,7 @@ use crate::page_cache::CachedPage;
 use crate::problem::{self, Problem};
 use crate::response::{self, Cacheable};
 use crate::site::Site;
-use crate::{assets, forwarded, headers, health, hosts, viewer};
+use crate::{assets, forwarded, headers, health, hosts, unsaved, viewer};
 
 /// The longest public page that is cached, in bytes; a longer one is an internal error.
 const CACHED_LEN_MAX: usize = 2 * 1024 * 1024;
@@ -39,6 +40,8 @@ pub struct SiteService {
     site: Site,
     router: Router,
     client: Client,
+    /// A permit for each form of a logged-out sender that is held.
+    unsaved: Arc<Semaphore>,
 }
 
 impl SiteService {
@@ -54,6 +57,7 @@ impl SiteService {
             site,
             router,
             client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false },
+            unsaved: Arc::new(Semaphore::new(unsaved::FORMS_MAX)),
         }
     }
 
@@ -114,6 +118,7 @@ impl SiteService {
             HeaderMap::new()
         };
         let mut request = request.map(Body::new);
+        let kept = unsaved::read(&mut request, client, &self.site, &self.unsaved).await;
         request.extensions_mut().insert(client);
         // A router's error type is `Infallible`.
         let Ok(response) = self.router.clone().oneshot(request).await;
@@ -125,6 +130,9 @@ impl SiteService {
             && self.exists(&target, client, &request_headers).await
         {
             return response::moved(&target);
+        }
+        if let Some(kept) = kept.filter(|_| unsaved::asks_for_login(&response)) {
+            return unsaved::page(&self.site, kept).unwrap_or(response);
         }
         if !problem::lacks_page(&response) {
             return response;
