@@ -13,8 +13,8 @@ mod setup;
 mod token;
 
 pub use apps::{
-    AppPassword, AppPasswordId, app_passwords, check_app_password, create_app_password,
-    revoke_app_password,
+    AppPassword, AppPasswordId, app_password_used, app_passwords, check_app_password,
+    create_app_password, revoke_app_password,
 };
 pub use freehold_proto::ClientNet;
 pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, check_password};

@@ -30,7 +30,7 @@ pub use expunge::expunge;
 pub use flags::{FlagError, Flags};
 pub use folders::{
     Folder, FolderError, FolderId, SpecialUse, create_folder, folder, folder_named, folders,
-    rename_folder, special_folder, subscribe,
+    folders_below, rename_below, rename_folder, special_folder, subscribe,
 };
 pub use idempotency::IdempotencyKey;
 pub use queue::{
