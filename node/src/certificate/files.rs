@@ -36,9 +36,10 @@ pub(super) fn read(data: &Path) -> Result<CertifiedKey> {
         CertifiedKey::new(vec![certificate.clone()], key.clone()).keys_match().is_ok()
     };
     let leaf = chain.iter().position(is_own).ok_or_else(unfit)?;
-    let mut ordered = chain;
     // The rest keeps its order.
-    ordered[..=leaf].rotate_right(1);
+    let mut ordered = chain;
+    let own = ordered.remove(leaf);
+    ordered.insert(0, own);
     Ok(CertifiedKey::new(ordered, key))
 }
 
