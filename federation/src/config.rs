@@ -1,9 +1,13 @@
 //! The `[federation]` section of the configuration file.
 
+mod check;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use freehold_core::profile::Profile;
 use serde::{Deserialize, Serialize};
+
+pub use check::FederationConfigError;
 
 /// How this node connects to friends' nodes. The default is reachable from this machine only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -43,7 +43,7 @@ use std::sync::Arc;
 use freehold_core::node::Node;
 use tokio::task::JoinHandle;
 
-pub use config::{FederationConfig, WebAddress};
+pub use config::{FederationConfig, FederationConfigError, WebAddress};
 pub use network::StartError;
 use state::FederationState;
 

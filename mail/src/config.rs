@@ -1,9 +1,13 @@
 //! The `[mail]` section of the configuration. Every setting has a default that works on a laptop.
 
+mod check;
+
 use std::collections::BTreeMap;
 
 use freehold_listen::Network;
 use serde::{Deserialize, Serialize};
+
+pub use check::MailConfigError;
 
 /// How mail is received, sent and read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -59,7 +59,7 @@ use std::sync::Arc;
 use freehold_listen::Accepted;
 use tokio::net::TcpListener;
 
-use crate::state::{MailState, acceptor};
+use crate::state::{IMAP_LIMITS, MailState, acceptor};
 use crate::stream::Stream;
 use context::Shared;
 use exchange::Exchange;
@@ -89,7 +89,7 @@ pub(crate) fn listen(state: &MailState, imap: TcpListener, imaps: TcpListener) {
     for (listener, tls, full) in
         [(imap, Tls::StartTls, FULL), (imaps, Tls::Implicit, b"".as_slice())]
     {
-        let acceptor = Arc::new(acceptor(config, limiter.clone(), full));
+        let acceptor = Arc::new(acceptor(config, limiter.clone(), IMAP_LIMITS, full));
         let (shared, served) = (Arc::clone(&shared), state.clone());
         let session = move |accepted| serve(served.clone(), Arc::clone(&shared), accepted, tls);
         let drain = state.drain.clone();

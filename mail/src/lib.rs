@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 use state::MailState;
 
-pub use config::MailConfig;
+pub use config::{MailConfig, MailConfigError};
 pub use startup::refuse_during_startup;
 
 /// How long sessions may take to end when mail stops; the process as a whole has 5 s.

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use freehold_listen::Accepted;
 use tokio::net::TcpListener;
 
-use crate::state::{MailState, acceptor};
+use crate::state::{MailState, SMTP_LIMITS, acceptor};
 use crate::stream::Stream;
 use session::Role;
 
@@ -70,7 +70,7 @@ pub(crate) fn listen(
     ] {
         let port = Port { role, implicit_tls };
         let full = if implicit_tls { &b""[..] } else { FULL };
-        let acceptor = Arc::new(acceptor(config, limiter, full));
+        let acceptor = Arc::new(acceptor(config, limiter, SMTP_LIMITS, full));
         let (drain, served) = (state.drain.clone(), state.clone());
         let session = move |accepted| serve(served.clone(), accepted, port);
         state.spawn(async move { acceptor.run(&listener, drain, session).await });

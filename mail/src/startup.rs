@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use freehold_core::clock::Clock;
 use freehold_listen::ConnectionLimiter;
 
-use crate::state::acceptor;
+use crate::state::{SMTP_LIMITS, acceptor};
 use crate::{MailConfig, MailListeners};
 
 /// Sent in place of the SMTP greeting (RFC 5321 3.8).
@@ -26,7 +26,7 @@ pub async fn refuse_during_startup(listeners: &MailListeners, config: &MailConfi
         Clock::system(),
     );
     let refuse = |listener, refusal| {
-        let acceptor = acceptor(config, limiter.clone(), b"");
+        let acceptor = acceptor(config, limiter.clone(), SMTP_LIMITS, b"");
         freehold_listen::refuse_during_startup(listener, acceptor, refusal)
     };
     let (never, ..) = tokio::join!(

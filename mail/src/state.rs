@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use freehold_core::blocking::try_blocking;
+use freehold_core::log_budget::LogBudget;
 use freehold_core::node::Node;
 use freehold_core::profile;
-use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, TlsConfig};
+use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, LimitNames, TlsConfig};
 
 use crate::MailConfig;
 
@@ -21,12 +22,20 @@ pub struct MailState {
     /// Every running task, and the signal to stop: a session between two messages or commands then
     /// sends 421 or BYE; one in the middle of a message continues for a while, then sends 421.
     pub drain: Drain,
+    /// The budget for log lines about refused recipients.
+    pub(crate) refusals: LogBudget,
 }
 
 impl MailState {
     /// The state of a running mail server for `node`.
     pub fn new(node: Node, config: MailConfig, tls: impl Into<TlsConfig>) -> Self {
-        Self { node, config: Arc::new(config), tls: tls.into(), drain: Drain::new() }
+        Self {
+            node,
+            config: Arc::new(config),
+            tls: tls.into(),
+            drain: Drain::new(),
+            refusals: LogBudget::default(),
+        }
     }
 
     /// The name this node uses in greetings, EHLO and trace headers.
@@ -52,14 +61,27 @@ impl MailState {
     }
 }
 
+/// The settings of SMTP's limits.
+pub(crate) const SMTP_LIMITS: LimitNames = LimitNames {
+    total: "mail.smtp_connections_max",
+    per_net: "mail.smtp_connections_per_address_max",
+};
+/// The settings of IMAP's limits.
+pub(crate) const IMAP_LIMITS: LimitNames = LimitNames {
+    total: "mail.imap_connections_max",
+    per_net: "mail.imap_connections_per_address_max",
+};
+
 /// The rules for accepting connections on a mail port. A client over the limits receives
 /// `refusal`, which is empty on a port that begins with TLS: the client could not read it.
 pub(crate) fn acceptor(
     config: &MailConfig,
     limiter: ConnectionLimiter,
+    names: LimitNames,
     refusal: &'static [u8],
 ) -> Acceptor {
     Acceptor::new(limiter, Admission::KeepOldest)
         .proxies(&config.proxy_protocol_from)
+        .limits_named(names)
         .refusal(refusal)
 }

@@ -9,6 +9,7 @@ mod request;
 mod serve;
 
 use std::io::Read;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -55,7 +56,8 @@ pub(crate) fn run() -> Result<()> {
     // Other commands print their own result; log lines between it would confuse.
     let is_serving = matches!(command, Command::Serve);
     logging::start(if is_serving { &config.node.log } else { "error" })?;
-    let target = Target { data, config };
+    let options = restated(arguments.config.as_deref(), &arguments.set)?;
+    let target = Target { data, config, options };
     match command {
         Command::Serve => block_on(&target, serve::run(target.clone())),
         Command::Init(init) => block_on(&target, init::run(target.clone(), init)),
@@ -84,6 +86,22 @@ pub(crate) struct Target {
     pub(crate) data: std::path::PathBuf,
     /// The configuration.
     pub(crate) config: config::Config,
+    /// `--config` and `--set` as they were given, for a command to paste.
+    pub(crate) options: Vec<String>,
+}
+
+/// `--config` and `--set` for another command on the same node. The path is absolute, because that
+/// command may be run in another folder.
+fn restated(config: Option<&Path>, sets: &[String]) -> Result<Vec<String>> {
+    let mut options = Vec::new();
+    if let Some(config) = config {
+        let config = std::path::absolute(config).context("--config is no valid path")?;
+        options.extend(["--config".to_owned(), config.to_string_lossy().into_owned()]);
+    }
+    for set in sets {
+        options.extend(["--set".to_owned(), set.clone()]);
+    }
+    Ok(options)
 }
 
 fn block_on(target: &Target, work: impl Future<Output = Result<()>>) -> Result<()> {
@@ -104,7 +122,7 @@ fn block_on(target: &Target, work: impl Future<Output = Result<()>>) -> Result<(
 }
 
 /// Reads the text file at `path`; `-` is standard input.
-pub(crate) fn read_input(path: &std::path::Path) -> Result<String> {
+pub(crate) fn read_input(path: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     let read = if path.as_os_str() == "-" {
         std::io::stdin().read_to_end(&mut bytes).map(drop)

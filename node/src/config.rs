@@ -1,6 +1,7 @@
 //! The configuration: a TOML file with a section per crate. Environment variables override the
 //! file, and `--set` overrides both.
 
+mod check;
 mod explain;
 
 use std::io::ErrorKind;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit;
 use crate::listen::ListenConfig;
+use check::Override;
 
 /// The output of `freehold config`: every setting with its default and its meaning.
 pub(crate) const EXAMPLE: &str = include_str!("../freehold.example.toml");
@@ -62,14 +64,14 @@ impl Default for NodeConfig {
 pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<Config> {
     let named = file.map(Path::to_path_buf);
     let path = named.clone().unwrap_or_else(|| data.join(FILE_NAME));
-    let mut table = match std::fs::read_to_string(&path) {
-        Ok(text) => parse(&path, &text)?,
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
         // If the folder itself is impossible, opening it reports that.
         Err(error)
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
                 && named.is_none() =>
         {
-            toml::Table::new()
+            String::new()
         }
         Err(error)
             if error.kind() == ErrorKind::PermissionDenied
@@ -86,6 +88,8 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
             ));
         }
     };
+    let mut table = parse(&path, &text)?;
+    let mut overrides = Vec::new();
     for (name, value) in std::env::vars_os() {
         // A name that is not UTF-8 can't be one of ours.
         let Some((name, (section, key))) =
@@ -97,6 +101,7 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
             exit::with(exit::CONFIG, format!("{name}: the value is not UTF-8 text"))
         })?;
         override_setting(&mut table, name, section, &key, value)?;
+        overrides.push(Override { section: section.to_owned(), key, source: name.to_owned() });
     }
     for set in sets {
         let Some(((section, key), value)) =
@@ -107,16 +112,15 @@ pub(crate) fn load(data: &Path, file: Option<&Path>, sets: &[String]) -> Result<
                 format!("--set takes section.key=value, not {set:?}"),
             ));
         };
-        override_setting(
-            &mut table,
-            &format!("--set {section}.{key}"),
-            section.trim(),
-            key.trim(),
-            value.trim(),
-        )?;
+        let (section, key) = (section.trim(), key.trim());
+        let source = format!("--set {section}.{key}");
+        override_setting(&mut table, &source, section, key, value.trim())?;
+        overrides.push(Override { section: section.to_owned(), key: key.to_owned(), source });
     }
     let config: Config = table.try_into()?;
-    config.check()?;
+    config
+        .check()
+        .map_err(|refused| exit::with(exit::CONFIG, refused.message(&overrides, &path, &text)))?;
     Ok(config)
 }
 
@@ -128,17 +132,6 @@ pub(crate) fn read_file(path: &Path) -> Result<Config> {
 }
 
 impl Config {
-    fn check(&self) -> Result<()> {
-        if !["sled", "redb"].contains(&self.node.engine.as_str()) {
-            let message = format!(
-                "node.engine: {:?} is not an engine; use \"sled\" or \"redb\"",
-                self.node.engine
-            );
-            return Err(exit::with(exit::CONFIG, message));
-        }
-        self.web.check().map_err(|error| exit::with(exit::CONFIG, error.to_string()))
-    }
-
     /// Writes the settings that differ from the defaults to `freehold.toml` in `data`.
     pub(crate) fn save(&self, data: &Path) -> Result<PathBuf> {
         let default = toml::Table::try_from(Self::default())?;

@@ -10,6 +10,7 @@ use freehold_core::engine::EngineKind;
 use freehold_core::mailbox;
 use freehold_core::node::{self, Node, NodeOpenError, NodeOptions};
 use freehold_core::store::{FolderLock, OpenError, Stage, Stop};
+use freehold_core::vault::VaultError;
 
 use crate::config::Config;
 use crate::{console, exit};
@@ -75,6 +76,8 @@ fn open_error(data: &Path, error: &NodeOpenError) -> anyhow::Error {
     let code = match error {
         NodeOpenError::Folder { .. } => exit::CANT_CREATE,
         NodeOpenError::Open(OpenError::Log(_)) => exit::DATA,
+        NodeOpenError::Vault(VaultError::KeyUnreadable { .. }) => exit::NO_INPUT,
+        NodeOpenError::Vault(VaultError::KeyDamaged(_)) => exit::DATA,
         _ => exit::UNAVAILABLE,
     };
     exit::with(code, format!("can't open {}: {error}", data.display()))

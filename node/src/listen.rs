@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use freehold_core::random::Random;
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 use crate::exit;
 
@@ -41,6 +41,9 @@ impl Default for ListenConfig {
 const PORT_MIN: u16 = 10_000;
 /// One more than the highest such port.
 const PORT_MAX: u16 = 32_000;
+/// The most connections that wait to be accepted at one address. A burst beyond it waits for TCP's
+/// retransmission, a second or more.
+const BACKLOG: u32 = 1024;
 /// How many ports are tried.
 const PORT_TRIES_MAX: usize = 1000;
 
@@ -132,7 +135,7 @@ impl Listeners {
             ("imaps", imaps),
             ("libp2p", libp2p),
         ] {
-            match TcpListener::bind(at).await {
+            match listen(at) {
                 Ok(listener) => opened.push(listener),
                 Err(error) => refused.push((name, at, error)),
             }
@@ -151,6 +154,15 @@ impl Listeners {
             _ => Err(exit::with(exit::UNAVAILABLE, bind_error(&refused))),
         }
     }
+}
+
+/// Listens at an address as [`TcpListener::bind`] does, with [`BACKLOG`].
+fn listen(at: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted node listens at once, though closed connections still wait (TIME_WAIT).
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(BACKLOG)
 }
 
 /// One sentence with every address that can't be bound, why, and what to do.
@@ -201,6 +213,16 @@ mod tests {
         let message = error.to_string();
         assert!(message.contains("for imap: another program has this port"), "{message}");
         assert!(message.contains("--set listen.imap="), "{message}");
+    }
+
+    #[tokio::test]
+    async fn listener_holds_a_burst_of_connections() {
+        let listeners = Listeners::bind(&ListenConfig::free().unwrap()).await.unwrap();
+        let address = listeners.web.local_addr().unwrap();
+        let timeout = std::time::Duration::from_secs(5);
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, timeout).unwrap();
+        let waiting: Vec<_> = (0..300).map(connect).collect();
+        assert_eq!(waiting.len(), 300);
     }
 
     #[tokio::test]

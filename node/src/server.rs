@@ -7,14 +7,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use freehold_core::blocking::blocking;
+use freehold_core::clock::Clock;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
-use freehold_core::profile::Profile;
 use freehold_core::store::{FolderLock, Stop};
 use freehold_core::{logins, profile};
 use freehold_federation::{Federation, FederationConfig, WebAddress};
@@ -24,7 +23,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, maintain};
 use crate::cli::Target;
 use crate::config::Config;
 use crate::control::{self, CheckLock, ControlContext};
@@ -39,8 +38,6 @@ const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
 /// How long the store may take for its last checkpoint. Both together stay under the five seconds a
 /// stop may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-/// How long reading the certificate's files may take.
-const CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A node with its web, mail and federation.
 pub(crate) struct Server {
@@ -69,11 +66,11 @@ pub(crate) struct Startup {
 impl Startup {
     /// Binds all sockets. This process must hold the folder's lock.
     pub(crate) async fn bind(place: &Target) -> Result<Self> {
-        let Target { data, config } = place;
+        let Target { data, config, .. } = place;
         let reload = Reload::listen()?;
         let listeners = Listeners::bind(&config.listen).await?;
         let ports = listeners.ports(&config.listen)?;
-        let certificate = Certificate::open(data)?;
+        let certificate = Certificate::open(data, Clock::system())?;
         let endpoint =
             Endpoint { listener: listeners.web, tls: config.web.tls.then(|| certificate.tls()) };
         let web =
@@ -112,11 +109,13 @@ impl Server {
     /// # Errors
     /// When one of them can't start; then none runs.
     pub(crate) async fn start(place: &Target, startup: Startup, node: Node) -> Result<Self> {
-        let Target { data, config } = place.clone();
+        let Target { data, config, .. } = place.clone();
         let Startup { ports, certificate, reload, web, mail } = startup;
         // Subscribe before reading the profile, so that no set-up is missed.
         let events = node.events.subscribe();
-        certificate.cover(names(&config, profile::get(&node)?))?;
+        let owner = profile::get(&node)?;
+        certificate.cover(maintain::names(&config, owner.as_ref()))?;
+        certificate.warn(&maintain::public_names(&config, owner.as_ref()));
 
         let site = match &config.web.public_url {
             Some(url) => WebAddress::At(url.clone()),
@@ -157,7 +156,7 @@ impl Server {
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
         let background = tokio::spawn(crate::background::run(node.clone()));
         let certificate_task =
-            tokio::spawn(maintain(certificate, reload, node.clone(), events, config.clone()));
+            tokio::spawn(maintain::run(certificate, reload, node.clone(), events, config.clone()));
         Ok(Self {
             node,
             data,
@@ -180,6 +179,7 @@ impl Server {
             data: self.data.clone(),
             ports: self.ports.clone(),
             web: self.config.web.clone(),
+            mail_proxies: self.config.mail.proxy_protocol_from.clone(),
         };
         // Subscribe before reading the profile, so that no set-up is missed.
         let events = self.node.events.subscribe();
@@ -229,73 +229,6 @@ fn mail_place(config: &Config, ports: &ListenConfig) -> MailEndpoints {
         imaps: ports.imaps.port(),
         smtps: ports.smtps.port(),
         is_loopback_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
-    }
-}
-
-/// Every host name of the node.
-fn names(config: &Config, owner: Option<Profile>) -> impl Iterator<Item = String> {
-    let local = owner.as_ref().map(|owner| format!("{}.localhost", owner.login));
-    let names = [
-        config.web.public_host(),
-        owner.map(|owner| owner.domain),
-        local,
-        Some(config.mail.hostname.clone()),
-    ];
-    names.into_iter().flatten().chain(config.web.names.clone()).filter(|name| !name.is_empty())
-}
-
-/// Reloads the certificate on SIGHUP, and makes a self-signed one anew whenever the node may have
-/// got another name: set-up gives it one.
-async fn maintain(
-    certificate: Certificate,
-    mut reload: Reload,
-    node: Node,
-    mut events: Receiver<Event>,
-    config: Config,
-) {
-    let certificate = Arc::new(certificate);
-    let mut can_cover = true;
-    loop {
-        let event = tokio::select! {
-            event = events.recv() => event,
-            () = reload.requested() => {
-                let certificate = certificate.clone();
-                match read_certificate(move || certificate.reload()).await {
-                    Ok(()) => tracing::info!("the certificate was reloaded"),
-                    Err(error) => tracing::error!(error = format!("{error:#}"), "the certificate could not be reloaded; the one in use stays"),
-                }
-                continue;
-            }
-        };
-        match event {
-            Ok(Event::Public) | Err(RecvError::Lagged(_)) if can_cover => {}
-            Err(RecvError::Closed) => return,
-            _ => continue,
-        }
-        let covered = match profile::get(&node) {
-            Ok(owner) => {
-                let (certificate, names) = (certificate.clone(), names(&config, owner));
-                let names: Vec<_> = names.collect();
-                read_certificate(move || certificate.cover(names)).await
-            }
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = covered {
-            tracing::error!(
-                error = format!("{error:#}"),
-                "the certificate lacks a name; the next start tries again"
-            );
-            can_cover = false;
-        }
-    }
-}
-
-/// Runs `work` on the certificate's files, off the workers: the owner may keep them on a network
-/// drive that does not answer.
-async fn read_certificate(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
-    match tokio::time::timeout(CERTIFICATE_TIMEOUT, blocking(work)).await {
-        Ok(done) => done?,
-        Err(_) => bail!("its files could not be read in {} s", CERTIFICATE_TIMEOUT.as_secs()),
     }
 }
 

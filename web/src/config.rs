@@ -50,28 +50,57 @@ impl Default for WebConfig {
     }
 }
 
-/// Settings of the section that contradict each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Settings of the section that contradict each other, or that no site works with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebConfigError {
     /// `public_url` is not the URL of a whole site.
-    #[error(
-        "web.public_url must look like \"https://ruth.example\", with nothing after the name but a port"
-    )]
+    #[error("it must look like \"https://ruth.example\", with nothing after the name but a port")]
     NotAUrl,
     /// `tls` is on, and `public_url` is not `https`.
-    #[error("web.tls is on, so web.public_url must begin with https://")]
+    #[error("HTTPS is on, so web.public_url must begin with https://")]
     NotHttps,
     /// `trusted_proxies` without `public_url`.
-    #[error(
-        "web.trusted_proxies needs web.public_url: the address under which the proxy is reached"
-    )]
+    #[error("a proxy needs web.public_url too: the address under which the proxy is reached")]
     ProxyWithoutUrl,
     /// `public_url` is `https`, and neither the node nor a proxy terminates TLS.
     #[error(
-        "web.public_url begins with https://, so either web.tls must be on or web.trusted_proxies must name the proxy that speaks TLS"
+        "it begins with https://, so either web.tls must be on or web.trusted_proxies must name the proxy that speaks TLS"
     )]
     NoTlsEndpoint,
+    /// An entry of `names` is not a host name alone.
+    #[error(
+        "{0:?} is no host name; write the name alone, as browsers send it: \"www.ruth.example\", without scheme, port, path or wildcard"
+    )]
+    Name(String),
+    /// A limit that admits nothing.
+    #[error("{value} is less than {min}; a good value is {good}")]
+    TooSmall {
+        /// The setting.
+        key: &'static str,
+        /// The value.
+        value: u64,
+        /// The least value.
+        min: u64,
+        /// The default.
+        good: u64,
+    },
 }
+
+impl WebConfigError {
+    /// The setting's name in the section.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::NotAUrl | Self::NoTlsEndpoint => "public_url",
+            Self::NotHttps => "tls",
+            Self::ProxyWithoutUrl => "trusted_proxies",
+            Self::Name(_) => "names",
+            Self::TooSmall { key, .. } => key,
+        }
+    }
+}
+
+/// A smaller limit would refuse every photo, in bytes.
+const UPLOAD_LEN_MIN: u64 = 1024 * 1024;
 
 impl WebConfig {
     /// Checks that the settings fit together.
@@ -79,6 +108,25 @@ impl WebConfig {
     /// # Errors
     /// The first contradiction.
     pub fn check(&self) -> Result<(), WebConfigError> {
+        let good = Self::default();
+        let count = |connections: usize| u64::try_from(connections).unwrap_or(u64::MAX);
+        for (key, value, min, good) in [
+            ("upload_len_max", self.upload_len_max, UPLOAD_LEN_MIN, good.upload_len_max),
+            ("connections_max", count(self.connections_max), 1, count(good.connections_max)),
+            (
+                "connections_per_address_max",
+                count(self.connections_per_address_max),
+                1,
+                count(good.connections_per_address_max),
+            ),
+        ] {
+            if value < min {
+                return Err(WebConfigError::TooSmall { key, value, min, good });
+            }
+        }
+        if let Some(name) = self.names.iter().find(|name| !hosts::is_host(name)) {
+            return Err(WebConfigError::Name(name.clone()));
+        }
         let Some(url) = &self.public_url else {
             return if self.trusted_proxies.is_empty() {
                 Ok(())
@@ -86,7 +134,10 @@ impl WebConfig {
                 Err(WebConfigError::ProxyWithoutUrl)
             };
         };
-        hosts::origin(url).ok_or(WebConfigError::NotAUrl)?;
+        let origin = hosts::origin(url).ok_or(WebConfigError::NotAUrl)?;
+        if !hosts::is_host(&hosts::of_url(&origin)) || !hosts::has_valid_port(&origin) {
+            return Err(WebConfigError::NotAUrl);
+        }
         match (self.is_https(), self.tls, self.trusted_proxies.is_empty()) {
             (false, true, _) => Err(WebConfigError::NotHttps),
             (true, false, true) => Err(WebConfigError::NoTlsEndpoint),
@@ -167,8 +218,50 @@ mod tests {
             "ftp://ruth.example",
             "https://ruth example",
             "https://a@b",
+            "https://ruth.example:99999",
+            "https://ruth.example:",
+            "https://ruth..example",
+            "https://2001:db8::1",
         ] {
             assert_eq!(config(url, true, &[]).check(), Err(WebConfigError::NotAUrl), "{url}");
+        }
+        assert_eq!(config("https://[2001:db8::1]:8443", true, &[]).check(), Ok(()));
+    }
+
+    #[test]
+    fn site_names_must_be_host_names_alone() {
+        let check =
+            |name: &str| WebConfig { names: vec![name.to_owned()], ..WebConfig::default() }.check();
+        for name in ["www.ruth.example", "RUTH", "192.0.2.1", "[2001:db8::1]", "a_b.example"] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+        for name in [
+            "",
+            "https://ruth.example",
+            "ruth.example:8443",
+            "ruth.example/blog",
+            "*.ruth.example",
+            "ruth.example.",
+            "ruth..example",
+            "2001:db8::1",
+            "[ruth]",
+            "m\u{fc}ller.example",
+            "-ruth.example",
+        ] {
+            assert_eq!(check(name), Err(WebConfigError::Name(name.to_owned())), "{name}");
+        }
+    }
+
+    #[test]
+    fn limit_that_admits_nothing_is_refused() {
+        let good = WebConfig::default;
+        for config in [
+            WebConfig { upload_len_max: 0, ..good() },
+            WebConfig { connections_max: 0, ..good() },
+            WebConfig { connections_per_address_max: 0, ..good() },
+        ] {
+            let error = config.check().unwrap_err();
+            assert!(matches!(error, WebConfigError::TooSmall { value: 0, .. }), "{error}");
         }
     }
 }

@@ -1,29 +1,49 @@
 //! The host names of this node. A request for any other name is refused, so that a foreign name
 //! that resolves to this address (DNS rebinding) never reaches a page.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use axum::http::{Request, header};
+use axum::http::{Request, Version, header};
 use freehold_core::profile::Profile;
 
-/// The host of a request without the port, in lower case: from the URI's authority if it has one,
-/// else from `Host` (RFC 9112 3.2). `None` if there is none or more than one.
-pub(crate) fn host_of<B>(request: &Request<B>) -> Option<String> {
-    let authority = match request.uri().authority() {
-        Some(authority) => authority.as_str(),
-        None => {
-            let mut hosts = request.headers().get_all(header::HOST).iter();
-            let host = hosts.next()?.to_str().ok()?;
-            if hosts.next().is_some() {
-                return None;
-            }
-            host
-        }
-    };
-    Some(without_port(authority).trim_end_matches('.').to_ascii_lowercase())
+/// The request must be refused with 400: more than one `Host`, an invalid one, or none in HTTP/1.1
+/// (RFC 9112 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidHost;
+
+/// The host of a request without the port, in lower case: from the target's authority if it has
+/// one, else from `Host` (RFC 9112 3.2.2). `None` if HTTP/1.0 names none.
+///
+/// # Errors
+/// When the request must be refused with 400, whatever its target is.
+pub(crate) fn host_of<B>(request: &Request<B>) -> Result<Option<String>, InvalidHost> {
+    Ok(authority_of(request)?
+        .map(|authority| without_port(authority).trim_end_matches('.').to_ascii_lowercase()))
 }
 
-fn without_port(authority: &str) -> &str {
+/// The host of a request as it was sent, with the port.
+///
+/// # Errors
+/// As [`host_of`].
+pub(crate) fn authority_of<B>(request: &Request<B>) -> Result<Option<&str>, InvalidHost> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() < Version::HTTP_11 => None,
+        (None, _) | (_, Some(_)) => return Err(InvalidHost),
+        (Some(host), None) => Some(host.to_str().map_err(|_| InvalidHost)?),
+    };
+    if host.is_some_and(|host| !host.bytes().all(is_host_byte)) {
+        return Err(InvalidHost);
+    }
+    Ok(request.uri().authority().map(|authority| authority.as_str()).or(host))
+}
+
+/// The characters of `uri-host` and a port (RFC 3986 3.2.2).
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(&byte)
+}
+
+pub(crate) fn without_port(authority: &str) -> &str {
     if let Some(end) = authority.find(']') {
         return authority.get(..=end).unwrap_or(authority);
     }
@@ -102,6 +122,33 @@ pub(crate) fn origin(url: &str) -> Option<String> {
     Some(format!("{scheme}://{}", authority.strip_suffix(port).unwrap_or(&authority)))
 }
 
+/// Whether `name` is a host name alone as browsers send it: letters, digits, hyphens and
+/// underscores between dots, an IPv4 address, or an IPv6 address in brackets.
+pub(crate) fn is_host(name: &str) -> bool {
+    if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// Whether an origin has no port or a valid one.
+pub(crate) fn has_valid_port(origin: &str) -> bool {
+    let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+    match authority.strip_prefix(without_port(authority)).and_then(|rest| rest.strip_prefix(':')) {
+        None => authority == without_port(authority),
+        Some(port) => {
+            port.bytes().all(|byte| byte.is_ascii_digit())
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,19 +221,40 @@ mod tests {
     }
 
     #[test]
-    fn second_host_leaves_none() {
-        let request = Request::builder().uri("/").header("host", "localhost");
-        let request = request.header("host", "evil.example").body(()).unwrap();
-        assert_eq!(host_of(&request), None);
+    fn missing_second_or_invalid_host_is_an_error() {
+        let host_of = |version, target: &str, hosts: &[&str]| {
+            let request = Request::builder().uri(target).version(version);
+            let request = hosts.iter().fold(request, |request, host| request.header("host", *host));
+            host_of(&request.body(()).unwrap())
+        };
+        let (old, new) = (Version::HTTP_10, Version::HTTP_11);
+        for (version, target, hosts) in [
+            (new, "/", &["localhost", "evil.example"][..]),
+            (old, "/", &["localhost", "localhost"]),
+            (new, "/", &[]),
+            (new, "http://localhost/", &[]),
+            (new, "http://localhost/", &["localhost", "localhost"]),
+            (new, "/", &["localhost/x"]),
+            (new, "/", &["local host"]),
+            (new, "/", &["a@localhost"]),
+        ] {
+            assert_eq!(host_of(version, target, hosts), Err(InvalidHost), "{target} {hosts:?}");
+        }
+        assert_eq!(host_of(old, "/", &[]), Ok(None));
+        let authority = host_of(new, "http://localhost:80/", &["evil.example"]);
+        assert_eq!(authority, Ok(Some("localhost".to_owned())), "the target's authority wins");
     }
 
     #[test]
     fn host_ignores_port_and_final_dot() {
         let request =
             |host: &str| Request::builder().uri("/").header("host", host).body(()).unwrap();
-        assert_eq!(host_of(&request("Alice.Localhost:8080")).unwrap(), "alice.localhost");
-        assert_eq!(host_of(&request("alice.example.")).unwrap(), "alice.example");
-        assert_eq!(host_of(&request("[::1]:8080")).unwrap(), "[::1]");
-        assert_eq!(host_of(&Request::builder().uri("/").body(()).unwrap()), None);
+        for (sent, host) in [
+            ("Alice.Localhost:8080", "alice.localhost"),
+            ("alice.example.", "alice.example"),
+            ("[::1]:8080", "[::1]"),
+        ] {
+            assert_eq!(host_of(&request(sent)).unwrap().unwrap(), host);
+        }
     }
 }

@@ -30,6 +30,7 @@ mod markdown;
 mod page_cache;
 mod photos;
 mod pictures;
+mod plain_http;
 mod posts;
 mod problem;
 mod profile;
@@ -44,6 +45,7 @@ mod slow_client;
 mod startup;
 mod theme;
 mod timeline;
+mod unsaved;
 mod viewer;
 
 pub use config::{WebConfig, WebConfigError};

@@ -10,22 +10,22 @@ use axum::http::{Request, Response};
 use freehold_core::clock::Clock;
 use freehold_core::node::Node;
 use freehold_listen::{
-    Accepted, Acceptor, Admission, ConnectionLimiter, DeadlineStream, Drain, Permit, STALL_BUDGET,
-    TlsConfig,
+    Accepted, Acceptor, Admission, ConnectionLimiter, DeadlineStream, Drain, LimitNames, Permit,
+    STALL_BUDGET, TlsConfig,
 };
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::WebConfig;
 use crate::mail_clients::MailEndpoints;
-use crate::site;
 use crate::site_service::{Client, SiteService};
 use crate::slow_client::{BodyError, DeadlineBody, ServingBody};
 use crate::startup::StartupProgress;
+use crate::{health, plain_http, site};
 
 /// How long a client may take to send a request's head, to send its next request, or to complete
 /// the TLS handshake.
@@ -93,7 +93,11 @@ impl Web {
         );
         let acceptor = Acceptor::new(limiter, Admission::PreferNewest)
             .proxies(&config.proxy_protocol_from)
-            .shared(config.trusted_networks());
+            .shared(config.trusted_networks())
+            .limits_named(LimitNames {
+                total: "web.connections_max",
+                per_net: "web.connections_per_address_max",
+            });
         let responder = Arc::new(Responder {
             config,
             progress: StartupProgress::default(),
@@ -182,16 +186,25 @@ async fn serve_accepted(
     responder: Arc<Responder>,
     drain: Drain,
 ) {
-    let client = Client { address: accepted.peer.ip(), secure: tls.is_some() };
+    let address = accepted.peer.ip();
     let Accepted { stream, permit, .. } = accepted;
     // Nagle's algorithm would delay small responses; a failure to disable it costs only time.
     let _ = stream.set_nodelay(true);
     let served = async {
+        let is_plain = tls.is_some() && sends_plain_http(&stream).await;
+        let client = Client { address, secure: tls.is_some() && !is_plain };
         let stream = DeadlineStream::new(stream, TIMEOUTS.stall, permit.clone());
-        let responder = (responder, client);
         match tls {
-            None => serve(stream, responder, &permit, TIMEOUTS, drain).await,
+            None => {
+                let responder = (responder, client, Scheme::Expected);
+                serve(stream, responder, &permit, TIMEOUTS, drain).await;
+            }
+            Some(_) if is_plain => {
+                let responder = (responder, client, Scheme::Plain);
+                serve(stream, responder, &permit, TIMEOUTS, drain).await;
+            }
             Some(tls) => {
+                let responder = (responder, client, Scheme::Expected);
                 if let Ok(stream) = tls.handshake(stream, TIMEOUTS.head, &permit).await {
                     serve(stream, responder, &permit, TIMEOUTS, drain).await;
                 }
@@ -204,9 +217,24 @@ async fn serve_accepted(
     }
 }
 
+/// Whether the client of a TLS port sends plain HTTP, by the first byte that arrives.
+async fn sends_plain_http(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    let peeked = tokio::time::timeout(TIMEOUTS.head, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1))) && plain_http::is_plain(first[0])
+}
+
+/// Whether a connection uses the scheme of its port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Expected,
+    /// Plain HTTP on a port for HTTPS.
+    Plain,
+}
+
 async fn serve<S>(
     stream: S,
-    (responder, client): (Arc<Responder>, Client),
+    (responder, client, scheme): (Arc<Responder>, Client, Scheme),
     permit: &Arc<Permit>,
     timeouts: Timeouts,
     drain: Drain,
@@ -217,7 +245,11 @@ async fn serve<S>(
         let (responder, serving) = (responder.clone(), permit.clone().serve());
         let request = request.map(|body| DeadlineBody::new(body, timeouts.stall, permit.clone()));
         async move {
-            let response = responder.answer(request, client).await;
+            let response = if scheme == Scheme::Plain && !health::is_check(&request) {
+                plain_http::answer(&request, &responder.config)
+            } else {
+                responder.answer(request, client).await
+            };
             Ok::<_, BodyError>(response.map(|body| ServingBody::new(body, serving)))
         }
     });

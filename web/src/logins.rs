@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use freehold_core::logins::{self, LoginError};
+use freehold_core::logins::{self, LoginError, Protocol};
 use serde::Deserialize;
 
 use crate::layout::Layout;
@@ -89,18 +89,21 @@ async fn log_in(
     Form(form): Form<LoginForm>,
 ) -> PageResult {
     let next = safe_next(&form.next).to_owned();
-    let (status, fault) =
-        match logins::login(&site.node, &form.password, client.address.into()).await {
-            Ok(token) => {
-                let cookie = [(header::SET_COOKIE, viewer::cookie_set(&site, client, &token))];
-                return Ok((cookie, response::see_other(&next)).into_response());
-            }
-            Err(LoginError::Store(error)) => return Err(error.into()),
-            Err(LoginError::Wrong) => (StatusCode::FORBIDDEN, WRONG_PASSWORD.to_owned()),
-            Err(LoginError::TooOften { retry_after_ms }) => {
-                (StatusCode::TOO_MANY_REQUESTS, too_many_attempts(retry_after_ms))
-            }
-        };
+    let error = match logins::login(&site.node, &form.password, client.address.into()).await {
+        Ok(token) => {
+            let cookie = [(header::SET_COOKIE, viewer::cookie_set(&site, client, &token))];
+            return Ok((cookie, response::see_other(&next)).into_response());
+        }
+        Err(error) => error,
+    };
+    logins::report_refused_login(&site.node, Protocol::Web, client.address, None, &error);
+    let (status, fault) = match error {
+        LoginError::Store(error) => return Err(error.into()),
+        LoginError::Wrong => (StatusCode::FORBIDDEN, WRONG_PASSWORD.to_owned()),
+        LoginError::TooOften { retry_after_ms } => {
+            (StatusCode::TOO_MANY_REQUESTS, too_many_attempts(retry_after_ms))
+        }
+    };
     let page = Layout::public(site.profile()?.as_deref(), "Come in", "");
     response::page_with_status(status, &LoginPage { page, next, fault: Some(fault) })
 }

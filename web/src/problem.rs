@@ -101,9 +101,33 @@ const OWNER_SUGGESTIONS: [Suggestion; 3] = [
     ("/home/mail", "Mail", "your letters"),
 ];
 
+/// Under a name that is not served, every link, style and image would be refused as well: the page
+/// has none but the site's own address.
+#[derive(Template)]
+#[template(path = "problem/misdirected.html")]
+struct MisdirectedPage {
+    explanation: Explanation,
+    /// `public_url`, if it is set.
+    site: Option<String>,
+}
+
 /// The page for a problem.
 pub(crate) fn page(site: &Site, problem: &Problem) -> Response<Body> {
+    if let Problem::Misdirected = problem {
+        return misdirected(site);
+    }
     explained(site, problem.status(), None, false)
+}
+
+fn misdirected(site: &Site) -> Response<Body> {
+    let status = StatusCode::MISDIRECTED_REQUEST;
+    let explanation = explanation(status, None);
+    let heading = explanation.heading;
+    let page = MisdirectedPage { explanation, site: site.config.public_url.clone() };
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(_) => (status, heading).into_response(),
+    }
 }
 
 /// True for an error status without an HTML page. 503 answers programs and needs none.

@@ -6,7 +6,7 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::identity_log;
-use freehold_core::logins::{self, LoginError, PasswordError};
+use freehold_core::logins::{self, LoginError, PasswordError, Protocol};
 use freehold_core::names::NAME_CHARS_MAX;
 use freehold_core::profile::{self, Profile, ProfileError};
 use freehold_core::publish;
@@ -65,12 +65,24 @@ async fn icon(State(site): State<Site>) -> PageResult {
     ))
 }
 
+/// A rule matches every path that begins with it unless it ends with `$` (RFC 9309 2.2.2), so `/i`
+/// alone would exclude `/icon.svg`.
+const ROBOTS: &str = "User-agent: *
+Disallow: /home$
+Disallow: /home?
+Disallow: /home/
+Disallow: /login$
+Disallow: /login?
+Disallow: /setup$
+Disallow: /setup?
+Disallow: /setup/
+Disallow: /i$
+Disallow: /i?
+";
+
 async fn robots() -> PageResult {
-    let text = "User-agent: *\nDisallow: /home\nDisallow: /login\nDisallow: /setup\nDisallow: /i\n";
-    Ok(response::cacheable(
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))], text)
-            .into_response(),
-    ))
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    Ok(response::cacheable(([(header::CONTENT_TYPE, plain)], ROBOTS).into_response()))
 }
 
 /// A colour to choose for the avatar.
@@ -244,7 +256,11 @@ async fn set_password(
         let text = "The two new passwords differ. Type the new one twice again.";
         return Ok(Err(Fault::new("new", text)));
     }
-    match logins::login(&site.node, &form.current, client.address.into()).await {
+    let checked = logins::login(&site.node, &form.current, client.address.into()).await;
+    if let Err(error) = &checked {
+        logins::report_refused_login(&site.node, Protocol::Web, client.address, None, error);
+    }
+    match checked {
         Ok(_) => {}
         Err(LoginError::Store(error)) => return Err(error.into()),
         Err(LoginError::TooOften { retry_after_ms }) => {

@@ -55,6 +55,11 @@ pub(crate) fn moved_permanently(path: &str) -> Response<Body> {
     redirect(StatusCode::MOVED_PERMANENTLY, path)
 }
 
+/// A permanent redirect (308): what is here is at `path`.
+pub(crate) fn moved(path: &str) -> Response<Body> {
+    redirect(StatusCode::PERMANENT_REDIRECT, path)
+}
+
 /// `path` may have letters of any script; the header takes only the characters of a URI (RFC 9110
 /// 10.2.2, RFC 3986 2), so all others are percent-encoded.
 fn redirect(status: StatusCode, path: &str) -> Response<Body> {

@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use flate2::Compression;
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tower_http::csrf::CsrfLayer;
 
+use crate::hosts::InvalidHost;
 use crate::page_cache::CachedPage;
 use crate::problem::{self, Problem};
 use crate::response::{self, Cacheable};
 use crate::site::Site;
-use crate::{assets, forwarded, headers, hosts, viewer};
+use crate::{assets, forwarded, headers, health, hosts, unsaved, viewer};
 
 /// The longest public page that is cached, in bytes; a longer one is an internal error.
 const CACHED_LEN_MAX: usize = 2 * 1024 * 1024;
@@ -38,6 +40,8 @@ pub struct SiteService {
     site: Site,
     router: Router,
     client: Client,
+    /// A permit for each form of a logged-out sender that is held.
+    unsaved: Arc<Semaphore>,
 }
 
 impl SiteService {
@@ -53,6 +57,7 @@ impl SiteService {
             site,
             router,
             client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false },
+            unsaved: Arc::new(Semaphore::new(unsaved::FORMS_MAX)),
         }
     }
 
@@ -69,32 +74,30 @@ impl SiteService {
     {
         let client = forwarded::client(self.client, request.headers(), &self.site.config);
         let host = hosts::host_of(&request);
-        let mut response = self.inner(request, client, host.as_deref()).await;
-        let is_bound = hosts::wants_hsts(host.as_deref(), client.secure);
+        let is_bound =
+            host.as_ref().is_ok_and(|host| hosts::wants_hsts(host.as_deref(), client.secure));
+        let mut response = match host {
+            Ok(host) => self.inner(request, client, &host.unwrap_or_default()).await,
+            Err(InvalidHost) => problem::page(&self.site, &Problem::BadRequest),
+        };
         headers::add_security_headers(response.headers_mut(), is_bound);
         response
     }
 
-    async fn inner<B>(
-        &self,
-        request: Request<B>,
-        client: Client,
-        host: Option<&str>,
-    ) -> Response<Body>
+    async fn inner<B>(&self, request: Request<B>, client: Client, host: &str) -> Response<Body>
     where
         B: hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        let Some(name) = host else {
-            return problem::page(&self.site, &Problem::BadRequest);
-        };
-        if !self.is_ours(name) {
-            return problem::page(&self.site, &Problem::Misdirected);
-        }
-        // A client that reaches the node without the proxy is never asked for a password over plain
-        // HTTP.
-        if self.site.config.is_https() && !client.secure && !hosts::is_this_machine(name) {
-            return self.redirect_to_https(&request);
+        if !health::is_check(&request) {
+            if !self.is_ours(host) {
+                return problem::page(&self.site, &Problem::Misdirected);
+            }
+            // A client that reaches the node without the proxy is never asked for a password over
+            // plain HTTP.
+            if self.site.config.is_https() && !client.secure && !hosts::is_this_machine(host) {
+                return self.redirect_to_https(&request);
+            }
         }
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let anonymous = !viewer::has_cookie(request.headers(), &self.site);
@@ -108,20 +111,46 @@ impl SiteService {
         let generation = self.site.page_cache.generation();
         let path = request.uri().path().to_owned();
         let is_home = path.starts_with("/home/");
-        let request_headers =
-            if cacheable || is_home { request.headers().clone() } else { HeaderMap::new() };
+        let without_slash = without_slash(request.uri()).filter(|_| is_read);
+        let request_headers = if cacheable || is_home || without_slash.is_some() {
+            request.headers().clone()
+        } else {
+            HeaderMap::new()
+        };
         let mut request = request.map(Body::new);
+        let kept = unsaved::read(&mut request, client, &self.site, &self.unsaved).await;
         request.extensions_mut().insert(client);
         // A router's error type is `Infallible`.
         let Ok(response) = self.router.clone().oneshot(request).await;
         if cacheable && response.extensions().get::<Cacheable>().is_some() {
             return self.cache(&path, generation, &request_headers, response).await;
         }
+        if response.status() == StatusCode::NOT_FOUND
+            && let Some(target) = without_slash
+            && self.exists(&target, client, &request_headers).await
+        {
+            return response::moved(&target);
+        }
+        if let Some(kept) = kept.filter(|_| unsaved::asks_for_login(&response)) {
+            return unsaved::page(&self.site, kept).unwrap_or(response);
+        }
         if !problem::lacks_page(&response) {
             return response;
         }
         let is_home = is_home && viewer::is_owner(&request_headers, client, &self.site).await;
         problem::with_page(&self.site, &path, is_home, &response)
+    }
+
+    /// Whether the client of a request with these headers gets a page or a redirect at `target`.
+    async fn exists(&self, target: &str, client: Client, headers: &HeaderMap) -> bool {
+        let Ok(mut request) = Request::builder().uri(target).body(Body::empty()) else {
+            return false;
+        };
+        *request.headers_mut() = headers.clone();
+        request.extensions_mut().insert(client);
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        let status = response.status();
+        status.is_success() || status.is_redirection()
     }
 
     /// Redirects a request without TLS to the HTTPS address. A form is refused instead: its content
@@ -174,4 +203,13 @@ impl SiteService {
         }
         page.response(request_headers)
     }
+}
+
+/// The target of a request whose path ends with a slash, without the slash. `None` if the rest
+/// would name another host (`//evil.example/`).
+fn without_slash(uri: &Uri) -> Option<String> {
+    let path = uri.path().strip_suffix('/')?;
+    let is_path = path.starts_with('/') && !path.starts_with("//") && !path.ends_with('/');
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    is_path.then(|| format!("{path}{query}"))
 }

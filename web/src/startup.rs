@@ -13,6 +13,7 @@ use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 
 use crate::config::WebConfig;
+use crate::hosts::InvalidHost;
 use crate::layout::Layout;
 use crate::site_service::Client;
 use crate::{assets, forwarded, headers, hosts};
@@ -50,8 +51,12 @@ impl StartupProgress {
     ) -> Response<Body> {
         let client = forwarded::client(peer, request.headers(), config);
         let host = hosts::host_of(request);
-        let mut response = self.inner(request);
-        let is_bound = hosts::wants_hsts(host.as_deref(), client.secure);
+        let is_bound =
+            host.as_ref().is_ok_and(|host| hosts::wants_hsts(host.as_deref(), client.secure));
+        let mut response = match host {
+            Ok(_) => self.inner(request),
+            Err(InvalidHost) => (StatusCode::BAD_REQUEST, "Bad request\n").into_response(),
+        };
         headers::add_security_headers(response.headers_mut(), is_bound);
         response
     }

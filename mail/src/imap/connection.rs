@@ -111,6 +111,7 @@ async fn converse(
                     Wakeup::Received(_) => {
                         session.receive(stream.input());
                         stream.consume(usize::MAX);
+                        exchange.record_use().await;
                     }
                     Wakeup::Changed => session.folder_changed(),
                     Wakeup::KeepAlive => session.keep_alive(),

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use freehold_core::blocking::{Unfinished, blocking, blocking_future};
-use freehold_core::logins::{self, LoginError};
+use freehold_core::clock::Timestamp;
+use freehold_core::logins::{self, AppPasswordId, LoginError, Protocol};
 use freehold_core::mailbox::FolderId;
 use freehold_core::node::Node;
 
@@ -20,6 +21,9 @@ use super::print::Printer;
 use super::selected::Numbers;
 use super::session::{Answer, Question};
 
+/// The pause between two records of the use of an app password, in milliseconds.
+const USE_RECORDED_EVERY_MS: u64 = 60 * 60 * 1000;
+
 /// See the module's text.
 pub(crate) struct Exchange {
     node: Node,
@@ -27,6 +31,8 @@ pub(crate) struct Exchange {
     peer: IpAddr,
     /// Missing while a command runs, and for good after one panicked.
     executor: Option<Box<Executor>>,
+    /// The app password of the login, and when its use was last recorded.
+    login: Option<(AppPasswordId, Timestamp)>,
     /// The APPEND whose message is being received, or its refusal.
     append: Option<Result<Box<Append>, Completion>>,
 }
@@ -35,7 +41,7 @@ impl Exchange {
     /// The node's side of a session with `peer`.
     pub(crate) fn new(node: Node, shared: Arc<Shared>, peer: IpAddr) -> Self {
         let cx = Context { node: node.clone(), shared, out: Printer::default(), condstore: false };
-        Self { node, peer, executor: Some(Box::new(Executor::new(cx))), append: None }
+        Self { node, peer, executor: Some(Box::new(Executor::new(cx))), login: None, append: None }
     }
 
     /// Answers one question; also returns the untagged responses to be sent before the answer.
@@ -69,20 +75,41 @@ impl Exchange {
         (answer, output)
     }
 
+    /// Records the use of the login's app password, at most once an hour.
+    pub(crate) async fn record_use(&mut self) {
+        let now = self.node.clock.now();
+        let Some((id, recorded)) = &mut self.login else { return };
+        if now.millis_since(*recorded) < USE_RECORDED_EVERY_MS {
+            return;
+        }
+        *recorded = now;
+        if let Err(error) = logins::app_password_used(&self.node, *id).await {
+            tracing::warn!(%error, "imap: the use of an app password could not be recorded");
+        }
+    }
+
     /// Checks an app password. An unknown user and a wrong password get the same answer.
-    async fn log_in(&self, login: Login) -> Answer {
+    async fn log_in(&mut self, login: Login) -> Answer {
         let Login { user, password } = login;
         let checked =
             logins::check_app_password(&self.node, &user, &password, self.peer.into()).await;
-        let completion = match checked {
-            Ok(_) => return Answer::LoggedIn,
-            Err(LoginError::Wrong) => {
+        let error = match checked {
+            Ok(id) => {
+                self.login = Some((id, self.node.clock.now()));
+                return Answer::LoggedIn;
+            }
+            Err(error) => error,
+        };
+        let (node, from) = (&self.node, self.peer);
+        logins::report_refused_login(node, Protocol::Imap, from, Some(&user), &error);
+        let completion = match error {
+            LoginError::Wrong => {
                 Completion::no("wrong user name or password").code("AUTHENTICATIONFAILED")
             }
-            Err(LoginError::TooOften { .. }) => {
+            LoginError::TooOften { .. } => {
                 Completion::no("too many wrong passwords; try again later").code("UNAVAILABLE")
             }
-            Err(LoginError::Store(error)) => error.into(),
+            LoginError::Store(error) => error.into(),
         };
         Answer::Completed { completion, selected: None }
     }

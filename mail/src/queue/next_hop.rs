@@ -17,7 +17,8 @@ use lettre::transport::smtp::response::Response;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::abort::{AbortHandle, AbortableStream};
+use super::abort::HelloCommand::{self, Ehlo, Helo};
+use super::abort::{AbortHandle, AbortableStream, Opening};
 use super::result::AttemptResult;
 use crate::smtp::address::Mailbox;
 use crate::state::MailState;
@@ -95,7 +96,15 @@ impl Connection {
     /// again without TLS (RFC 7435 3).
     async fn open(state: &MailState, server: &str) -> Result<Self, AttemptResult> {
         let hello = ClientId::Domain(state.hostname().await);
-        let (mut smtp, mut abort) = greet(server, &hello).await?;
+        let Greeted { mut smtp, mut abort, opening } = match greet(server, &hello, Ehlo).await {
+            // RFC 5321 3.2: a server that does not know EHLO may know HELO.
+            Err((Failure::Refused(AttemptResult::Refused(_)), true)) => {
+                greet(server, &hello, Helo).await
+            }
+            greeted => greeted,
+        }
+        .map_err(|(failure, _)| failure)?;
+        let mut announced = opening.hello();
         if smtp.can_starttls() {
             let name =
                 server.rsplit_once(':').map_or(server, |(host, _)| host).trim_matches(['[', ']']);
@@ -106,12 +115,22 @@ impl Connection {
                 .map_err(|error| failure(&error))?;
             if within(COMMAND_TIMEOUT, smtp.starttls(parameters, &hello)).await.is_err() {
                 tracing::info!("the TLS handshake with a next hop failed; sending in the clear");
-                (smtp, abort) = greet(server, &hello).await?;
+                let greeted = greet(server, &hello, Ehlo).await.map_err(|(failure, _)| failure)?;
+                announced = greeted.opening.hello();
+                (smtp, abort) = (greeted.smtp, greeted.abort);
+            } else {
+                announced = None;
             }
         }
-        // lettre keeps only some of the extensions, so EHLO is sent once more.
-        let reply = within(COMMAND_TIMEOUT, smtp.command(format!("EHLO {hello}\r\n"))).await?;
-        Ok(Self { smtp, abort, extensions: Extensions::parse(reply.message()) })
+        let extensions = match announced {
+            Some(lines) => Extensions::parse(lines.iter().map(String::as_str)),
+            // lettre keeps only some of the extensions of its own EHLO inside TLS.
+            None => {
+                let ehlo = smtp.command(format!("EHLO {hello}\r\n"));
+                Extensions::parse(within(COMMAND_TIMEOUT, ehlo).await?.message())
+            }
+        };
+        Ok(Self { smtp, abort, extensions })
     }
 
     /// Sends the message to all recipients in transactions of at most `RECIPIENTS_MAX`.
@@ -248,12 +267,22 @@ impl Connection {
     }
 }
 
+/// A connection after the greeting and EHLO or HELO.
+struct Greeted {
+    smtp: AsyncSmtpConnection,
+    abort: AbortHandle,
+    opening: Opening,
+}
+
+/// Connects and greets by `command`. A failure says whether the server had greeted before it.
 async fn greet(
     server: &str,
     hello: &ClientId,
-) -> Result<(AsyncSmtpConnection, AbortHandle), AttemptResult> {
+    command: HelloCommand,
+) -> Result<Greeted, (Failure, bool)> {
     let unreachable = |reason: String| {
-        AttemptResult::Deferred(format!("451 4.4.1 the next hop is unreachable: {reason}"))
+        let reply = format!("451 4.4.1 the next hop is unreachable: {reason}");
+        (Failure::Broken(AttemptResult::Deferred(reply)), false)
     };
     let socket = match timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await {
         Ok(Ok(socket)) => socket,
@@ -261,9 +290,12 @@ async fn greet(
         Err(_) => return Err(unreachable("connecting timed out".to_owned())),
     };
     let _ = socket.set_nodelay(true);
-    let (stream, abort) = AbortableStream::new(socket);
+    let (stream, abort, opening) = AbortableStream::new(socket, command);
     let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), hello);
-    Ok((within(COMMAND_TIMEOUT, greeting).await?, abort))
+    match within(COMMAND_TIMEOUT, greeting).await {
+        Ok(smtp) => Ok(Greeted { smtp, abort, opening }),
+        Err(failure) => Err((failure, opening.is_greeted())),
+    }
 }
 
 async fn within<T>(

@@ -1,7 +1,7 @@
 //! The node's side of an SMTP session: checks logins, senders and recipients, and stores messages.
 
 use freehold_core::blocking::blocking;
-use freehold_core::logins::{self, LoginError};
+use freehold_core::logins::{self, LoginError, Protocol};
 use freehold_core::store::StoreError;
 
 use super::envelope::{Envelope, Recipient, Sender};
@@ -60,20 +60,22 @@ impl Exchange {
     /// RFC 4954 6: 535 for a wrong password and for an unknown user, 454 after too many wrong
     /// passwords.
     async fn login(&self, user: &str, password: &str) -> Reply {
-        match logins::check_app_password(&self.state.node, user, password, self.peer.address.into())
-            .await
-        {
-            Ok(_) => Reply::new(235, "2.7.0", "logged in"),
-            Err(LoginError::Wrong) => {
-                tracing::info!("smtp: a login failed");
-                Reply::new(535, "5.7.8", "wrong user name or app password")
-            }
-            Err(LoginError::TooOften { retry_after_ms }) => Reply::new(
+        let checked =
+            logins::check_app_password(&self.state.node, user, password, self.peer.address.into());
+        let error = match checked.await {
+            Ok(_) => return Reply::new(235, "2.7.0", "logged in"),
+            Err(error) => error,
+        };
+        let (node, from) = (&self.state.node, self.peer.address);
+        logins::report_refused_login(node, Protocol::Smtp, from, Some(user), &error);
+        match error {
+            LoginError::Wrong => Reply::new(535, "5.7.8", "wrong user name or app password"),
+            LoginError::TooOften { retry_after_ms } => Reply::new(
                 454,
                 "4.7.0",
                 format!("too many wrong passwords, wait {} s", retry_after_ms.div_ceil(1000)),
             ),
-            Err(LoginError::Store(error)) => error.into(),
+            LoginError::Store(error) => error.into(),
         }
     }
 
@@ -85,10 +87,28 @@ impl Exchange {
     }
 
     async fn recipient(&self, recipient: Recipient) -> Reply {
-        match self.role {
+        let reply = match self.role {
             Role::Receive => self.check(move |state| receive::recipient(state, &recipient)).await,
             Role::Submit => self.check(move |state| submit::recipient(state, &recipient)).await,
+        };
+        self.report_refused(&reply);
+        reply
+    }
+
+    /// Logs a refused recipient, without its address.
+    fn report_refused(&self, reply: &Reply) {
+        let is_refused = (500..600).contains(&reply.code);
+        let Some(left_out) =
+            is_refused.then(|| self.state.refusals.take(self.state.node.clock.now()))
+        else {
+            return;
+        };
+        let Some(left_out) = left_out else { return };
+        if left_out > 0 {
+            tracing::info!("{left_out} refused recipients were not logged: too many in a minute");
         }
+        let (from, status) = (self.peer.address, reply.status);
+        tracing::info!("recipient refused: smtp from {from}, {} {status}", reply.code);
     }
 
     /// Runs a check that reads rows on a thread that may block: the disk may be slow.

@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use freehold_core::blocking::try_blocking;
 use freehold_core::mailbox::{self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse};
-use freehold_core::profile;
+use freehold_core::profile::{self, Profile};
 use freehold_core::store::StoreError;
 
 use super::address::Mailbox;
@@ -17,18 +17,27 @@ use crate::state::MailState;
 /// Accepts only the owner's addresses. Nothing is ever relayed, in any form of the address
 /// (RFC 5321 3.6.2, 7.9). Blocks.
 pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
-    match profile::get(&state.node) {
-        Ok(Some(_)) => {}
+    let owner = match profile::get(&state.node) {
+        Ok(Some(owner)) => owner,
         Ok(None) => return Reply::new(450, "4.2.1", "this server is not set up yet"),
         Err(error) => return error.into(),
-    }
+    };
     let address =
         recipient.mailbox.as_ref().map_or_else(|| "postmaster".to_owned(), Mailbox::to_string);
     match profile::owns(&state.node, &address) {
         Ok(true) => Reply::new(250, "2.1.5", "ok"),
+        Ok(false) if is_foreign(recipient, &owner) => {
+            Reply::new(550, "5.7.1", "this server does not relay mail to other domains")
+        }
         Ok(false) => Reply::new(550, "5.1.1", "no such user here"),
         Err(error) => error.into(),
     }
+}
+
+/// Whether the recipient's domain is not the owner's.
+fn is_foreign(recipient: &Recipient, owner: &Profile) -> bool {
+    let domain = recipient.mailbox.as_ref().map(|mailbox| mailbox.domain().trim_end_matches('.'));
+    domain.is_some_and(|domain| !domain.eq_ignore_ascii_case(&owner.domain))
 }
 
 /// Begins the message with its trace fields (RFC 5321 4.4). This server makes the final delivery,

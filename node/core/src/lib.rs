@@ -11,6 +11,7 @@
 pub mod audience;
 pub mod events;
 pub mod ids;
+pub mod log_budget;
 pub mod names;
 pub mod slug;
 pub mod text;

@@ -6,17 +6,19 @@
 
 mod apps;
 mod password;
+mod report;
 mod sessions;
 mod set_password;
 mod setup;
 mod token;
 
 pub use apps::{
-    AppPassword, AppPasswordId, app_passwords, check_app_password, create_app_password,
-    revoke_app_password,
+    AppPassword, AppPasswordId, app_password_used, app_passwords, check_app_password,
+    create_app_password, revoke_app_password,
 };
 pub use freehold_proto::ClientNet;
 pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, check_password};
+pub use report::{Protocol, report_refused_login};
 pub use sessions::{LoginError, Session, SessionId, login, logout, session, sessions};
 pub use set_password::set_password;
 pub use setup::{SetUpError, offer_setup, set_up, setup_is_open};

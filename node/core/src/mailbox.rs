@@ -32,7 +32,7 @@ pub use expunge::expunge;
 pub use flags::{FlagError, Flags};
 pub use folders::{
     Folder, FolderError, FolderId, SpecialUse, create_folder, folder, folder_named, folders,
-    rename_folder, special_folder,
+    folders_below, rename_below, rename_folder, special_folder,
 };
 pub use idempotency::IdempotencyKey;
 pub use queue::{

@@ -197,6 +197,16 @@ pub fn owns(node: &Node, address: &str) -> Result<bool, StoreError> {
     Ok(local_is_ours && domain.trim_end_matches('.').eq_ignore_ascii_case(&profile.domain))
 }
 
+/// Whether `user` is a user name of the owner for mail programs: the login, or any of the owner's
+/// addresses.
+///
+/// # Errors
+/// As [`get`].
+pub fn is_login_name(node: &Node, user: &str) -> Result<bool, StoreError> {
+    Ok(owns(node, user)?
+        || get(node)?.is_some_and(|profile| profile.login.eq_ignore_ascii_case(user)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

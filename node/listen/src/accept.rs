@@ -1,8 +1,9 @@
 //! The accept loop: PROXY header, limiter, then the session in a task of its own.
 
+mod reports;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use freehold_proto::clock::Clock;
@@ -14,7 +15,9 @@ use crate::backoff::Backoff;
 use crate::drain::Drain;
 use crate::limiter::{ConnectionLimiter, Permit};
 use crate::network::Network;
-use crate::proxy::{self, HEADER_TIMEOUT, ProxyError};
+use crate::proxy::{self, HEADER_TIMEOUT};
+pub use reports::LimitNames;
+use reports::Reports;
 
 /// How long a refused client may take to read why.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -60,7 +63,7 @@ pub struct Acceptor {
     shared: Vec<Network>,
     refusal: &'static [u8],
     headers: ConnectionLimiter,
-    has_warned: Arc<AtomicBool>,
+    names: Option<LimitNames>,
 }
 
 impl Acceptor {
@@ -75,7 +78,7 @@ impl Acceptor {
             shared: Vec::new(),
             refusal: b"",
             headers,
-            has_warned: Arc::default(),
+            names: None,
         }
     }
 
@@ -99,6 +102,12 @@ impl Acceptor {
         Self { refusal, ..self }
     }
 
+    /// Names the settings of the limits, for the log.
+    #[must_use]
+    pub fn limits_named(self, names: LimitNames) -> Self {
+        Self { names: Some(names), ..self }
+    }
+
     /// Accepts connections at `listener` until `drain` stops, and runs `session` for each in a task
     /// of `drain`.
     pub async fn run<F, W>(self: Arc<Self>, listener: &TcpListener, drain: Drain, session: F)
@@ -107,6 +116,8 @@ impl Acceptor {
         W: Future<Output = ()> + Send + 'static,
     {
         let session = Arc::new(session);
+        let reports = Reports::new(listener.local_addr().ok(), self.names, Clock::system());
+        let reports = Arc::new(reports);
         let mut backoff = Backoff::default();
         loop {
             let accepted = tokio::select! {
@@ -116,7 +127,7 @@ impl Acceptor {
             match accepted {
                 Ok((stream, peer)) => {
                     backoff.succeeded();
-                    self.take(stream, peer, &drain, &session);
+                    self.take((stream, peer), &drain, &reports, &session);
                 }
                 Err(error) => {
                     let (pause, is_first) = backoff.failed();
@@ -134,16 +145,16 @@ impl Acceptor {
 
     fn take<F, W>(
         self: &Arc<Self>,
-        mut stream: TcpStream,
-        peer: SocketAddr,
+        (mut stream, peer): (TcpStream, SocketAddr),
         drain: &Drain,
+        reports: &Arc<Reports>,
         session: &Arc<F>,
     ) where
         F: Fn(Accepted) -> W + Send + Sync + 'static,
         W: Future<Output = ()> + Send + 'static,
     {
         if !contains(&self.proxies, peer.ip()) {
-            match self.admit(peer.ip()) {
+            match self.admit(peer, reports) {
                 Some(permit) => {
                     drain.spawn(session(Accepted { stream, peer, is_proxied: false, permit }));
                 }
@@ -152,7 +163,7 @@ impl Acceptor {
             return;
         }
         let Some(pending) = self.headers.admit_evicting(peer.ip(), true) else { return };
-        let (acceptor, session) = (self.clone(), session.clone());
+        let (acceptor, reports, session) = (self.clone(), reports.clone(), session.clone());
         drain.spawn(async move {
             let header = tokio::select! {
                 header = proxy::read_header(&mut stream, HEADER_TIMEOUT) => header,
@@ -161,9 +172,9 @@ impl Acceptor {
             drop(pending);
             let peer = match header {
                 Ok(header) => header.client.unwrap_or(peer),
-                Err(error) => return acceptor.report(peer, &error),
+                Err(error) => return reports.header(peer, &error),
             };
-            match acceptor.admit(peer.ip()) {
+            match acceptor.admit(peer, &reports) {
                 Some(permit) => {
                     session(Accepted { stream, peer, is_proxied: true, permit }).await;
                 }
@@ -172,27 +183,19 @@ impl Acceptor {
         });
     }
 
-    /// Logs that a trusted address sent no PROXY header: the first time as a warning, since the
-    /// proxy is probably set up without it and nobody gets through.
-    fn report(&self, peer: SocketAddr, error: &ProxyError) {
-        if self.has_warned.swap(true, Ordering::Relaxed) {
-            tracing::debug!(%peer, %error, "a connection without a PROXY header was closed");
-        } else {
-            tracing::warn!(
-                %peer, %error,
-                "a connection from an address in proxy_protocol_from had no PROXY header and was closed"
-            );
-        }
-    }
-
-    fn admit(&self, address: IpAddr) -> Option<Arc<Permit>> {
+    fn admit(&self, peer: SocketAddr, reports: &Reports) -> Option<Arc<Permit>> {
+        let address = peer.ip();
         let is_shared = is_loopback(address)
             || contains(&self.proxies, address)
             || contains(&self.shared, address);
+        let reached = self.limiter.reached(address, is_shared);
         let permit = match self.admission {
             Admission::KeepOldest => self.limiter.admit(address, is_shared),
             Admission::PreferNewest => self.limiter.admit_evicting(address, is_shared),
         };
+        if let Some(limit) = reached {
+            reports.limit(peer, limit, permit.is_none());
+        }
         permit.map(Arc::new)
     }
 }

@@ -16,7 +16,7 @@ mod slow_client;
 mod startup;
 mod tls;
 
-pub use accept::{Accepted, Acceptor, Admission};
+pub use accept::{Accepted, Acceptor, Admission, LimitNames};
 pub use drain::Drain;
 pub use limiter::{ConnectionLimiter, IDLE_MS_MAX, Permit, STALL_MS_MAX, Serving};
 pub use network::{Network, NetworkError};

@@ -25,6 +25,15 @@ pub const IDLE_MS_MAX: u64 = 5_000;
 /// its connection is closed for a newcomer as an idle one is.
 pub const STALL_MS_MAX: u64 = 30_000;
 
+/// A limit that a newcomer meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Of all connections.
+    Total,
+    /// Of the connections from one network.
+    PerNet,
+}
+
 /// Counts the open connections. Cheap to clone; clones count together.
 #[derive(Clone)]
 pub struct ConnectionLimiter {
@@ -160,6 +169,16 @@ impl ConnectionLimiter {
             open.revoke(number);
         }
         Some(self.insert(&mut open, net))
+    }
+
+    /// The limit that a newcomer from `address` meets at this moment, for the log. Another
+    /// connection may begin or end before the newcomer is admitted.
+    pub(crate) fn reached(&self, address: IpAddr, is_shared: bool) -> Option<Limit> {
+        let open = self.lock();
+        if !is_shared && open.count(ClientNet::from(address)) >= self.per_net_max {
+            return Some(Limit::PerNet);
+        }
+        (open.connections.len() >= self.total_max).then_some(Limit::Total)
     }
 
     fn insert(&self, open: &mut OpenConnections, net: ClientNet) -> Permit {

@@ -26,20 +26,25 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HEADER_LEN_MAX: usize = 4096;
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+/// The beginning of a header of version 1 (section 2.1).
+const VERSION_1: &[u8] = b"PROXY ";
 /// The bytes before the addresses.
 const FIXED_LEN: usize = 16;
 
 /// Why a header is refused; the connection is then closed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
-    /// The first twelve bytes are not the signature of version 2; version 1 is text.
+    /// The first bytes are not the signature of version 2.
     #[error("no PROXY protocol v2 signature")]
     Signature,
+    /// The connection begins as a header of version 1 does, which is text.
+    #[error("a PROXY protocol header of version 1")]
+    Version1,
     /// The version is not 2, or the command neither LOCAL nor PROXY.
     #[error("unknown PROXY protocol version or command {0:#04x}")]
     Command(u8),
-    /// The client's connection is not TCP over IPv4 or IPv6.
-    #[error("unsupported PROXY protocol address family or transport {0:#04x}")]
+    /// The address family or the transport has no meaning in the specification.
+    #[error("unknown PROXY protocol address family or transport {0:#04x}")]
     Family(u8),
     /// Longer than [`HEADER_LEN_MAX`], or too short for the addresses of its family.
     #[error("PROXY protocol header with a length of {0} after the fixed part")]
@@ -52,11 +57,34 @@ pub enum ProxyError {
     Io(#[from] io::Error),
 }
 
+/// The kinds of [`ProxyError`] by their remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// The proxy sends no header.
+    Missing,
+    /// The proxy sends the text of version 1.
+    Version1,
+    /// The proxy sends a header of version 2 that breaks the specification.
+    Malformed,
+}
+
+impl ProxyError {
+    /// The kind of the error.
+    pub fn fault(&self) -> HeaderFault {
+        match self {
+            Self::Signature | Self::Timeout | Self::Io(_) => HeaderFault::Missing,
+            Self::Version1 => HeaderFault::Version1,
+            Self::Command(_) | Self::Family(_) | Self::Length(_) => HeaderFault::Malformed,
+        }
+    }
+}
+
 /// A decoded header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The client's address. `None` when the proxy itself is the client, as in a health check
-    /// (LOCAL), or does not know the client (family UNSPEC).
+    /// (LOCAL), does not know the client (family UNSPEC), or the client's connection is neither TCP
+    /// over IPv4 nor over IPv6.
     pub client: Option<SocketAddr>,
 }
 
@@ -75,7 +103,8 @@ pub enum Decoded {
 /// As soon as the bytes can't become a valid header.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, ProxyError> {
     if !bytes.iter().zip(&SIGNATURE).all(|(byte, expected)| byte == expected) {
-        return Err(ProxyError::Signature);
+        let is_text = bytes.starts_with(VERSION_1);
+        return Err(if is_text { ProxyError::Version1 } else { ProxyError::Signature });
     }
     let command = bytes.get(12).copied();
     if let Some(unknown) = command.filter(|command| !matches!(command, 0x20 | 0x21)) {
@@ -86,8 +115,9 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, ProxyError> {
     };
     let len = usize::from(u16::from_be_bytes([high, low]));
     let address_len = match (command, family) {
-        // LOCAL: the family is ignored (section 2.2).
-        (0x20, _) | (_, 0x00) => 0,
+        // LOCAL: the family is ignored (section 2.2). Valid families that are not supported are
+        // taken as UNSPEC, as the section requires: datagrams (0x12, 0x22), UNIX sockets.
+        (0x20, _) | (_, 0x00 | 0x12 | 0x22 | 0x31 | 0x32) => 0,
         (_, 0x11) => 12,
         (_, 0x21) => 36,
         (_, unsupported) => return Err(ProxyError::Family(unsupported)),

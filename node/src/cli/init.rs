@@ -43,11 +43,11 @@ pub(super) async fn run(target: Target, init: arguments::Init) -> Result<()> {
             format!("The node in {folder} is set up and running at {}", running.string("web")?)
         }
         None => {
-            let data = quote(&target.data.to_string_lossy());
-            format!(
-                "The node in {folder} is set up. Start it with: {} --data {data}",
-                quote(&program())
-            )
+            let data = target.data.to_string_lossy();
+            let mut command = vec![program(), "--data".to_owned(), data.into_owned()];
+            command.extend(target.options);
+            let command: Vec<String> = command.iter().map(|word| quote(word)).collect();
+            format!("The node in {folder} is set up. Start it with: {}", command.join(" "))
         }
     });
     Ok(())

@@ -67,6 +67,14 @@ pub enum VaultError {
     /// The key file does not exist.
     #[error("there is no key file at {0}")]
     KeyMissing(PathBuf),
+    /// The key file can't be read.
+    #[error("the key file {path} can't be read: {error}")]
+    KeyUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        error: String,
+    },
     /// The key file exists already.
     #[error("there is a key file at {0} already; move it away if it is not the right one")]
     KeyExists(PathBuf),

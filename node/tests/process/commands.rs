@@ -3,9 +3,25 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::clients::{Browser, LineClient, deliver};
-use crate::folder::{Folder, stderr};
+use crate::folder::{Folder, PASSWORD, stderr, stdout};
 
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/photos/boat.jpg");
+
+#[test]
+fn start_command_after_init_repeats_the_options() {
+    let folder = Folder::new();
+    let config = folder.write("my settings.toml", "[mail]\nretry_hours_max = 24\n");
+    let options = ["--config", "my settings.toml", "--set", "mail.hostname=mail.ruth.example"];
+    let init = ["init", "--name", "Ruth", "--login", "ruth", "--password-file", "-"];
+    let output = folder.run_with_input(&[&options[..], &init].concat(), PASSWORD);
+    let text = stdout(&output);
+    let expected = format!(
+        "--data {} --config '{}' --set mail.hostname=mail.ruth.example\n",
+        folder.data().display(),
+        config.display()
+    );
+    assert!(text.ends_with(&expected), "{text} {}", stderr(&output));
+}
 
 #[test]
 fn running_node_accepts_posts_drafts_and_photos() {

@@ -51,6 +51,39 @@ fn unwritable_data_folder_is_named() {
 }
 
 #[test]
+fn unusable_key_file_is_named() {
+    let folder = Folder::set_up();
+    let key = folder.data().join("key");
+    let path = key.to_str().unwrap();
+    let content = std::fs::read(&key).unwrap();
+    std::fs::write(&key, "not a key").unwrap();
+    assert_error(&folder.run(&[]), 65, path);
+    std::fs::remove_file(&key).unwrap();
+    assert_error(&folder.run(&[]), 69, path);
+    // A link to itself can't be read, not even by root.
+    std::os::unix::fs::symlink(&key, &key).unwrap();
+    assert_error(&folder.run(&[]), 66, path);
+    std::fs::remove_file(&key).unwrap();
+    std::fs::write(&key, content).unwrap();
+    folder.serve().stop();
+}
+
+#[test]
+fn unusable_certificate_is_named_at_the_start() {
+    let (folder, other) = (Folder::set_up(), Folder::set_up());
+    for folder in [&folder, &other] {
+        folder.serve().stop();
+    }
+    let certificate = folder.data().join("tls/cert.pem");
+    let path = certificate.to_str().unwrap();
+    std::fs::copy(other.data().join("tls/cert.pem"), &certificate).unwrap();
+    assert_error(&folder.run(&[]), 65, path);
+    std::fs::remove_file(&certificate).unwrap();
+    std::os::unix::fs::symlink("/nowhere/fullchain.pem", &certificate).unwrap();
+    assert_error(&folder.run(&[]), 66, "/nowhere/fullchain.pem");
+}
+
+#[test]
 fn taken_port_is_named_and_the_folder_released() {
     let folder = Folder::set_up();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -92,6 +92,45 @@ fn log_has_no_content_addresses_or_secrets() {
     }
 }
 
+/// The beginnings of log messages that the guide's fail2ban expression matches, up to the address.
+const REFUSED: [&str; 3] =
+    ["login failed: web from ", "login failed: imap from ", "login failed: smtp from "];
+
+#[test]
+fn refused_login_and_recipient_are_logged_with_their_client() {
+    let folder = Folder::set_up();
+    let mut running = folder.serve();
+    let certificate = folder.data().join("tls/cert.pem");
+    let url = running.printed_word("http://ruth.localhost:");
+    assert_eq!(Browser::at(&url).post("/login", &[("password", "wrongly-guessed")]).status, 403);
+    let mut imap = LineClient::tls(running.printed_port("IMAPS"), &certificate);
+    imap.line();
+    imap.imap("LOGIN ruth wrongly-guessed");
+    let mut smtp = LineClient::tls(running.printed_port("SMTPS"), &certificate);
+    smtp.smtp("");
+    smtp.smtp("EHLO desk.localhost");
+    let secret = data_encoding::BASE64.encode(b"\0wrongly-guessed\0wrongly-guessed");
+    assert!(smtp.smtp(&format!("AUTH PLAIN {secret}")).starts_with("535"));
+    let mut lines: Vec<String> = REFUSED.iter().map(|line| running.wait_for_log(line)).collect();
+    assert!(lines[1].contains("user name known") && lines[2].contains("user name unknown"));
+    // The fourth attempt has to wait; only the first that does is logged.
+    for _ in 0..2 {
+        let waiting = Browser::at(&url).post("/login", &[("password", PASSWORD)]);
+        assert_eq!(waiting.status, 429);
+    }
+    lines.push(running.wait_for_log("login refused: web from 127.0.0.1, must wait "));
+    let port = running.printed_port("SMTP");
+    assert!(deliver(port, "a@b.example", "evelina@elsewhere.example", "").starts_with("550 5.7.1"));
+    lines.push(running.wait_for_log("recipient refused: smtp from 127.0.0.1, 550 5.7.1"));
+    let rest = running.stop();
+    let repeated = rest.iter().filter(|line| line.contains("login refused: ")).count();
+    assert_eq!(repeated, 1, "{rest:#?}");
+    for line in lines {
+        assert!(line.contains("INFO") && line.contains(" from 127.0.0.1"), "{line}");
+        assert!(!line.contains("wrongly-guessed") && !line.contains("ruth"), "{line}");
+    }
+}
+
 /// Submits a message to the owner and one that can't be delivered; then tries a wrong password.
 fn submit(folder: &Folder, port: u16, address: &str, password: &str) {
     let certificate = folder.data().join("tls/cert.pem");

@@ -74,6 +74,18 @@ fn certificate_covers_names_that_are_added_later() {
 }
 
 #[test]
+fn first_start_makes_the_certificate_once() {
+    let folder = Folder::new();
+    let mut command = folder.command();
+    let mut running =
+        NodeProcess::start(command.args(["--set", "mail.hostname=mail.ruth.example"]));
+    running.wait_until_ready();
+    let log = running.stop().join("\n");
+    assert!(log.contains("a self-signed certificate was made"), "{log}");
+    assert!(!log.contains("made anew") && !log.contains("WARN"), "{log}");
+}
+
+#[test]
 fn printed_commands_quote_a_folder_with_spaces() {
     let folder = Folder::with_name("Ruth's data");
     folder.init();

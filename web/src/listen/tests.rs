@@ -27,7 +27,7 @@ async fn connected(node: &TestNode, timeouts: Timeouts) -> (DuplexStream, JoinHa
     let permit = Arc::new(limiter.admit_evicting(local.address, true).unwrap());
     let serving = tokio::spawn(async move {
         let stream = DeadlineStream::new(stream, timeouts.stall, permit.clone());
-        serve(stream, (responder, local), &permit, timeouts, Drain::new()).await;
+        serve(stream, (responder, local, Scheme::Expected), &permit, timeouts, Drain::new()).await;
     });
     (client, serving)
 }

@@ -1,11 +1,12 @@
 //! Login, logout, sessions, and app passwords for mail clients.
 
+use axum::body::Body;
 use axum::http::StatusCode;
 use freehold_core::logins;
 use freehold_core::testing::{PASSWORD, TestNode};
 use freehold_web::MailEndpoints;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, Seen};
 
 const APP_PASSWORDS: &str = "/home/settings/apps";
 
@@ -22,6 +23,89 @@ async fn only_the_right_password_logs_in() {
     assert_eq!(browser.get(APP_PASSWORDS).await.status, StatusCode::OK);
     assert_eq!(browser.post("/logout", &[]).await.location(), "/");
     assert_eq!(browser.get(APP_PASSWORDS).await.location(), "/login?next=/home/settings/apps");
+}
+
+/// A form as a browser sends it, with its length.
+async fn send(browser: &mut Browser, path: &str, form: &str, headers: &[(&str, &str)]) -> Seen {
+    let request = browser
+        .request("POST", path)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("content-length", form.len());
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    browser.send(request.body(Body::from(form.to_owned())).unwrap()).await
+}
+
+#[tokio::test]
+async fn text_sent_after_logout_is_shown_to_send_again() {
+    let alice = TestNode::new("alice").await;
+    let mut browser = Browser::stranger(&alice);
+    let form = "id=00000000000000000000000000000007&title=Tide&text=%0Aand+%3C%2Ftextarea%3E%0A%22time%22&intent=draft&photo%5B%5D=x";
+    let seen = send(&mut browser, "/home/write", form, &[]).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN);
+    assert_eq!(seen.one("form#unsaved").attr("action"), "/home/write");
+    assert_eq!(seen.one("#login").attr("target"), "_blank");
+    assert_eq!(seen.one("[value='x']").attr("name"), "photo[]");
+    let names = ["id", "title", "text", "intent"];
+    let fields = names.map(|name| (name, seen.field(name)));
+    let expected =
+        ["00000000000000000000000000000007", "Tide", "\nand </textarea>\n\"time\"", "draft"];
+    assert_eq!(fields.clone().map(|(_, value)| value), expected.map(str::to_owned));
+    // After the login the same form is accepted.
+    browser.post("/login", &[("password", PASSWORD)]).await;
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let saved = browser.post("/home/write", &fields).await.location();
+    assert_eq!(browser.get(&saved).await.field("title"), "Tide");
+}
+
+#[tokio::test]
+async fn text_survives_an_expired_session_on_every_page() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    alice.clock.advance(31 * 24 * 60 * 60 * 1000);
+    let id = "00000000000000000000000000000007";
+    for (path, form, name) in [
+        ("/home".to_owned(), "key=x&text=hello", "text"),
+        (format!("/home/write/{id}"), "revision=1&text=hello&intent=edit", "text"),
+        ("/home/mail/write".to_owned(), "to=bob%40b.example&subject=&text=hello", "text"),
+        ("/home/settings".to_owned(), "name=hello&paint=1", "name"),
+        (format!("/home/photos/{id}"), "alt=x&caption=hello&audience=owner", "caption"),
+        ("/home/friends/accept".to_owned(), "invite=hello", "invite"),
+    ] {
+        let seen = send(&mut owner, &path, form, &[]).await;
+        assert_eq!(
+            (seen.status, seen.field(name).as_str()),
+            (StatusCode::FORBIDDEN, "hello"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn secrets_and_foreign_forms_are_not_echoed() {
+    let alice = TestNode::new("alice").await;
+    let mut stranger = Browser::stranger(&alice);
+    for (path, form) in [
+        ("/home/settings/password", "current=hush&new=hush&text=hush"),
+        ("/setup/words", "text=hush"),
+        ("/home/write", "intent=hush&title=+"),
+        ("/home/mail/1/1/move", "text=hush"),
+    ] {
+        let seen = send(&mut stranger, path, form, &[]).await;
+        assert_eq!(seen.location(), "/login", "{path}");
+        assert!(!seen.text().contains("hush"), "{path}");
+    }
+    let long = format!("text={}", "a".repeat(256 * 1024));
+    let many = "text=a&".repeat(300);
+    for form in [long, many] {
+        assert_eq!(send(&mut stranger, "/home/write", &form, &[]).await.location(), "/login");
+    }
+    let foreign = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+    for header in foreign {
+        let seen = send(&mut stranger, "/home/write", "text=hush", &[header]).await;
+        assert_eq!(seen.status, StatusCode::FORBIDDEN);
+        assert!(!seen.has("#unsaved") && !seen.text().contains("hush"), "{header:?}");
+    }
 }
 
 #[tokio::test]

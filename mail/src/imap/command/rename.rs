@@ -1,5 +1,5 @@
-//! RENAME (RFC 3501 6.3.5). Renaming INBOX moves its messages into a new folder; INBOX stays,
-//! empty.
+//! RENAME (RFC 3501 6.3.5). A name that LIST shows only for its children is renamed with them.
+//! Renaming INBOX moves its messages into a new folder; INBOX stays, empty.
 
 use freehold_core::mailbox::{self, FolderId, SpecialUse};
 
@@ -28,8 +28,10 @@ impl Rename {
 
 /// Renames the folder.
 pub(crate) async fn run(cx: &mut Context, rename: &Rename) -> Result<Completion, Completion> {
-    let folder =
-        mailbox::folder_named(&cx.node, &rename.from)?.ok_or_else(Completion::no_folder)?;
+    let Some(folder) = mailbox::folder_named(&cx.node, &rename.from)? else {
+        mailbox::rename_below(&cx.node, &rename.from, &rename.to).await?;
+        return Ok(Completion::ok("renamed"));
+    };
     if folder.special == Some(SpecialUse::Inbox) {
         let target = mailbox::create_folder(&cx.node, &rename.to).await?;
         move_all(cx, folder.id, target.id).await?;

@@ -53,7 +53,14 @@ impl Session {
                 "This port is for the owner's mail programs: log in with an app password."
             }
         };
-        let commands = "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT";
-        self.reply(Reply::listing(214, vec![text.into(), commands.into()]));
+        let mut commands = vec!["EHLO HELO"];
+        if !self.settings.tls {
+            commands.push("STARTTLS");
+        }
+        if self.offers_auth() {
+            commands.push("AUTH");
+        }
+        commands.push("MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT");
+        self.reply(Reply::listing(214, vec![text.into(), commands.join(" ").into()]));
     }
 }

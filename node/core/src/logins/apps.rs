@@ -160,8 +160,7 @@ pub async fn check_app_password(
         .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     let key = key_of(node, row::cut(password, TYPED_LEN_MAX))?;
     let found = row::get::<AppRow>(&node.store, &key)?;
-    let is_owner = profile::owns(node, user)?
-        || profile::get(node)?.is_some_and(|p| p.login.eq_ignore_ascii_case(user));
+    let is_owner = profile::is_login_name(node, user)?;
     let Some(app) = found.filter(|_| is_owner) else {
         return Err(LoginError::Wrong);
     };
@@ -171,6 +170,24 @@ pub async fn check_app_password(
         renew_last_used(node, key, now).await?;
     }
     Ok(id)
+}
+
+/// Records that a session of the app password `id` is in use, at most once an hour: a mail program
+/// may stay logged in for weeks. Nothing is recorded for a revoked password.
+///
+/// # Errors
+/// When the store is unavailable; a full disk is none.
+pub async fn app_password_used(node: &Node, id: AppPasswordId) -> Result<(), StoreError> {
+    let now = node.clock.now();
+    let rows = row::scan::<AppRow>(&node.store, &Scan::prefix(&[], APP_PASSWORDS_MAX))?;
+    let is_due = |app: &AppRow| {
+        app.id == id && app.last_used.is_none_or(|at| now.millis_since(at) >= LAST_USED_EVERY_MS)
+    };
+    let due = rows.into_iter().find(|(_, app)| is_due(app));
+    match due.and_then(|(key, _)| <[u8; 16]>::try_from(key.as_slice()).ok()) {
+        Some(key) => renew_last_used(node, key, now).await,
+        None => Ok(()),
+    }
 }
 
 async fn renew_last_used(node: &Node, key: [u8; 16], now: Timestamp) -> Result<(), StoreError> {
@@ -223,6 +240,25 @@ mod tests {
             Err(LoginError::Wrong)
         );
         assert_eq!(app_passwords(&alice).unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn use_of_an_open_session_is_recorded_hourly() {
+        let alice = TestNode::new("alice").await;
+        let (app, password) = create_app_password(&alice, "phone").await.unwrap();
+        check_app_password(&alice, "alice", &password, localhost()).await.unwrap();
+        let first = alice.clock.now();
+        let last_used = || app_passwords(&alice).unwrap().first().map(|app| app.last_used);
+        alice.clock.advance(LAST_USED_EVERY_MS - 1);
+        app_password_used(&alice, app.id).await.unwrap();
+        assert_eq!(last_used(), Some(Some(first)));
+        alice.clock.advance(1);
+        app_password_used(&alice, app.id).await.unwrap();
+        assert_eq!(last_used(), Some(Some(alice.clock.now())));
+        revoke_app_password(&alice, app.id).await.unwrap();
+        alice.clock.advance(LAST_USED_EVERY_MS);
+        app_password_used(&alice, app.id).await.unwrap();
+        assert_eq!(last_used(), None);
     }
 
     #[tokio::test]

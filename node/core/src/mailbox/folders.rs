@@ -1,5 +1,8 @@
 //! Folders (mailboxes, RFC 9051 2.3.1): names, ids, UIDs and counts.
 
+mod parent;
+mod special;
+
 use minicbor::{Decode, Encode};
 
 use super::subscriptions::{self, SUBSCRIPTIONS_MAX};
@@ -8,8 +11,7 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-mod special;
-
+pub use parent::{folders_below, rename_below};
 pub use special::SpecialUse;
 
 pub(super) const NAME_LEN_MAX: usize = 200;

@@ -3,11 +3,12 @@
 //! is the limit.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use freehold_proto::ClientNet;
 
 use crate::clock::Timestamp;
+use crate::log_budget::LogBudget;
 
 /// Networks whose attempts are counted, at most.
 const COUNTERS_MAX: usize = 4096;
@@ -53,6 +54,8 @@ struct Attempts {
     /// The number of attempts that are wrong or not verified yet.
     count: u32,
     last: Timestamp,
+    /// Whether an attempt after this one had to wait.
+    has_waited: bool,
 }
 
 impl Attempts {
@@ -69,7 +72,11 @@ impl Attempts {
 
 /// The recent attempts by network. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Throttle(Arc<Mutex<HashMap<Counter, Attempts>>>);
+pub struct Throttle {
+    attempts: Arc<Mutex<HashMap<Counter, Attempts>>>,
+    /// The budget for log lines about refused logins.
+    pub(crate) log: LogBudget,
+}
 
 impl Throttle {
     /// Counts an attempt from `net` before the password is verified, so that concurrent attempts
@@ -78,7 +85,7 @@ impl Throttle {
     /// # Errors
     /// The time to wait in milliseconds, when an attempt is not allowed yet.
     pub(crate) fn attempt(&self, net: ClientNet, now: Timestamp) -> Result<(), u64> {
-        let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut attempts = self.lock();
         let before = |attempts: &HashMap<Counter, Attempts>, of: Counter| {
             attempts
                 .get(&of)
@@ -94,14 +101,28 @@ impl Throttle {
         for of in Counter::all(net) {
             let count = before(&attempts, of).map_or(0, |before| before.count).saturating_add(1);
             make_room(&mut attempts, of, now);
-            attempts.insert(of, Attempts { count, last: now });
+            attempts.insert(of, Attempts { count, last: now, has_waited: false });
         }
         Ok(())
     }
 
     /// Resets the count of `net` after a correct password. The count of its customer stays.
     pub(crate) fn succeeded(&self, net: ClientNet) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&Counter::Net(net));
+        self.lock().remove(&Counter::Net(net));
+    }
+
+    /// Whether an attempt from `net` that has to wait is the first since the last one that was
+    /// counted; later calls return false until the next counted attempt.
+    pub(crate) fn is_first_refusal(&self, net: ClientNet) -> bool {
+        match self.lock().get_mut(&Counter::Net(net)) {
+            Some(attempts) => !std::mem::replace(&mut attempts.has_waited, true),
+            // Only the customer is counted: other networks of the customer are logged.
+            None => false,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Counter, Attempts>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,12 +184,26 @@ mod tests {
     }
 
     #[test]
+    fn refusal_is_reported_once_per_counted_attempt() {
+        let throttle = Throttle::default();
+        assert!(!throttle.is_first_refusal(net(1)), "nothing was counted");
+        for counted in 0..3 {
+            throttle.attempt(net(1), Timestamp(counted)).unwrap();
+        }
+        assert!(throttle.attempt(net(1), Timestamp(3)).is_err());
+        let first = [throttle.is_first_refusal(net(1)), throttle.is_first_refusal(net(1))];
+        assert_eq!(first, [true, false]);
+        throttle.attempt(net(1), Timestamp(5000)).unwrap();
+        assert!(throttle.is_first_refusal(net(1)));
+    }
+
+    #[test]
     fn throttle_memory_is_bounded() {
         let throttle = Throttle::default();
         for n in 0..10_000 {
             throttle.attempt(net(n), Timestamp(u64::from(n))).unwrap();
         }
-        assert_eq!(throttle.0.lock().unwrap().len(), COUNTERS_MAX);
+        assert_eq!(throttle.lock().len(), COUNTERS_MAX);
     }
 
     #[test]

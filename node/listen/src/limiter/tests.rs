@@ -201,6 +201,17 @@ fn message_under_way_yields_only_when_stalled() {
 }
 
 #[test]
+fn reached_limit_is_reported_by_name() {
+    let limiter = limiter(2, 1);
+    let _first = admit(&limiter, "192.0.2.1").unwrap();
+    assert_eq!(limiter.reached(at("192.0.2.1"), false), Some(Limit::PerNet));
+    assert_eq!(limiter.reached(at("192.0.2.1"), true), None);
+    assert_eq!(limiter.reached(at("192.0.2.2"), false), None);
+    let _second = admit(&limiter, "192.0.2.2").unwrap();
+    assert_eq!(limiter.reached(at("192.0.2.3"), false), Some(Limit::Total));
+}
+
+#[test]
 fn larger_customer_never_evicts_a_smaller_one() {
     let limiter = limiter(3, 3);
     let small = admit(&limiter, "192.0.2.1").unwrap();

@@ -91,19 +91,14 @@ fn decoder_never_asks_beyond_the_header() {
 
 #[tokio::test]
 async fn hostile_header_is_refused() {
-    for bytes in [
-        b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 25\r\n".to_vec(),
-        b"EHLO client.example\r\n".to_vec(),
-        b"\r\n\r\n\0\r\nQUIT\r".to_vec(),
-    ] {
+    for bytes in [b"EHLO client.example\r\n".to_vec(), b"\r\n\r\n\0\r\nQUIT\r".to_vec()] {
         assert!(matches!(read(&bytes).await, Err(ProxyError::Signature)), "{bytes:?}");
     }
     for command in [0x00, 0x11, 0x22, 0x2f, 0x31] {
         let bytes = header(command, 0x11, &[0; 12]);
         assert!(matches!(read(&bytes).await, Err(ProxyError::Command(c)) if c == command));
     }
-    // Datagrams, UNIX sockets, unknown.
-    for family in [0x01, 0x10, 0x12, 0x13, 0x22, 0x31, 0x32, 0x41, 0xff] {
+    for family in [0x01, 0x02, 0x10, 0x13, 0x20, 0x23, 0x30, 0x33, 0x41, 0xff] {
         let bytes = header(0x21, family, &[0; 216]);
         assert!(matches!(read(&bytes).await, Err(ProxyError::Family(f)) if f == family));
     }
@@ -113,6 +108,27 @@ async fn hostile_header_is_refused() {
     }
     let longest = header(0x21, 0x11, &vec![0; HEADER_LEN_MAX - 16]);
     assert!(read(&longest).await.is_ok());
+}
+
+#[tokio::test]
+async fn version_1_header_is_refused_by_its_name() {
+    let line = b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 25\r\n";
+    assert!(matches!(read(line).await, Err(ProxyError::Version1)));
+    assert_eq!(ProxyError::Version1.fault(), HeaderFault::Version1);
+    // A shorter beginning may be anything.
+    assert!(matches!(decode(b"PROX"), Err(ProxyError::Signature)));
+    assert_eq!(ProxyError::Signature.fault(), HeaderFault::Missing);
+    assert_eq!(ProxyError::Family(0x41).fault(), HeaderFault::Malformed);
+}
+
+#[tokio::test]
+async fn unsupported_families_name_no_client() {
+    for (family, len) in [(0x12, 12), (0x22, 36), (0x31, 216), (0x32, 216), (0x31, 0)] {
+        let mut bytes = header(0x21, family, &vec![9; len]);
+        assert_eq!(read(&bytes).await.unwrap().client, None, "{family:#04x}");
+        bytes.pop();
+        assert!(read(&bytes).await.is_err(), "{family:#04x}: cut short");
+    }
 }
 
 #[tokio::test]

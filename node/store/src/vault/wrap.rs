@@ -249,7 +249,7 @@ fn key_file_seal(fs: &dyn Fs, path: &Path) -> Result<Seal, VaultError> {
     let bytes = fs::read(fs, path, KEY_FILE_LEN_MAX).map_err(|error| match error.kind() {
         ErrorKind::NotFound => VaultError::KeyMissing(path.to_owned()),
         ErrorKind::FileTooLarge => VaultError::KeyDamaged(path.to_owned()),
-        _ => VaultError::Io(error.to_string()),
+        _ => VaultError::KeyUnreadable { path: path.to_owned(), error: error.to_string() },
     })?;
     let key = parse_key_file(&Zeroizing::new(bytes))
         .ok_or_else(|| VaultError::KeyDamaged(path.to_owned()))?;

@@ -1,0 +1,136 @@
+//! The text of a form that arrives when its sender is logged out: by another tab, or because the
+//! session has expired. The answer shows the text in a form to send again after the login, so that
+//! nothing that was typed is lost; the node stores none of it.
+//!
+//! Such a form is read before its sender is known, so its length is bounded, and only a few are
+//! held at one time. Forms with passwords or with the 24 words are never among them.
+
+use askama::Template;
+use axum::body::Body;
+use axum::extract::{Form, FromRequest};
+use axum::http::{Method, Request, Response, StatusCode, header};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::layout::Layout;
+use crate::response::{self, PageResult};
+use crate::site::Site;
+use crate::site_service::Client;
+use crate::viewer;
+
+/// The longest form that is kept, in bytes: the longest post with every byte percent-encoded.
+const FORM_LEN_MAX: usize = 256 * 1024;
+/// The most fields of a form that is kept: each is more markup in the answer.
+const FIELDS_MAX: usize = 200;
+/// The most forms that are held at one time.
+pub(crate) const FORMS_MAX: usize = 4;
+
+/// The fields that hold text, with their labels.
+const TEXTS: [(&str, &str); 11] = [
+    ("title", "Title"),
+    ("to", "To"),
+    ("subject", "Subject"),
+    ("text", "Text"),
+    ("name", "Name"),
+    ("strapline", "A line below the name"),
+    ("about", "About"),
+    ("alt", "What it shows"),
+    ("caption", "Caption"),
+    ("slug", "The last part of its address"),
+    ("invite", "Invitation"),
+];
+
+/// A form whose sender is logged out.
+pub(crate) struct UnsavedForm<'a> {
+    action: String,
+    fields: Vec<(String, String)>,
+    _permit: SemaphorePermit<'a>,
+}
+
+/// True for a form on one of the pages where text is written, of a known and bounded length.
+fn is_candidate<B>(request: &Request<B>) -> bool {
+    let value = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let len = value(header::CONTENT_LENGTH).and_then(|len| len.parse::<usize>().ok());
+    request.method() == Method::POST
+        && has_text(request.uri().path())
+        && len.is_some_and(|len| (1..=FORM_LEN_MAX).contains(&len))
+        && value(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+}
+
+fn has_text(path: &str) -> bool {
+    let below = |folder: &str| {
+        path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+    };
+    matches!(
+        path,
+        "/home" | "/home/write" | "/home/mail/write" | "/home/settings" | "/home/friends/accept"
+    ) || below("/home/write/")
+        || below("/home/photos/")
+}
+
+/// Reads the form of a sender who is logged out, and puts a copy back into the request for the
+/// checks of the router. `None` for the owner, when too many are held, and when it is no form with
+/// text.
+pub(crate) async fn read<'a>(
+    request: &mut Request<Body>,
+    client: Client,
+    site: &Site,
+    forms: &'a Semaphore,
+) -> Option<UnsavedForm<'a>> {
+    if !is_candidate(request) || viewer::is_owner(request.headers(), client, site).await {
+        return None;
+    }
+    let permit = forms.try_acquire().ok()?;
+    let body = std::mem::take(request.body_mut());
+    let bytes = axum::body::to_bytes(body, FORM_LEN_MAX).await.ok()?;
+    let kind = request.headers().get(header::CONTENT_TYPE)?.clone();
+    let copy = Request::post("/").header(header::CONTENT_TYPE, kind).body(bytes.clone().into());
+    *request.body_mut() = bytes.into();
+    let form = Form::<Vec<(String, String)>>::from_request(copy.ok()?, &()).await;
+    let Form(fields) = form.ok().filter(|Form(fields)| fields.len() <= FIELDS_MAX)?;
+    let has_content = |(name, value): &(String, String)| {
+        TEXTS.iter().any(|(known, _)| known == name) && !value.trim().is_empty()
+    };
+    let action = request.uri().path().to_owned();
+    fields.iter().any(has_content).then_some(UnsavedForm { action, fields, _permit: permit })
+}
+
+/// True if the router asks for a login.
+pub(crate) fn asks_for_login(response: &Response<Body>) -> bool {
+    response.status() == StatusCode::SEE_OTHER
+        && response.headers().get(header::LOCATION).is_some_and(|path| path == "/login")
+}
+
+/// A field that is shown.
+struct ShownField {
+    name: String,
+    label: &'static str,
+    value: String,
+    is_long: bool,
+}
+
+#[derive(Template)]
+#[template(path = "logins/unsaved.html")]
+struct UnsavedPage {
+    page: Layout,
+    action: String,
+    shown: Vec<ShownField>,
+    hidden: Vec<(String, String)>,
+}
+
+/// The page with the text, and a form that sends it again.
+pub(crate) fn page(site: &Site, form: UnsavedForm<'_>) -> PageResult {
+    let (mut shown, mut hidden) = (Vec::new(), Vec::new());
+    for (name, value) in form.fields {
+        match TEXTS.iter().find(|(known, _)| *known == name) {
+            Some((_, label)) if !value.is_empty() => {
+                let is_long = value.len() > 80 || value.contains('\n');
+                shown.push(ShownField { name, label, value, is_long });
+            }
+            _ => hidden.push((name, value)),
+        }
+    }
+    let page = Layout::public(site.profile()?.as_deref(), "Not saved", "");
+    let page = UnsavedPage { page, action: form.action, shown, hidden };
+    response::page_with_status(StatusCode::FORBIDDEN, &page)
+}
