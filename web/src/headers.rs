@@ -15,7 +15,7 @@ pub(crate) const PAGE_WITH_MESSAGE_POLICY: HeaderValue = HeaderValue::from_stati
 /// sheet, its font and the pictures that came inside the message. `sandbox` also applies if the
 /// address is opened outside the frame.
 pub(crate) const MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
 );
 
 const ALWAYS: [(HeaderName, HeaderValue); 6] = [

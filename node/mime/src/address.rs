@@ -61,7 +61,8 @@ pub fn mailboxes(entries: &[Entry]) -> impl Iterator<Item = &Mailbox> {
 /// Parses an address list. An entry that is no address is kept with its name alone.
 pub fn parse(value: &[u8]) -> Vec<Entry> {
     let mut reader = Reader::default();
-    let mut bytes = value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).peekable();
+    let value = closed(value);
+    let mut bytes = value.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
         if reader.entries.len() >= ADDRESSES_MAX {
             break;
@@ -70,7 +71,17 @@ pub fn parse(value: &[u8]) -> Vec<Entry> {
             b'"' => reader.quoted(&quoted(&mut bytes)),
             b'(' => reader.comment = comment(&mut bytes),
             b'<' => reader.angle = Some(angle(&mut bytes)),
-            b'>' => {}
+            b'>' | b'\0' => {}
+            0x1b => {
+                // Raw ISO-2022-JP (RFC 1468): its bytes are no punctuation until it ends.
+                reader.push(byte);
+                while let Some(byte) = bytes.next() {
+                    reader.push(byte);
+                    if reader.plain.ends_with(b"\x1b(B") || reader.plain.ends_with(b"\x1b(J") {
+                        break;
+                    }
+                }
+            }
             b'[' => {
                 // A domain literal may contain colons.
                 reader.push(byte);
@@ -106,6 +117,38 @@ pub fn parse(value: &[u8]) -> Vec<Entry> {
     reader.entries
 }
 
+/// The value on one line, with a space for a quote or a parenthesis that is never closed: it would
+/// hide all that follows.
+fn closed(value: &[u8]) -> Vec<u8> {
+    let kept = value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n'));
+    let mut value: Vec<u8> = kept.collect();
+    let mut open_quote = None;
+    let mut open_comments = Vec::new();
+    let mut at = 0usize;
+    while let Some(byte) = value.get(at) {
+        match (byte, open_quote) {
+            (b'\\', _) => at = at.saturating_add(1),
+            (0x1b, _) => {
+                // Raw ISO-2022-JP: the parenthesis of `ESC ( B` opens no comment.
+                let rest = value.get(at.saturating_add(1)..).unwrap_or_default();
+                let text = if rest.starts_with(b"$") { memchr::memchr(0x1b, rest) } else { None };
+                at = at.saturating_add(text.unwrap_or(2));
+            }
+            (b'"', None) if open_comments.is_empty() => open_quote = Some(at),
+            (b'"', Some(_)) => open_quote = None,
+            (b'(', None) => open_comments.push(at),
+            (b')', None) => drop(open_comments.pop()),
+            _ => {}
+        }
+        at = at.saturating_add(1);
+    }
+    let unclosed = open_quote.into_iter().chain(open_comments);
+    for at in unclosed {
+        value.get_mut(at).into_iter().for_each(|byte| *byte = b' ');
+    }
+    value
+}
+
 #[derive(Default)]
 struct Reader {
     entries: Vec<Entry>,
@@ -117,8 +160,8 @@ struct Reader {
     angle: Option<Vec<u8>>,
     comment: Vec<u8>,
     in_group: bool,
-    /// Words that a comma ended, before they are known to be a name.
-    before_comma: Option<Vec<u8>>,
+    /// Words that commas ended, before they are known to be a name.
+    before_comma: Vec<Vec<u8>>,
 }
 
 impl Reader {
@@ -142,14 +185,15 @@ impl Reader {
         let phrase = std::mem::take(&mut self.phrase).trim_ascii().to_vec();
         let plain = std::mem::take(&mut self.plain);
         let comment = std::mem::take(&mut self.comment);
-        let before_comma = self.before_comma.take();
+        let mut before_comma = std::mem::take(&mut self.before_comma);
         if let Some(angle) = self.angle.take() {
             let mut name = if phrase.is_empty() { comment } else { phrase };
-            match before_comma {
+            if name.is_empty() {
+                before_comma.drain(..).for_each(|before| self.words(before, Vec::new()));
+            } else {
                 // `Miller, Ann <ann@a.example>`, which should be quoted.
-                Some(before) if !name.is_empty() => name = [before, name].join(&b", "[..]),
-                Some(before) => self.words(before.clone(), &before, Vec::new()),
-                None => {}
+                before_comma.push(name);
+                name = before_comma.join(&b", "[..]);
             }
             let mut words = words(&angle);
             let address = words.pop().filter(|last| words.is_empty() || last.contains(&b'@'));
@@ -163,9 +207,6 @@ impl Reader {
             }
             return;
         }
-        if let Some(before) = before_comma {
-            self.words(before.clone(), &before, Vec::new());
-        }
         let is_local_user = |byte: &u8| !byte.is_ascii_uppercase() && byte.is_ascii_graphic();
         if at_comma
             && comment.is_empty()
@@ -173,14 +214,27 @@ impl Reader {
             && !phrase.contains(&b'@')
             && !phrase.iter().all(is_local_user)
         {
-            self.before_comma = Some(phrase);
-        } else {
-            self.words(phrase, &plain, comment);
+            before_comma.push(phrase);
+            self.before_comma = before_comma;
+            return;
         }
+        before_comma.into_iter().for_each(|before| self.words(before, Vec::new()));
+        if !phrase.contains(&b'@') && !comment.contains(&b' ') && comment.contains(&b'@') {
+            // `Ann (ann@a.example)`: the address is the comment.
+            let name = Some(phrase).filter(|name| !name.is_empty());
+            return self.entries.push(Entry::Mailbox(Mailbox { name, ..mailbox(comment) }));
+        }
+        self.plain_words(phrase, &plain, comment);
+    }
+
+    /// Words without quotes.
+    fn words(&mut self, phrase: Vec<u8>, comment: Vec<u8>) {
+        let plain = phrase.clone();
+        self.plain_words(phrase, &plain, comment);
     }
 
     /// An entry without angle brackets: an address, addresses, or a name with an address behind.
-    fn words(&mut self, phrase: Vec<u8>, plain: &[u8], comment: Vec<u8>) {
+    fn plain_words(&mut self, phrase: Vec<u8>, plain: &[u8], comment: Vec<u8>) {
         let mut words = words(plain);
         let is_address = |word: &[u8]| word.contains(&b'@');
         let named = |name: Vec<u8>| Some(name).filter(|name| !name.is_empty());
@@ -200,6 +254,9 @@ impl Reader {
                 Mailbox { name: named(comment), ..mailbox(last) }
             }
             Some(last) if is_address(&last) && !is_quoted(&last) => {
+                // `Ann [ann@a.example]`
+                let inside = last.strip_prefix(b"[").and_then(|last| last.strip_suffix(b"]"));
+                let last = inside.map_or(last.clone(), <[u8]>::to_vec);
                 Mailbox { name: named(words.join(&b" "[..])), ..mailbox(last) }
             }
             _ => Mailbox { name: named(phrase), ..Mailbox::default() },

@@ -51,7 +51,7 @@ pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
     }
     let named = encoding(label);
     if named.is_none_or(|named| named == UTF_8) && is_iso_2022_jp(bytes) {
-        return ISO_2022_JP.decode_without_bom_handling(bytes).0;
+        return Cow::Owned(iso_2022_jp(bytes));
     }
     if matches!(label, "utf-16" | "ucs-2" | "iso-10646-ucs-2" | "unicode") {
         return utf16(bytes).decode_without_bom_handling(bytes).0;
@@ -62,7 +62,15 @@ pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => named.decode_without_bom_handling(bytes).0,
         },
-        Some(named) => named.decode_without_bom_handling(bytes).0,
+        Some(named) if named == ISO_2022_JP => match std::str::from_utf8(bytes) {
+            Ok(text) if !bytes.is_ascii() => Cow::Borrowed(text),
+            _ => Cow::Owned(iso_2022_jp(bytes)),
+        },
+        Some(named) => match (named.decode_without_bom_handling(bytes), std::str::from_utf8(bytes))
+        {
+            ((_, true), Ok(text)) => Cow::Borrowed(text),
+            ((text, _), _) => text,
+        },
         None => match std::str::from_utf8(bytes) {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
@@ -83,6 +91,12 @@ pub fn decode_html<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
 fn meta(bytes: &[u8]) -> Option<String> {
     let start = bytes.get(..META_SEARCHED_LEN_MAX).unwrap_or(bytes).to_ascii_lowercase();
     let found = memchr::memmem::find_iter(&start, b"<meta").find_map(|at| {
+        let before = start.get(..at)?;
+        let comment = memchr::memmem::rfind(before, b"<!--");
+        let comment = comment.and_then(|comment| before.get(comment..));
+        if comment.is_some_and(|comment| memchr::memmem::find(comment, b"-->").is_none()) {
+            return None;
+        }
         let element = start.get(at..)?;
         let element = element.get(..memchr::memchr(b'>', element)?)?;
         let at = memchr::memmem::find(element, b"charset")?;
@@ -118,6 +132,22 @@ fn encoding(label: &str) -> Option<&'static Encoding> {
 fn is_iso_2022_jp(bytes: &[u8]) -> bool {
     let is_set = |escape: &[u8]| memchr::memmem::find(bytes, escape).is_some();
     bytes.is_ascii() && (is_set(b"\x1b$B") || is_set(b"\x1b$@"))
+}
+
+/// Decodes ISO-2022-JP (RFC 1468). The Encoding Standard shows an error for a change of character
+/// set without text, which joined encoded words have, so that change is left out.
+fn iso_2022_jp(bytes: &[u8]) -> String {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((byte, after)) = rest.split_first() {
+        if matches!(rest, [0x1b, b'(', b'B' | b'J', 0x1b, ..]) {
+            rest = rest.get(3..).unwrap_or_default();
+        } else {
+            out.push(*byte);
+            rest = after;
+        }
+    }
+    ISO_2022_JP.decode_without_bom_handling(&out).0.into_owned()
 }
 
 /// UTF-8 with damage stays UTF-8; bytes of which more are wrong than right are windows-1252 under
@@ -214,6 +244,15 @@ mod tests {
     fn iso_2022_jp_is_recognised_without_label() {
         for label in [None, Some("us-ascii"), Some("utf-8"), Some("_iso-2022-jp$ESC")] {
             assert_eq!(decode(b"\x1b$BF|K\\\x1b(B", label), "日本", "{label:?}");
+            let joined = b"\x1b$BF|\x1b(B\x1b$BK\\\x1b(B";
+            assert_eq!(decode(joined, label), "日本", "{label:?}");
+        }
+    }
+
+    #[test]
+    fn utf8_under_a_japanese_label_is_utf8() {
+        for label in ["iso-2022-jp", "shift_jis", "euc-kr"] {
+            assert_eq!(decode("日本語 ü".as_bytes(), Some(label)), "日本語 ü", "{label}");
         }
     }
 
@@ -232,6 +271,8 @@ mod tests {
         assert!(decode_html(meta, Some("us-ascii")).ends_with('П'));
         assert!(decode_html(meta, Some("iso-8859-1")).ends_with('ð'));
         assert!(decode_html(b"<META CHARSET=\"windows-1251\">\xcf", Some("x-none")).ends_with('П'));
+        let comment = "<!-- <meta charset=koi8-r> -->ä";
+        assert!(decode_html(comment.as_bytes(), None).ends_with('ä'));
         assert!(decode_html("<meta charset=utf-16>ä".as_bytes(), None).ends_with('ä'));
     }
 

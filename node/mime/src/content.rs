@@ -115,8 +115,12 @@ fn decoded<'a>(
 /// The name of a part as a file, safe to show and to save; empty if it has none. The disposition
 /// wins over the type (RFC 2183 2.3).
 pub fn file_name(message: &[u8], structure: &Structure, id: PartId) -> String {
-    let name = media::parameter(&disposition(message, structure, id).1, "filename")
-        .or_else(|| structure.part(id).media.parameter("name"));
+    let charset = main_charset(structure);
+    let charset = charset.as_deref();
+    let disposition = disposition(message, structure, id).1;
+    let name = media::parameter(&disposition, "filename", charset)
+        .or_else(|| media::parameter(&structure.part(id).media.parameters, "name", charset))
+        .or_else(|| media::parameter(&disposition, "name", charset));
     text::file_name(&name.unwrap_or_default(), FILE_NAME_LEN_MAX)
 }
 
@@ -181,7 +185,7 @@ impl Reader<'_> {
         let part = self.structure.part(id);
         let (disposition, parameters) = disposition(self.message, self.structure, id);
         let is_attachment = disposition == b"attachment";
-        let has_name = media::parameter(&parameters, "filename")
+        let has_name = media::parameter(&parameters, "filename", None)
             .or_else(|| part.media.parameter("name"))
             .is_some_and(|name| !name.is_empty());
         let is_any = |kind: &str, subtypes: &[&str]| {
@@ -213,14 +217,14 @@ impl Reader<'_> {
             let is_words = part.media.is("text", None)
                 && !DATA.iter().any(|subtype| part.media.is("text", Some(subtype)));
             let is_private = PRIVATE.iter().any(|subtype| part.media.is("text", Some(subtype)));
-            let is_attachment = disposition(self.message, self.structure, leaf).0 == b"attachment";
-            let is_in_related = part.parent.is_some_and(|parent| {
-                self.structure.part(parent).media.is("multipart", Some("related"))
-            });
-            if !is_private && (is_attachment || (!is_words && !is_in_related)) {
+            if !is_private && (!is_words || self.is_attachment(leaf)) {
                 self.content.files.push(leaf);
             }
         }
+    }
+
+    fn is_attachment(&self, id: PartId) -> bool {
+        disposition(self.message, self.structure, id).0 == b"attachment"
     }
 
     /// The leaves and messages of a part, without those inside its messages.
@@ -246,7 +250,9 @@ impl Reader<'_> {
             let from = has_words.partition_point(|with_words| with_words < child);
             has_words.get(from).is_some_and(|found| self.structure.contains(*child, *found))
         };
-        let is_text = |child: &PartId| self.structure.part(*child).media.is("text", None);
+        let is_text = |child: &PartId| {
+            self.structure.part(*child).media.is("text", None) && !self.is_attachment(*child)
+        };
         let chosen = children.iter().rev().find(|child| has_words(child));
         chosen
             .or_else(|| children.iter().rev().find(|child| is_text(child)))
@@ -283,7 +289,7 @@ impl Reader<'_> {
                 return false;
             }
             let is_data = DATA.iter().chain(&PRIVATE).any(|s| part.media.is("text", Some(s)));
-            if is_data {
+            if is_data || self.is_attachment(*id) {
                 return false;
             }
             if part.body.len() > SEARCHED_LEN_MAX {

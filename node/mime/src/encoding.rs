@@ -51,6 +51,7 @@ pub fn decode(body: &[u8], encoding: Encoding) -> Decoded<'_> {
         Encoding::Identity => (Cow::Borrowed(body), &b""[..]),
         Encoding::QuotedPrintable => (Cow::Owned(quoted_printable(body)), &b""[..]),
         Encoding::Uuencode => (Cow::Owned(uuencode(body)), &b""[..]),
+        Encoding::Base64 if is_plain(body) => (Cow::Borrowed(body), &b""[..]),
         Encoding::Base64 => {
             let (encoded, footer) = without_footer(body);
             (Cow::Owned(base64(encoded)), footer)
@@ -101,6 +102,15 @@ fn rest(out: &mut Vec<u8>, bits: u32, digits: u32) {
         _ => return,
     };
     out.extend(bits.to_be_bytes().iter().skip(1).take(count));
+}
+
+/// True for a text of words, which is no base64 whatever its label says.
+fn is_plain(body: &[u8]) -> bool {
+    let gaps = body.windows(3).filter(|three| {
+        matches!(three, [before, b' ', after] if before.is_ascii_graphic() && after.is_ascii_graphic())
+    });
+    let has_marks = body.iter().any(|byte| b".,;:?'".contains(byte));
+    body.len() >= 40 && has_marks && gaps.take(body.len() / 12).count() == body.len() / 12
 }
 
 /// Splits base64 from the plain text behind it: it begins at a line with foreign bytes that comes
@@ -226,6 +236,14 @@ mod tests {
         ] {
             assert_eq!(decoded(body.as_bytes(), "base64"), text, "{body}");
         }
+    }
+
+    #[test]
+    fn plain_text_labelled_base64_is_kept() {
+        let text = "These are the words of a text, which no program has ever encoded.";
+        assert_eq!(decoded(text.as_bytes(), "base64"), text);
+        let spaced = "SGVsbG8h ".repeat(20);
+        assert!(decoded(spaced.as_bytes(), "base64").starts_with("Hello!Hello!"));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Header fields (RFC 5322 2.2): where a header ends, names, raw values, unfolding.
 
+/// Beginnings of the names of other such fields.
+const COMMON_PREFIXES: [&[u8]; 6] = [b"x-", b"content-", b"list-", b"arc-", b"dkim-", b"resent-"];
+
 /// Fields that show that a line before them is noise in a header, and not the text of a message
 /// without a header.
-const COMMON: [&[u8]; 10] = [
+const COMMON: [&[u8]; 16] = [
     b"from",
     b"to",
     b"subject",
@@ -12,7 +15,13 @@ const COMMON: [&[u8]; 10] = [
     b"mime-version",
     b"content-type",
     b"return-path",
-    b"content-transfer-encoding",
+    b"cc",
+    b"bcc",
+    b"sender",
+    b"reply-to",
+    b"in-reply-to",
+    b"references",
+    b"user-agent",
 ];
 
 /// One field.
@@ -141,14 +150,15 @@ pub(crate) fn is_empty_line(line: &[u8]) -> bool {
 
 /// The length of the header in `region`, the bytes before and with the first empty line, if they
 /// contain the beginning of the text too: a message whose first line is no field has no header, and
-/// lines at the end that are no fields are text that lacks an empty line before it. `None` if the
+/// a line that is no field begins the text, unless a common field follows it. `None` if the
 /// whole region is header.
 pub(crate) fn without_text(region: &[u8]) -> Option<usize> {
     if is_empty_line(region) {
         return None;
     }
     let mut at = 0usize;
-    let mut fields_end = 0usize;
+    // The first line that is no field, if no common field follows it.
+    let mut text_start = None;
     let mut starts_with_field = None;
     let mut is_header = false;
     let mut is_encoded = false;
@@ -161,22 +171,34 @@ pub(crate) fn without_text(region: &[u8]) -> Option<usize> {
         let found = field(raw).filter(|field| is_name(field.name));
         let is_mbox_line = at == 0 && (raw.starts_with(b"From ") || raw.starts_with(b">From "));
         starts_with_field.get_or_insert(found.is_some() || is_mbox_line);
-        at = at.saturating_add(len);
-        if let Some(found) = found {
-            fields_end = at;
-            is_header |= COMMON.iter().any(|name| found.name.eq_ignore_ascii_case(name));
-            is_encoded |= found.is("content-transfer-encoding");
-        } else if is_mbox_line {
-            fields_end = at;
+        match found {
+            Some(found) if is_common(found.name) => {
+                is_header = true;
+                is_encoded |= found.is("content-transfer-encoding");
+                text_start = None;
+            }
+            Some(_) => {}
+            None if is_mbox_line => {}
+            None => text_start = text_start.or(Some(at)),
         }
+        at = at.saturating_add(len);
     }
     match starts_with_field {
         None => None,
         Some(false) if !is_header => Some(0),
         // In an encoded body the lines would damage the text.
-        Some(_) if fields_end == at || is_encoded => None,
-        Some(_) => Some(fields_end),
+        Some(_) if is_encoded => None,
+        Some(_) => text_start,
     }
+}
+
+/// True for a field that headers have, and texts that look like fields have not.
+fn is_common(name: &[u8]) -> bool {
+    let begins = |prefix: &&[u8]| {
+        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    COMMON.iter().any(|common| name.eq_ignore_ascii_case(common))
+        || COMMON_PREFIXES.iter().any(begins)
 }
 
 /// True for a name by RFC 5322 3.6.8.
@@ -212,6 +234,8 @@ mod tests {
         assert_eq!(end(b"Hello\r\nyou\r\n\r\nmore"), Some(0));
         assert_eq!(end(b"Hello\r\nNote: you\r\n\r\nmore"), Some(0));
         assert_eq!(end(b"Hello\r\nSubject: you\r\n\r\nmore"), Some(23));
+        assert_eq!(end(b"Subject: a\r\nHello you\r\nnote: b\r\n\r\nmore"), Some(12));
+        assert_eq!(end(b"Subject: a\r\nnoise\r\nX-Note: b\r\n\r\nmore"), Some(32));
         assert_eq!(len(b"Hello\r\nyou\r\n"), 0);
         assert_eq!(len(b"Subject: a\r\nHello,\r\n"), 12);
         assert_eq!(len(b"Subject: a\r\n"), 12);

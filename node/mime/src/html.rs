@@ -31,8 +31,8 @@ const BLOCKS: [&str; 26] = [
     "tr",
     "ul",
 ];
-/// Elements that are seen without words.
-const PICTURES: [&str; 5] = ["<img", "<svg", "<video", "<object", "background"];
+/// Most hidden elements that are looked at. For each, the rest is searched for its end.
+const HIDDEN_MAX: usize = 50;
 /// The names of the characters U+00A0 to U+00FF.
 const LATIN: [&str; 96] = [
     "nbsp", "iexcl", "cent", "pound", "curren", "yen", "brvbar", "sect", "uml", "copy", "ordf",
@@ -83,6 +83,8 @@ const NAMED: [(&str, char); 34] = [
     ("check", '✓'),
     ("star", '☆'),
 ];
+/// Elements without content.
+const VOID: [&str; 8] = ["br", "hr", "img", "wbr", "input", "meta", "link", "area"];
 /// Longest character reference, in bytes.
 const REFERENCE_LEN_MAX: usize = 32;
 
@@ -95,6 +97,7 @@ pub fn to_text(html: &str) -> String {
         out: String::with_capacity(html.len() / 2),
         gap: None,
         unclosed: None,
+        hidden: 0,
     };
     while let Some(rest) = html.get(reader.at..).filter(|rest| !rest.is_empty()) {
         let plain = memchr::memchr2(b'<', b'&', rest.as_bytes()).unwrap_or(rest.len());
@@ -110,15 +113,41 @@ pub fn to_text(html: &str) -> String {
     reader.out
 }
 
-/// True if nothing of an HTML text can be seen: neither words nor a picture.
+/// True if nothing of an HTML text can be seen without loading anything: neither words nor a picture
+/// that came with it.
 pub fn is_blank(html: &str) -> bool {
-    let is_seen =
-        |c: char| !c.is_whitespace() && !matches!(c, '\u{200b}'..='\u{200d}' | '\u{feff}');
-    if to_text(html).contains(is_seen) {
+    if to_text(html).contains(crate::text::is_visible) {
         return false;
     }
-    let lower = html.to_ascii_lowercase();
-    !PICTURES.iter().any(|name| lower.contains(name))
+    let mut sources = memchr::memmem::find_iter(html.as_bytes(), b":").filter_map(|at| {
+        let start = at.checked_sub(3)?;
+        html.as_bytes().get(start..at)
+    });
+    !sources.any(|scheme| scheme.eq_ignore_ascii_case(b"cid")) && !html.contains("data:image/")
+}
+
+/// True if a `style` attribute hides its element.
+pub fn is_hiding(style: &str) -> bool {
+    let mut plain = String::with_capacity(style.len());
+    let mut rest = style;
+    while let Some((before, comment)) = rest.split_once("/*") {
+        plain.push_str(before);
+        rest = comment.split_once("*/").map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    plain.to_ascii_lowercase().split(';').filter_map(|rule| rule.split_once(':')).any(
+        |(name, value)| {
+            let value = value.trim().trim_end_matches("!important").trim();
+            let is_zero = matches!(value, "0" | "0px" | "0pt" | "0em" | "0%" | "0.0");
+            match name.trim() {
+                "display" => value == "none",
+                "visibility" => value == "hidden",
+                "opacity" | "font-size" | "max-height" => is_zero,
+                "mso-hide" => value == "all",
+                _ => false,
+            }
+        },
+    )
 }
 
 struct Reader<'a> {
@@ -129,6 +158,8 @@ struct Reader<'a> {
     gap: Option<char>,
     /// A quote that is known not to occur again.
     unclosed: Option<u8>,
+    /// Hidden elements that were looked at.
+    hidden: usize,
 }
 
 impl Reader<'_> {
@@ -169,7 +200,16 @@ impl Reader<'_> {
             self.gap = self.gap.or(Some(' '));
         }
         let end = self.tag_end(rest);
+        let tag = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
         self.skip(rest, end);
+        if !is_end && self.hidden < HIDDEN_MAX && hides(tag) && !VOID.contains(&name.as_str()) {
+            self.hidden = self.hidden.saturating_add(1);
+            let rest = self.html.get(self.at..).unwrap_or_default();
+            // Without an end tag the rest would be dropped.
+            if let Some(len) = element_end(rest, &name) {
+                return self.skip(rest, Some(len));
+            }
+        }
         if !is_end && RAW.contains(&name.as_str()) {
             let rest = self.html.get(self.at..).unwrap_or_default();
             self.skip(rest, raw_end(rest, &name));
@@ -220,6 +260,46 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// True for a start tag whose element is hidden.
+fn hides(tag: &str) -> bool {
+    let lower = tag.to_ascii_lowercase();
+    if let Some((_, style)) = lower.split_once("style") {
+        let value = style.trim_start().strip_prefix('=').unwrap_or_default().trim_start();
+        let value = match value.chars().next() {
+            Some(quote @ ('"' | '\'')) => value.get(1..).and_then(|v| v.split(quote).next()),
+            _ => value.split(|c: char| c.is_whitespace() || c == '>').next(),
+        };
+        if value.is_some_and(is_hiding) {
+            return true;
+        }
+    }
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '>' | '=' | '/');
+    lower.split_once(" hidden").is_some_and(|(_, after)| after.starts_with(is_end))
+}
+
+/// The length of the content of an element with its end tag; elements of the same name may be
+/// inside.
+fn element_end(rest: &str, name: &str) -> Option<usize> {
+    let bytes = rest.as_bytes();
+    let mut depth = 1usize;
+    for at in memchr::memchr_iter(b'<', bytes) {
+        let after = bytes.get(at.checked_add(1)?..)?;
+        let (is_end, after) =
+            after.strip_prefix(b"/").map_or((false, after), |after| (true, after));
+        let is_same = after.get(..name.len())?.eq_ignore_ascii_case(name.as_bytes())
+            && after.get(name.len()).is_some_and(|byte| !byte.is_ascii_alphanumeric());
+        if !is_same {
+            continue;
+        }
+        depth = if is_end { depth.checked_sub(1)? } else { depth.saturating_add(1) };
+        if depth == 0 {
+            let tag_end = memchr::memchr(b'>', bytes.get(at..)?)?;
+            return at.checked_add(tag_end)?.checked_add(1);
+        }
+    }
+    None
 }
 
 /// The length of the content of a raw element and its end tag.
@@ -279,11 +359,34 @@ mod tests {
     }
 
     #[test]
+    fn hidden_words_are_left_out() {
+        for (html, text) in [
+            ("a<div style=\"Display: none !important\">b<div>c</div>d</div>e", "a\ne"),
+            ("a<span hidden>b</span>c", "ac"),
+            ("a<span style='opacity:0'>b</span>c", "ac"),
+            ("a<span style='opacity:0.5'>b</span>c", "abc"),
+            ("a<span style='display:/**/none'>b</span>c", "ac"),
+            ("a<div style='display:none'>never closed", "a\nnever closed"),
+        ] {
+            assert_eq!(to_text(html), text, "{html}");
+        }
+    }
+
+    #[test]
     fn blank_html_is_noticed() {
-        for html in ["", "\r\n", "<html><body><p>&nbsp;</p></body></html>", "<style>a</style>"] {
+        for html in [
+            "",
+            "\r\n",
+            "<html><body><p>&nbsp;</p></body></html>",
+            "<style>a</style>",
+            "<img src='https://x.example/a.png'>",
+            "<p>&#8203;\u{ad}\u{2060}</p>",
+            "<div style='display:none'>a</div>",
+            "<body background='https://x.example/a.png'>",
+        ] {
             assert!(is_blank(html), "{html}");
         }
-        for html in ["a", "<IMG src=x>", "<p style='background:url(x)'>"] {
+        for html in ["a", "<IMG src=cid:x>", "<img src='data:image/png;base64,x'>"] {
             assert!(!is_blank(html), "{html}");
         }
     }

@@ -6,6 +6,9 @@ use crate::{charset, word};
 /// Most parameters read of one field.
 const PARAMETERS_MAX: usize = 64;
 
+/// A space within quotes, until the white space around a value is removed.
+const QUOTED_SPACE: u8 = 1;
+
 /// Names and raw values of parameters, in order.
 pub type Parameters = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -64,7 +67,7 @@ impl Media {
 
     /// The decoded parameter of this name.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        parameter(&self.parameters, name)
+        parameter(&self.parameters, name, None)
     }
 
     /// The boundary of a multipart; it may come in pieces (RFC 2231 3).
@@ -76,30 +79,41 @@ impl Media {
 }
 
 /// Parses the value before the first `;` and the parameters after it. Comments are dropped and
-/// quoted strings unquoted.
+/// quoted strings unquoted. The first `;` may be missing.
 pub fn parametrised(value: &[u8]) -> (Vec<u8>, Parameters) {
     let mut segments = segments(value).into_iter();
-    let main = segments.next().unwrap_or_default();
-    let parameters = segments
-        .filter_map(|segment| {
-            let equals = segment.iter().position(|byte| *byte == b'=')?;
-            let name = segment.get(..equals)?.trim_ascii();
-            let value = segment.get(equals.saturating_add(1)..)?.trim_ascii();
-            (!name.is_empty()).then(|| (name.to_vec(), value.to_vec()))
-        })
-        .take(PARAMETERS_MAX)
-        .collect();
-    (main.trim_ascii().to_vec(), parameters)
+    let mut main = segments.next().unwrap_or_default();
+    let mut parameters = Vec::new();
+    if let Some(equals) = main.iter().position(|byte| *byte == b'=') {
+        let before = main.get(..equals).unwrap_or_default().trim_ascii_end();
+        let start = before.iter().rposition(u8::is_ascii_whitespace).map_or(0, |at| at + 1);
+        let first = main.split_off(start);
+        parameters.extend(split_parameter(&first));
+    }
+    parameters.extend(segments.filter_map(|segment| split_parameter(&segment)));
+    parameters.truncate(PARAMETERS_MAX);
+    (with_spaces(main.trim_ascii()), parameters)
+}
+
+fn split_parameter(segment: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let equals = segment.iter().position(|byte| *byte == b'=')?;
+    let name = segment.get(..equals)?.trim_ascii();
+    let value = segment.get(equals.saturating_add(1)..)?.trim_ascii();
+    (!name.is_empty()).then(|| (with_spaces(name), with_spaces(value)))
+}
+
+fn with_spaces(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|byte| if *byte == QUOTED_SPACE { b' ' } else { *byte }).collect()
 }
 
 /// The decoded parameter of this name: its extended form or its pieces (RFC 2231), else its plain
 /// form with encoded words (RFC 2047, which forbids them here; many programs write them) and raw
-/// 8-bit text.
-pub fn parameter(parameters: &Parameters, name: &str) -> Option<String> {
+/// 8-bit text in `charset`.
+pub fn parameter(parameters: &Parameters, name: &str, charset: Option<&str>) -> Option<String> {
     let (bytes, form) = value(parameters, name)?;
     Some(match form {
-        Form::Extended(charset) => charset::decode(&bytes, Some(&charset)).into_owned(),
-        Form::Plain => word::decode(&bytes, None),
+        Form::Extended(label) => charset::decode(&bytes, Some(&label)).into_owned(),
+        Form::Plain => word::decode(&bytes, charset),
     })
 }
 
@@ -214,7 +228,8 @@ fn segments(value: &[u8]) -> Vec<Vec<u8>> {
     let mut bytes = value.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
         match byte {
-            b'\r' | b'\n' => {}
+            b'\r' | b'\n' | QUOTED_SPACE => {}
+            b' ' if quoted && comments == 0 => segment.push(QUOTED_SPACE),
             b'\\' if quoted || comments > 0 => {
                 // A path such as C:\letter.doc, whose backslashes are not doubled.
                 if quoted && bytes.peek().is_some_and(u8::is_ascii_alphanumeric) {
@@ -277,7 +292,7 @@ mod tests {
 
     #[test]
     fn file_name_is_decoded_in_every_form() {
-        let name = |value: &[u8]| parameter(&parametrised(value).1, "filename").unwrap();
+        let name = |value: &[u8]| parameter(&parametrised(value).1, "filename", None).unwrap();
         for (value, decoded) in [
             (&b"a; filename=\"Gru_e.pdf\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe.pdf"[..], "Grüße.pdf"),
             (b"a; filename*=iso-8859-1'de'Gr%FC%DFe.pdf", "Grüße.pdf"),
@@ -290,6 +305,9 @@ mod tests {
             (b"a; filename=\"Fr\xf6sche.txt\"", "Frösche.txt"),
             (b"a; filename=my letter.pdf; size=3", "my letter.pdf"),
             (b"a; filename=\"C:\\new\\letter.doc\"", "C:\\new\\letter.doc"),
+            (b"a; filename*0=\"a b\"; filename*1=\" c.pdf\"", "a b c.pdf"),
+            (b"filename=only.pdf", "only.pdf"),
+            (b"attachment filename=\"my x.pdf\"", "my x.pdf"),
             (b"a; FileName = \"x (1).pdf\"", "x (1).pdf"),
         ] {
             assert_eq!(name(value), decoded, "{}", String::from_utf8_lossy(value));

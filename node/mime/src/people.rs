@@ -1,7 +1,7 @@
 //! The people of a header, safe to show.
 
 use crate::address::{self, ADDRESSES_MAX, Entry};
-use crate::text::one_line;
+use crate::text::{is_visible, one_line};
 use crate::{header, word};
 
 /// Longest name that is shown, in bytes.
@@ -34,7 +34,7 @@ pub fn of(fields: &[u8], name: &str, charset: Option<&str>) -> Vec<Person> {
     let has_people = address::mailboxes(&entries).next().is_some();
     let person = |entry: Entry| match entry {
         Entry::Mailbox(mailbox) => Some(Person {
-            name: one_line(&mailbox.display_name(charset), NAME_LEN_MAX),
+            name: visible(one_line(&mailbox.display_name(charset), NAME_LEN_MAX)),
             address: one_line(&mailbox.address(), ADDRESS_LEN_MAX),
         }),
         Entry::GroupStart(group) if !has_people => Some(Person {
@@ -44,6 +44,19 @@ pub fn of(fields: &[u8], name: &str, charset: Option<&str>) -> Vec<Person> {
         Entry::GroupStart(_) | Entry::GroupEnd => None,
     };
     entries.into_iter().filter_map(person).filter(|person| !person.shown().is_empty()).collect()
+}
+
+/// The people of the first field of this name that has any.
+pub fn first(fields: &[u8], name: &str, charset: Option<&str>) -> Vec<Person> {
+    let mut lists = header::fields(fields).filter(|field| field.is(name));
+    lists
+        .find_map(|field| Some(of(field.raw, name, charset)).filter(|l| !l.is_empty()))
+        .unwrap_or_default()
+}
+
+/// A name that has something to see, else nothing.
+fn visible(name: String) -> String {
+    if name.contains(is_visible) { name } else { String::new() }
 }
 
 #[cfg(test)]
@@ -60,6 +73,7 @@ mod tests {
         assert_eq!(shown("To: a@x\r\nTo: Bob <b@x>\r\n"), "a@x; Bob");
         assert_eq!(shown("To: Mueller, Ada <ada@x>\r\n"), "Mueller, Ada");
         assert_eq!(shown("To: =?utf-8?q?a=E2=80=AEb?= <a@x>\r\n"), "ab");
+        assert_eq!(shown("To: \u{3164}\u{200b} <a@x>\r\n"), "a@x");
         assert_eq!(shown("Cc: a@x\r\n"), "");
     }
 }

@@ -6,6 +6,14 @@ pub fn is_bidi_control(c: char) -> bool {
     is_mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// True for characters that can be seen.
+pub fn is_visible(c: char) -> bool {
+    let is_joiner =
+        matches!(c, '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}');
+    let is_filler = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{2800}');
+    !(c.is_whitespace() || c.is_control() || is_joiner || is_filler || is_bidi_control(c))
+}
+
 /// `text` on one line of at most `len_max` bytes, without control characters, characters that
 /// change the direction, and byte order marks.
 pub fn one_line(text: &str, len_max: usize) -> String {

@@ -15,7 +15,8 @@ const CHARSET_LEN_MAX: usize = 64;
 /// split them inside a character. Text that touches an encoded word is kept as it is.
 pub fn decode(value: &[u8], charset: Option<&str>) -> String {
     let value = crate::header::unfold(value);
-    if value.is_ascii() && memchr::memmem::find(&value, b"=?").is_none() {
+    let is_escaped = value.contains(&0x1b) || memchr::memmem::find(&value, b"=?").is_some();
+    if value.is_ascii() && !is_escaped {
         return String::from_utf8_lossy(&value).into_owned();
     }
     let mut decoder = Decoder { charset, out: String::with_capacity(value.len()), word: None };
@@ -143,6 +144,8 @@ mod tests {
             (b"=?utf-8?X?a?=", "=?utf-8?X?a?="),
             (b"a =?utf-8?Q?b", "a =?utf-8?Q?b"),
             (b"=?", "=?"),
+            (b"=?iso-2022-jp?B?GyRCRnwbKEI=?=\r\n =?iso-2022-jp?B?GyRCS1wbKEI=?=", "日本"),
+            (b"\x1b$BF|K\\\x1b(B a", "日本 a"),
             (b"Caf\xe9 \x93x\x94", "Café “x”"),
             ("Zoë".as_bytes(), "Zoë"),
         ] {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use freehold_mime::media::Media;
 use freehold_mime::people::{self, Person};
 use freehold_mime::structure::PartId;
 use freehold_mime::{Content, Kind, Shown, Structure, content, date, header, html, word};
@@ -10,7 +11,7 @@ use freehold_mime::{Content, Kind, Shown, Structure, content, date, header, html
 use super::links::{self, Run};
 use super::normalize::{HTML_LEN_MAX, NormalizedHtml, normalize};
 use super::parsed::ParsedMessage;
-use super::pictures::{self, Pictures};
+use super::pictures::{self, Pictures, Place};
 use crate::dates;
 use crate::sizes::size;
 
@@ -21,7 +22,7 @@ const HTML_READ_LEN_MAX: usize = 4 * HTML_LEN_MAX;
 /// Most blocks of one page; the rest of the parts are files.
 const BLOCKS_MAX: usize = 200;
 /// Most frames of one page: each parses the message again.
-const FRAMES_MAX: usize = 20;
+const FRAMES_MAX: usize = 8;
 /// Deepest nesting of messages that are shown in place.
 const DEPTH_MAX: usize = 5;
 /// Most people that are named; the rest are counted.
@@ -52,7 +53,7 @@ pub(super) enum Block {
     /// The words of HTML that is over the limits of [`normalize`].
     TextOnly(Vec<Run>),
     /// A picture.
-    Picture { part: usize, name: String },
+    Picture { part: usize, name: String, place: Place },
     /// The beginning of a message inside the message.
     Begin(InnerMessage),
     /// Its end.
@@ -88,7 +89,6 @@ pub(super) struct Blocks {
 pub(super) fn blocks(message: &ParsedMessage) -> Blocks {
     let mut page = Page {
         message,
-        pictures: Pictures::of(message),
         used: BTreeSet::new(),
         files: Vec::new(),
         related: Vec::new(),
@@ -102,7 +102,6 @@ pub(super) fn blocks(message: &ParsedMessage) -> Blocks {
 
 struct Page<'a> {
     message: &'a ParsedMessage,
-    pictures: Pictures,
     /// Parts that are shown as pictures of HTML.
     used: BTreeSet<usize>,
     files: Vec<PartId>,
@@ -175,7 +174,7 @@ impl Page<'_> {
         let (bytes, structure) = (&self.message.bytes, &self.message.structure);
         let source = content::html_of(bytes, structure, id, HTML_READ_LEN_MAX);
         let is_whole = structure.part(id).body.len() <= HTML_READ_LEN_MAX;
-        let normalized = normalize(&source, &self.pictures);
+        let normalized = normalize(&source, &Pictures::of(self.message, id));
         match normalized.filter(|_| is_whole && self.frames_left > 0) {
             Some(html) => {
                 self.frames_left = self.frames_left.saturating_sub(1);
@@ -248,7 +247,9 @@ impl Page<'_> {
             return self.files.push(id);
         }
         let name = content::file_name(&self.message.bytes, &self.message.structure, id);
-        self.out.push(Block::Picture { part: id.number(), name });
+        let part = id.number();
+        let place = Place::of(self.message, part);
+        self.out.extend(place.map(|place| Block::Picture { part, name, place }));
     }
 
     fn inner(&self, id: PartId) -> InnerMessage {
@@ -272,15 +273,18 @@ impl Page<'_> {
     }
 
     fn finish(mut self) -> Blocks {
+        // A picture that HTML shows is not shown again.
+        let used = &self.used;
+        self.out
+            .retain(|block| !matches!(block, Block::Picture { part, .. } if used.contains(part)));
         // A picture that no HTML shows is a file.
         let unused = self.related.iter().filter(|id| !self.used.contains(&id.number()));
         self.files.extend(unused);
         self.files.sort();
         self.files.dedup();
-        let files = self.files.iter().enumerate();
-        let attachments = files.map(|(at, id)| Attachment {
+        let attachments = self.files.iter().map(|id| Attachment {
             part: id.number(),
-            name: shown_name(self.message, *id).unwrap_or_else(|| unnamed(self.message, *id, at)),
+            name: saved_name(self.message, *id),
             size: size(self.message.structure.decoded(&self.message.bytes, *id).bytes.len() as u64),
         });
         Blocks { attachments: attachments.collect(), blocks: self.out }
@@ -289,10 +293,28 @@ impl Page<'_> {
 
 /// The people in one line; empty for nobody.
 pub(super) fn joined(people: &[Person]) -> String {
-    let named: Vec<&str> = people.iter().take(NAMED_MAX).map(Person::shown).collect();
+    let named: Vec<String> = people.iter().take(NAMED_MAX).map(person).collect();
     match people.len().saturating_sub(NAMED_MAX) {
         0 => named.join(", "),
         more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+/// A person by the name; with the address, if the name could be taken for another person's address
+/// or for several names.
+fn person(person: &Person) -> String {
+    if person.name.contains(['@', ',', ';', '<']) {
+        full(person)
+    } else {
+        person.shown().to_owned()
+    }
+}
+
+/// A person by name and address.
+pub(super) fn full(person: &Person) -> String {
+    match (person.name.is_empty(), person.address.is_empty()) {
+        (false, false) => format!("“{}” {}", person.name, person.address),
+        _ => person.shown().to_owned(),
     }
 }
 
@@ -304,7 +326,7 @@ fn part_of(shown: Shown) -> PartId {
 
 /// The name under which a part is saved.
 pub(super) fn saved_name(message: &ParsedMessage, id: PartId) -> String {
-    shown_name(message, id).unwrap_or_else(|| unnamed(message, id, 0))
+    shown_name(message, id).unwrap_or_else(|| unnamed(message, id))
 }
 
 /// The name that the sender gave to a file; of a message its subject.
@@ -321,9 +343,11 @@ fn shown_name(message: &ParsedMessage, id: PartId) -> Option<String> {
     (!subject.is_empty()).then(|| format!("{subject}.eml"))
 }
 
-/// A name for a file without one.
-fn unnamed(message: &ParsedMessage, id: PartId, at: usize) -> String {
-    let media = &message.structure.part(id).media;
+/// A name for a file without one: its number in the message and what the sender says it is.
+fn unnamed(message: &ParsedMessage, id: PartId) -> String {
+    let fields = message.structure.header(&message.bytes, id);
+    let media = header::first(fields, "content-type").map(Media::parse);
+    let media = media.unwrap_or_else(|| message.structure.part(id).media.clone());
     let known = [
         ("text", "plain", ".txt"),
         ("text", "html", ".html"),
@@ -335,10 +359,16 @@ fn unnamed(message: &ParsedMessage, id: PartId, at: usize) -> String {
         ("image", "webp", ".webp"),
         ("application", "pdf", ".pdf"),
         ("application", "zip", ".zip"),
+        ("application", "json", ".json"),
+        ("text", "xml", ".xml"),
+        ("text", "vcard", ".vcf"),
+        ("image", "svg+xml", ".svg"),
+        ("image", "bmp", ".bmp"),
+        ("image", "tiff", ".tif"),
         ("message", "rfc822", ".eml"),
     ];
     let known = known.iter().find(|(kind, subtype, _)| media.is(kind, Some(subtype)));
-    format!("file {}{}", at.saturating_add(1), known.map_or("", |(.., extension)| extension))
+    format!("file {}{}", id.number(), known.map_or("", |(.., extension)| extension))
 }
 
 /// True if the structure has the part and it is HTML.

@@ -32,7 +32,7 @@ const TEXT_LEN_MAX: usize = 1024 * 1024;
 /// fields are short.
 const FORM_LEN_MAX: usize = 3 * TEXT_LEN_MAX + 64 * 1024;
 /// How much of the original message a reply quotes, in bytes.
-const QUOTED_LEN_MAX: usize = 4000;
+const QUOTED_LEN_MAX: usize = 64 * 1024;
 
 pub(super) fn routes() -> Routes {
     Routes::new().get("/home/mail/write", Access::Owner, show).post_up_to(
@@ -98,6 +98,7 @@ async fn show(State(site): State<Site>, _: Owner, Query(query): Query<MessageFor
 /// The parts of a message that a reply repeats.
 #[derive(Default)]
 struct Original {
+    from: Vec<Person>,
     reply_to: Vec<Person>,
     to: Vec<Person>,
     cc: Vec<Person>,
@@ -109,6 +110,7 @@ impl Original {
         let charset = content::main_charset(&message.structure);
         let people = |name: &str| people::of(message.header(), name, charset.as_deref());
         Self {
+            from: people::first(message.header(), "from", charset.as_deref()),
             reply_to: people("reply-to"),
             to: people("to"),
             cc: people("cc"),
@@ -133,7 +135,11 @@ fn text(message: &ParsedMessage) -> String {
             break;
         }
     }
-    text.truncate(text.floor_char_boundary(QUOTED_LEN_MAX));
+    if text.len() > QUOTED_LEN_MAX {
+        text.truncate(text.floor_char_boundary(QUOTED_LEN_MAX));
+        text.truncate(text.rfind('\n').unwrap_or(text.len()));
+        text.push_str("\n[…]");
+    }
     text
 }
 
@@ -163,10 +169,11 @@ async fn reply_form(
         }
         Ok(added.join(", "))
     };
-    let sender =
-        [Person { name: summary.from.name.clone(), address: summary.from.address.clone() }];
+    let sender = Person { name: summary.from.name.clone(), address: summary.from.address.clone() };
+    let has_author = original.from.iter().any(|person| !person.address.is_empty());
+    let authors = if has_author { original.from } else { vec![sender] };
     let has_reply_to = original.reply_to.iter().any(|person| !person.address.is_empty());
-    let to = add(if has_reply_to { &original.reply_to } else { &sender }, true)?;
+    let to = add(if has_reply_to { &original.reply_to } else { &authors }, true)?;
     let others: Vec<Person> = original.to.into_iter().chain(original.cc).collect();
     let cc = if to_all { add(&others, false)? } else { String::new() };
     Ok(MessageForm {

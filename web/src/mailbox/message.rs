@@ -25,6 +25,8 @@ use crate::site::Site;
 use crate::viewer::Owner;
 use crate::{dates, headers};
 
+/// Most people of Reply-To that are named.
+const NAMED_MAX: usize = 8;
 /// If the `Date` header and the arrival differ by more than this, both are shown, in milliseconds.
 const DATE_GAP_MS: u64 = 60 * 60 * 1000;
 
@@ -47,6 +49,8 @@ struct OpenMessage {
     cc: String,
     /// The people to whom an answer goes, if they are not the sender; else empty.
     reply_to: String,
+    /// The authors after the first; empty if there is one.
+    authors: String,
     /// True if an answer can go to more than one person.
     has_others: bool,
     when: String,
@@ -73,6 +77,7 @@ struct ShownBlock {
 /// The people of a message and its blocks.
 #[derive(Default)]
 struct Parts {
+    from: Vec<Person>,
     to: Vec<Person>,
     cc: Vec<Person>,
     reply_to: Vec<Person>,
@@ -84,6 +89,7 @@ impl Parts {
         let charset = content::main_charset(&message.structure);
         let people = |name: &str| people::of(message.header(), name, charset.as_deref());
         Self {
+            from: people::first(message.header(), "from", charset.as_deref()),
             to: people("to"),
             cc: people("cc"),
             reply_to: people("reply-to"),
@@ -146,7 +152,7 @@ async fn open_message(
     let mut shown = Vec::with_capacity(parts.blocks.blocks.len());
     for block in parts.blocks.blocks {
         let picture = match &block {
-            Block::Picture { part, .. } => pictures::address(site, message, *part)?,
+            Block::Picture { place, .. } => pictures::address(site, message, *place)?,
             _ => String::new(),
         };
         shown.push(ShownBlock { block, picture });
@@ -167,7 +173,13 @@ async fn open_message(
         name,
         to: if parts.to.is_empty() { "nobody named".to_owned() } else { joined(&parts.to) },
         cc: joined(&parts.cc),
-        reply_to: if answers_elsewhere { joined(&parts.reply_to) } else { String::new() },
+        // With the address: a name alone may be another person's address.
+        reply_to: if answers_elsewhere {
+            parts.reply_to.iter().take(NAMED_MAX).map(blocks::full).collect::<Vec<_>>().join(", ")
+        } else {
+            String::new()
+        },
+        authors: blocks::joined(parts.from.get(1..).unwrap_or_default()),
         has_others: parts.to.len().saturating_add(parts.cc.len()) > 1,
         when: dates::ago(message.internal_date, now),
         machine_time: dates::machine(message.internal_date),

@@ -9,6 +9,8 @@
 
 use std::collections::BTreeSet;
 
+use freehold_mime::html;
+
 use super::pictures::Pictures;
 use super::tokens::{Start, Token, Tokens};
 
@@ -118,10 +120,7 @@ pub(super) fn normalize(html: &str, pictures: &Pictures) -> Option<NormalizedHtm
 fn hidden_name(start: &Start<'_>) -> Option<&'static str> {
     let is_hidden = start.attributes.iter().any(|(name, value)| match *name {
         "hidden" => true,
-        "style" => {
-            let style: String = value.chars().filter(|c| !c.is_whitespace()).collect();
-            style.to_ascii_lowercase().contains("display:none")
-        }
+        "style" => html::is_hiding(value),
         _ => false,
     });
     one_of(HIDEABLE, start.name).filter(|_| is_hidden && !start.is_closed)
@@ -173,6 +172,11 @@ impl NormalizedHtml {
             start.attributes.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
         };
         let source = attribute("src").unwrap_or_default();
+        if is_data_picture(source) {
+            self.html.extend(["<img src=\"", source.trim(), "\""]);
+            self.attributes(start);
+            return self.html.push('>');
+        }
         let Some(part) = pictures.find(&source.replace("&amp;", "&")) else {
             self.remote_images += usize::from(is_remote(source));
             if let Some(alt) = attribute("alt") {
@@ -282,6 +286,18 @@ impl NormalizedHtml {
         self.html.extend(["<", name, ">"]);
         self.open.push(name);
     }
+}
+
+/// True for a `data:` URL with a raster picture and nothing that could end the attribute.
+pub(super) fn is_data_picture(source: &str) -> bool {
+    let source = source.trim();
+    let lower = source.get(..24).unwrap_or(source).to_ascii_lowercase();
+    let kinds = ["png", "jpeg", "jpg", "gif", "webp"];
+    let is_kind = |kind: &&str| lower.starts_with(&format!("data:image/{kind};base64,"));
+    kinds.iter().any(|kind| is_kind(&kind))
+        && source
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b":;,/+=\r\n\t ".contains(&byte))
 }
 
 fn is_remote(source: &str) -> bool {

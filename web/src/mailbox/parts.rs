@@ -6,14 +6,14 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse};
-use freehold_mime::{Kind, content};
+use freehold_mime::{Kind, content, encoding};
 use serde::Deserialize;
 
 use super::blocks::{is_html, saved_name};
 use super::message::find;
 use super::normalize::{HTML_LEN_MAX, normalize};
 use super::parsed::parsed;
-use super::pictures::{self, Pictures};
+use super::pictures::{self, Pictures, Place};
 use super::sanitise;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -28,7 +28,7 @@ pub(super) fn routes() -> Routes {
         .get("/home/mail/{folder}/{uid}/original", Access::Owner, original)
         .get("/home/mail/{folder}/{uid}/files/{part}", Access::Owner, file)
         // The frame of a message has an opaque origin and sends no cookie: the key decides.
-        .get("/home/mail/{folder}/{uid}/pictures/{part}", Access::Anyone, picture)
+        .get("/home/mail/{folder}/{uid}/pictures/{place}", Access::Anyone, picture)
 }
 
 #[derive(Template)]
@@ -51,12 +51,15 @@ async fn html(
     let normalized = parsed(&site, &message, move |parsed| {
         let id = parsed.structure.id(part).filter(|id| is_html(&parsed.structure, *id))?;
         let html = content::html_of(&parsed.bytes, &parsed.structure, id, 4 * HTML_LEN_MAX);
-        normalize(&html, &Pictures::of(parsed))
+        let normalized = normalize(&html, &Pictures::of(parsed, id))?;
+        let place = |part: &usize| Some((*part, Place::of(parsed, *part)?));
+        let places: Vec<(usize, Place)> = normalized.pictures.iter().filter_map(place).collect();
+        Some((normalized, places))
     });
-    let normalized = normalized.await?.flatten().ok_or(Problem::NotFound)?;
+    let (normalized, places) = normalized.await?.flatten().ok_or(Problem::NotFound)?;
     let mut addresses = HashMap::new();
-    for part in &normalized.pictures {
-        addresses.insert(format!("cid:{part}"), pictures::address(&site, &message, *part)?);
+    for (part, place) in places {
+        addresses.insert(format!("cid:{part}"), pictures::address(&site, &message, place)?);
     }
     let direction = normalized.direction.unwrap_or("auto");
     let clean = move || sanitise::clean(&normalized, addresses);
@@ -110,23 +113,24 @@ struct PictureKey {
     key: String,
 }
 
-/// A picture of a message, for whoever has its key.
+/// A picture of a message, for each browser that has its key.
 async fn picture(
     State(site): State<Site>,
-    Path((folder, uid, part)): Path<(u32, u32, usize)>,
+    Path((folder, uid, place)): Path<(u32, u32, String)>,
     Query(query): Query<PictureKey>,
 ) -> PageResult {
+    let place = Place::parse(&place).ok_or(Problem::NotFound)?;
     let (message, _) = find(&site, folder, uid)?;
-    if !pictures::is_key(&site, &message, part, &query.key)? {
+    if !pictures::is_key(&site, &message, place, &query.key)? {
         return Err(Problem::NotFound);
     }
-    let copied = move |parsed: &super::parsed::ParsedMessage| {
-        let id = parsed.structure.id(part)?;
-        let media_type = pictures::part_media_type(parsed, id)?;
-        Some((media_type, parsed.structure.decoded(&parsed.bytes, id).bytes.into_owned()))
-    };
-    let copied = parsed(&site, &message, copied).await?.flatten();
-    let (media_type, bytes) = copied.ok_or(Problem::NotFound)?;
+    let reader = blobs::message(&site, message).await?;
+    let (body, _) = blobs::read_at(reader, place.start as u64, place.len).await?;
+    let decoded = move || encoding::decode(&body, place.encoding).bytes.into_owned();
+    let bytes = freehold_core::blocking::blocking(decoded)
+        .await
+        .map_err(|error| Problem::Internal(error.to_string()))?;
+    let media_type = pictures::media_type(&bytes).ok_or(Problem::NotFound)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600")),

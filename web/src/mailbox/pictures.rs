@@ -11,8 +11,9 @@ use data_encoding::HEXLOWER;
 use freehold_core::mailbox::Message;
 use freehold_core::store::StoreError;
 use freehold_mime::content::content_id;
+use freehold_mime::encoding::{self, Encoding};
 use freehold_mime::structure::PartId;
-use freehold_mime::{Kind, encoding, header};
+use freehold_mime::{Kind, Structure, content, header};
 
 use super::parsed::ParsedMessage;
 use crate::site::Site;
@@ -23,45 +24,76 @@ const SNIFFED_LEN: usize = 64;
 const MEASURED_LEN: usize = 64 * 1024;
 const DAY_SECS: u64 = 86_400;
 
-/// The pictures of a message by the addresses that its HTML may use for them.
+/// The pictures of a message by the addresses that one of its HTML texts may use for them.
 #[derive(Debug, Default)]
 pub(super) struct Pictures(HashMap<String, usize>);
 
 impl Pictures {
-    /// All pictures of a message that have a Content-ID or a Content-Location.
-    pub(super) fn of(message: &ParsedMessage) -> Self {
+    /// The pictures for an HTML text: those of its own multipart first, none from beyond the
+    /// message that the text is in.
+    pub(super) fn of(message: &ParsedMessage, html: PartId) -> Self {
+        let structure = &message.structure;
+        let named: Vec<(PartId, String)> = structure
+            .ids()
+            .filter(|id| enclosing(structure, *id) == enclosing(structure, html))
+            .flat_map(|id| names(message, id).into_iter().map(move |name| (id, name)))
+            .collect();
         let mut found = HashMap::new();
-        for id in message.structure.ids() {
-            let fields = message.structure.header(&message.bytes, id);
-            let cid = header::first(fields, "content-id").map(content_id);
-            let location = header::first(fields, "content-location").map(header::unfold);
-            if (cid.is_none() && location.is_none()) || part_media_type(message, id).is_none() {
-                continue;
+        let mut scope = html;
+        loop {
+            for (id, name) in named.iter().filter(|(id, _)| structure.contains(scope, *id)) {
+                found.entry(name.clone()).or_insert(id.number());
             }
-            let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-            if let Some(cid) = cid {
-                found.entry(format!("cid:{}", text(cid))).or_insert(id.number());
-            }
-            if let Some(location) = location {
-                let location = text(location);
-                let relative = location.trim_start_matches("./").to_owned();
-                found.entry(relative).or_insert(id.number());
+            match structure.part(scope).parent {
+                Some(parent) if structure.part(parent).kind != Kind::Message => scope = parent,
+                _ => return Self(found),
             }
         }
-        Self(found)
     }
 
     /// The number of the part that the source of an `img` means.
     pub(super) fn find(&self, source: &str) -> Option<usize> {
+        let source: String = source.chars().filter(|c| !c.is_control()).collect();
         let source = source.trim();
         if let Some((scheme, id)) = source.split_once(':')
             && scheme.eq_ignore_ascii_case("cid")
         {
             let id = percent_encoding(id);
+            let id = id.trim().trim_start_matches('<').trim_end_matches('>');
             return self.0.get(&format!("cid:{id}")).copied();
         }
         self.0.get(source.trim_start_matches("./")).copied()
     }
+}
+
+/// The innermost message that a part is in.
+fn enclosing(structure: &Structure, id: PartId) -> PartId {
+    let mut id = id;
+    while let Some(parent) = structure.part(id).parent {
+        id = parent;
+        if structure.part(id).kind == Kind::Message {
+            break;
+        }
+    }
+    id
+}
+
+/// The addresses of a part, if it is a picture: by its Content-ID, its Content-Location, its file
+/// name.
+fn names(message: &ParsedMessage, id: PartId) -> Vec<String> {
+    let fields = message.structure.header(&message.bytes, id);
+    let cid = header::first(fields, "content-id").map(content_id);
+    let location = header::first(fields, "content-location").map(header::unfold);
+    let file = content::file_name(&message.bytes, &message.structure, id);
+    if (cid.is_none() && location.is_none() && file.is_empty())
+        || part_media_type(message, id).is_none()
+    {
+        return Vec::new();
+    }
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let cid = cid.map(|cid| format!("cid:{}", text(cid)));
+    let location = location.map(|place| text(place).trim_start_matches("./").to_owned());
+    cid.into_iter().chain(location).chain((!file.is_empty()).then_some(file)).collect()
 }
 
 /// Decodes `%XX`: a `cid:` URL is percent-encoded, a Content-ID is not (RFC 2392 2).
@@ -142,13 +174,58 @@ fn dimensions(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
+/// The place of a picture's encoded bytes in its message, so that the message need not be parsed
+/// for each of its pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    pub(super) encoding: Encoding,
+}
+
+impl Place {
+    /// The place of a part.
+    pub(super) fn of(message: &ParsedMessage, part: usize) -> Option<Self> {
+        let id = message.structure.id(part)?;
+        let body = message.structure.part(id).body.clone();
+        let encoding = message.structure.encoding(&message.bytes, id);
+        Some(Self { start: body.start, len: body.len(), encoding })
+    }
+
+    /// Parses the form of [`Display`](std::fmt::Display).
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '-');
+        let (start, len) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let encoding = match parts.next()? {
+            "b" => Encoding::Base64,
+            "q" => Encoding::QuotedPrintable,
+            "u" => Encoding::Uuencode,
+            "i" => Encoding::Identity,
+            _ => return None,
+        };
+        Some(Self { start, len, encoding })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let encoding = match self.encoding {
+            Encoding::Base64 => 'b',
+            Encoding::QuotedPrintable => 'q',
+            Encoding::Uuencode => 'u',
+            Encoding::Identity => 'i',
+        };
+        write!(f, "{}-{}-{encoding}", self.start, self.len)
+    }
+}
+
 /// The address of a picture.
 ///
 /// # Errors
 /// The store's.
-pub(super) fn address(site: &Site, message: &Message, part: usize) -> Result<String, StoreError> {
-    let key = key(site, message, part, today(site))?;
-    Ok(format!("/home/mail/{}/{}/pictures/{part}?key={key}", message.folder.0, message.uid))
+pub(super) fn address(site: &Site, message: &Message, place: Place) -> Result<String, StoreError> {
+    let key = key(site, message, place, today(site))?;
+    Ok(format!("/home/mail/{}/{}/pictures/{place}?key={key}", message.folder.0, message.uid))
 }
 
 /// True if `given` is the key of a picture, made today or yesterday.
@@ -158,14 +235,14 @@ pub(super) fn address(site: &Site, message: &Message, part: usize) -> Result<Str
 pub(super) fn is_key(
     site: &Site,
     message: &Message,
-    part: usize,
+    place: Place,
     given: &str,
 ) -> Result<bool, StoreError> {
     let today = today(site);
     for day in [today, today.saturating_sub(1)] {
         // The keys are compared by their hashes, so that the time says nothing about the key.
-        let right =
-            site.node.keyed("web.picture-key", key(site, message, part, day)?.as_bytes())?;
+        let right = key(site, message, place, day)?;
+        let right = site.node.keyed("web.picture-key", right.as_bytes())?;
         if site.node.keyed("web.picture-key", given.as_bytes())? == right {
             return Ok(true);
         }
@@ -177,10 +254,10 @@ fn today(site: &Site) -> u64 {
     site.node.clock.now().as_secs() / DAY_SECS
 }
 
-fn key(site: &Site, message: &Message, part: usize, day: u64) -> Result<String, StoreError> {
-    let numbers = [u64::from(message.folder.0), u64::from(message.uid), part as u64, day];
-    let place: Vec<u8> = numbers.iter().flat_map(|number| number.to_be_bytes()).collect();
-    let mac = site.node.keyed("web.picture", &[&place, &message.blob.0[..]].concat())?;
+fn key(site: &Site, message: &Message, place: Place, day: u64) -> Result<String, StoreError> {
+    let (folder, uid) = (message.folder.0, message.uid);
+    let named = format!("{folder} {uid} {place} {day} ");
+    let mac = site.node.keyed("web.picture", &[named.as_bytes(), &message.blob.0[..]].concat())?;
     Ok(HEXLOWER.encode(mac.first_chunk::<16>().unwrap_or(&[0; 16])))
 }
 
@@ -210,10 +287,14 @@ mod tests {
              --b\r\nContent-Type: image/png\r\nContent-Location: image1.png\r\n{PNG}\
              --b\r\nContent-Type: image/svg+xml\r\nContent-ID: <svg>\r\n\r\n<svg/>\r\n--b--\r\n"
         );
-        let pictures = Pictures::of(&ParsedMessage::of(message.into_bytes()));
+        let message = ParsedMessage::of(message.into_bytes());
+        let html = message.structure.id(1).unwrap();
+        let pictures = Pictures::of(&message, html);
         for (source, part) in [
             ("cid:pic@2", Some(2)),
             (" CID:pic%402", Some(2)),
+            ("cid:<pic@\r\n2>", Some(2)),
+            ("a.png", Some(2)),
             ("cid:pic%4", None),
             ("image1.png", Some(3)),
             ("./image1.png", Some(3)),
@@ -222,6 +303,30 @@ mod tests {
             ("https://x.example/image1.png", None),
         ] {
             assert_eq!(pictures.find(source), part, "{source}");
+        }
+    }
+
+    #[test]
+    fn picture_of_another_message_is_not_found() {
+        let related = |picture: &str| {
+            format!(
+                "Content-Type: multipart/related; boundary=r\r\n\r\n--r\r\nContent-Type: text/html\r\n\r\nx\r\n{picture}--r--\r\n"
+            )
+        };
+        let gif = "--r\r\nContent-Type: image/gif\r\nContent-ID: <1>\r\n\r\nGIF89a\r\n";
+        let message = format!(
+            "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: message/rfc822\r\n\r\n{}--m\r\n{}--m--\r\n",
+            related(gif),
+            related("")
+        );
+        let message = ParsedMessage::of(message.into_bytes());
+        let find =
+            |html: usize| Pictures::of(&message, message.structure.id(html).unwrap()).find("cid:1");
+        assert_eq!((find(3), find(6)), (Some(4), None));
+        let place = Place::of(&message, 4).unwrap();
+        assert_eq!(Place::parse(&place.to_string()), Some(place));
+        for text in ["", "1-2", "1-2-x", "-1-2-i", "1-2-i-3"] {
+            assert_eq!(Place::parse(text), None, "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use ammonia::Builder;
 
-use super::normalize::NormalizedHtml;
+use super::normalize::{NormalizedHtml, is_data_picture};
 
 /// Sanitises `html`. The result has no scripts, styles or forms, and no sources but the addresses
 /// of `pictures`, by the numbers of their parts. The frame's Content-Security-Policy refuses all
@@ -17,10 +17,11 @@ pub(super) fn clean(html: &NormalizedHtml, pictures: HashMap<String, String>) ->
         .add_generic_attributes(["dir"])
         .link_rel(Some("noopener noreferrer nofollow"))
         .set_tag_attribute_value("a", "target", "_blank")
-        .url_schemes(["http", "https", "mailto", "cid"].into())
+        .url_schemes(["http", "https", "mailto", "cid", "data"].into())
         // The filter below lets no relative address of the sender pass.
         .url_relative(ammonia::UrlRelative::PassThrough)
         .attribute_filter(move |element, attribute, value| match (element, attribute) {
+            ("img", "src") if is_data_picture(value) => Some(value.into()),
             ("img", "src") => pictures.get(value).map(|address| address.clone().into()),
             (_, "src") => None,
             (_, "href" | "cite") if !is_absolute(value) => None,
@@ -55,6 +56,7 @@ mod tests {
             <iframe src="https://evil.example"></iframe><svg onload="alert(5)"><a xlink:href="x">s</a></svg>
             <meta http-equiv="refresh" content="0;url=https://evil.example"><base href="https://evil.example">
             <a href="//evil.example/x">d</a><a href="login">e</a><a href="cid:1">f</a><img src="/home/mail/1/1/pictures/1">
+            <img src="data:image/svg+xml;base64,AAAA"><img src="data:text/html,evil"><a href="data:image/png;base64,AAAA">g</a>
             <table background="https://tracker.example/b.gif"><tr><td>cell</td></tr></table>"#;
         let normalized = normalize(hostile, &Pictures::default()).unwrap();
         let harmless = clean(&normalized, HashMap::new());
@@ -77,6 +79,7 @@ mod tests {
             "login",
             "cid:",
             "pictures",
+            "data:",
             "class=",
             "id=",
         ];
@@ -92,7 +95,8 @@ mod tests {
     #[test]
     fn repeated_picture_is_written_once_each_time() {
         let message = "Content-ID: <1>\r\nContent-Type: image/gif\r\n\r\nGIF89a";
-        let pictures = Pictures::of(&ParsedMessage::of(message.into()));
+        let pictures =
+            Pictures::of(&ParsedMessage::of(message.into()), freehold_mime::Structure::ROOT);
         let normalized = normalize(&"<img src=cid:1>".repeat(10_000), &pictures).unwrap();
         assert_eq!(normalized.pictures, [0].into());
         let page = clean(&normalized, HashMap::from([("cid:0".to_owned(), "/a".to_owned())]));

@@ -24,8 +24,9 @@ pub(crate) fn print(out: &mut Printer, bytes: &[u8]) {
     let list_of = |name: &str| -> Vec<Entry> {
         header::all(bytes, name).flat_map(address::parse).take(address::ADDRESSES_MAX).collect()
     };
-    // Of two authors the first is shown, here as on the pages.
-    let from = header::first(bytes, "from").map(address::parse).unwrap_or_default();
+    // Of several From fields the first with people counts, here as on the pages.
+    let mut lists = header::all(bytes, "from").map(address::parse);
+    let from = lists.find(|list| !list.is_empty()).unwrap_or_default();
     // RFC 3501 7.4.2: the server fills an absent or empty Sender or Reply-To with From.
     let or_from = |people: Vec<Entry>| if people.is_empty() { from.clone() } else { people };
     let (sender, reply_to) = (or_from(list_of("sender")), or_from(list_of("reply-to")));

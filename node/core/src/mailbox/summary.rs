@@ -110,7 +110,11 @@ fn summarise(message: &[u8]) -> Summary {
     let content = Content::of(message, &structure);
     let subject = header::first(header, "subject").unwrap_or_default();
     Summary {
-        from: correspondents(header, "from", charset).next().unwrap_or_default(),
+        // RFC 5322 3.6.2: the sender, if no author is named.
+        from: correspondents(header, "from", charset)
+            .chain(correspondents(header, "sender", charset))
+            .next()
+            .unwrap_or_default(),
         to: correspondents(header, "to", charset).take(RECIPIENTS_MAX).collect(),
         subject: one_line(&word::decode(subject, charset), SUBJECT_LEN_MAX),
         date: header::first(header, "date")
@@ -158,7 +162,12 @@ fn preview(message: &[u8], structure: &Structure, content: &Content) -> String {
     let text_of = |id: PartId| content::text_of(message, structure, id, PREVIEW_READ_LEN);
     let html_of =
         |id: PartId| html::to_text(&content::html_of(message, structure, id, READ_LEN_MAX));
-    for shown in &content.shown {
+    let inner = content.shown.iter().find_map(|shown| match shown {
+        Shown::Message(id) => Some(Content::inside(message, structure, *id)),
+        _ => None,
+    });
+    let inner = inner.unwrap_or_default();
+    for shown in content.shown.iter().chain(&inner.shown) {
         let text = match shown {
             Shown::Text(id) => text_of(*id),
             Shown::Html(id) => html_of(*id),

@@ -61,6 +61,24 @@ fn name_with_unquoted_comma_is_one_name() {
 }
 
 #[test]
+fn odd_forms_keep_their_address() {
+    assert_eq!(parse(b"\"unclosed <ada@x>"), [person("unclosed", "ada", "x")]);
+    assert_eq!(parse(b"Ada\" <ada@x>"), [person("Ada", "ada", "x")]);
+    assert_eq!(parse(b"Ada (Team <ada@x>"), [person("Ada Team", "ada", "x")]);
+    assert_eq!(parse(b"Ada (ada@x)"), [person("Ada", "ada", "x")]);
+    assert_eq!(parse(b"Ada [ada@x]"), [person("Ada", "ada", "x")]);
+    assert_eq!(
+        parse(b"Dr. Ada, PhD, LLC <ada@x>, Bob <b@x>"),
+        [person("Dr. Ada, PhD, LLC", "ada", "x"), person("Bob", "b", "x")]
+    );
+    let Entry::Mailbox(found) = parse(b"\x1b$B<R\x1b(B <i@x>").remove(0) else { panic!("none") };
+    assert_eq!(
+        (found.local.as_slice(), found.name.as_deref()),
+        (&b"i"[..], Some(&b"\x1b$B<R\x1b(B"[..]))
+    );
+}
+
+#[test]
 fn malformed_brackets_are_survived() {
     assert_eq!(parse(b"Ada <<ada@x>>"), [person("Ada", "ada", "x")]);
     assert_eq!(parse(b"Ada <ada@x"), [person("Ada", "ada", "x")]);

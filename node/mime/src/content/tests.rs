@@ -58,6 +58,13 @@ fn better_alternative_is_shown() {
     assert_eq!(seen(&alternative("<img src='cid:a'>")), "h<img src='cid:a'>");
     let empty = multipart("alternative", &[("text/plain", ""), ("text/html", "")]);
     assert_eq!(seen(&empty), "h");
+    let attached = ("text/html\r\nContent-Disposition: attachment; filename=x.html", "2");
+    let attached = multipart("alternative", &[("text/plain", "1"), attached]);
+    assert_eq!(seen(&attached), "t1 f2:x.html");
+    assert_eq!(seen(&alternative("<img src='https://x.example/a.png'>")), "t1");
+    let picture = multipart("related", &[("image/png; name=a.png", "2")]);
+    let picture = multipart("alternative", &[("text/plain", "1"), ("", &picture)]);
+    assert_eq!(seen(&picture), "t1 f2:a.png");
     let invitation = [("text/plain", "1"), ("text/html", "2"), ("text/calendar; name=a.ics", "3")];
     assert_eq!(seen(&multipart("alternative", &invitation)), "h2 f3:a.ics");
 }

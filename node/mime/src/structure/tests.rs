@@ -93,6 +93,12 @@ fn multipart_without_delimiters_is_text() {
 }
 
 #[test]
+fn delimiter_ends_a_header_without_empty_line() {
+    let text = "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n--b\r\n\r\n1\r\n--b\r\n\r\n2\r\n--b--\r\n";
+    assert_eq!(leaves(text), ["1", "2"]);
+}
+
+#[test]
 fn boundary_is_found_without_parameter() {
     let text = "Content-Type: multipart/mixed\r\n\r\n-- \r\npreamble\r\n--x y\r\nContent-Type: text/plain\r\n\r\n1\r\n\
         --x y\r\n\r\n2\r\n--x y--\r\n";

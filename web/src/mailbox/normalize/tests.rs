@@ -1,10 +1,12 @@
 use super::*;
+use freehold_mime::Structure;
+
 use crate::mailbox::parsed::ParsedMessage;
 
 /// The one picture of a message, with the Content-ID 1.
 fn picture() -> Pictures {
     let message = "Content-ID: <1>\r\nContent-Type: image/gif\r\n\r\nGIF89a";
-    Pictures::of(&ParsedMessage::of(message.into()))
+    Pictures::of(&ParsedMessage::of(message.into()), Structure::ROOT)
 }
 
 #[test]
