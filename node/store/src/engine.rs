@@ -15,6 +15,7 @@ use crate::types::{Scan, StoreError};
 
 #[cfg(any(test, feature = "testing"))]
 mod adversarial;
+mod closed;
 #[cfg(test)]
 mod conformance;
 mod deferred;
@@ -26,6 +27,7 @@ mod sled;
 
 #[cfg(any(test, feature = "testing"))]
 pub use adversarial::{AdversarialEngine, Harm};
+pub(crate) use closed::ClosedEngine;
 pub(crate) use deferred::DeferredEngine;
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryEngine;
@@ -152,6 +154,11 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// As [`EngineError`].
     fn reopen(&self) -> Result<(), EngineError>;
+
+    /// The sticky error, if the engine has failed and must be reopened.
+    fn failure(&self) -> Option<EngineError> {
+        None
+    }
 
     /// True if flushed rows survive a power cut. Otherwise the store is rebuilt from snapshot and
     /// log after one.

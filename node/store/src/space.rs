@@ -66,8 +66,7 @@ impl FreeSpace {
     /// [`StoreError::Full`] under the watermark.
     pub fn check(&self) -> Result<(), StoreError> {
         let inner = &self.0;
-        // If free space cannot be read, the write itself shows whether the disk is full.
-        let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
+        let free = self.free();
         if free < inner.margins.watermark {
             return Err(StoreError::Full);
         }
@@ -77,13 +76,19 @@ impl FreeSpace {
         Ok(())
     }
 
+    /// The free space, in bytes; `u64::MAX` if it cannot be read: the write itself then shows
+    /// whether the disk is full.
+    pub(crate) fn free(&self) -> u64 {
+        self.0.fs.space(&self.0.folder).map_or(u64::MAX, |space| space.free)
+    }
+
     /// Checks that the store may grow by `len` bytes.
     ///
     /// # Errors
     /// [`StoreError::Full`] if that would bring free space under the watermark.
     pub fn check_space_for(&self, len: u64) -> Result<(), StoreError> {
         let inner = &self.0;
-        let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
+        let free = self.free();
         if free < inner.margins.watermark.saturating_add(len) {
             Err(StoreError::Full)
         } else {
@@ -99,7 +104,7 @@ impl FreeSpace {
     /// [`StoreError::Full`] if less would remain.
     pub(crate) fn check_space_to_compact(&self, len: u64) -> Result<(), StoreError> {
         let inner = &self.0;
-        let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
+        let free = self.free();
         if free < (inner.margins.reserve / 2).saturating_add(len) {
             Err(StoreError::Full)
         } else {

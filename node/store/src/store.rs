@@ -17,11 +17,15 @@ mod admission;
 mod checkpoint;
 mod checkpointer;
 mod collect;
+mod committed_rows;
 mod committer;
 mod engine_folder;
+mod health;
 mod options;
 mod pending;
+mod queue;
 mod rebuild;
+mod recovery;
 mod replay;
 mod sealed_rows;
 mod shared;
@@ -38,6 +42,7 @@ pub use crate::types::{
     WalkedRow,
 };
 pub use crate::wal::recover::WalError;
+pub use health::Health;
 #[cfg(any(test, feature = "testing"))]
 pub use options::OpenEngine;
 pub use options::{EngineSource, FolderLock, OpenError, Progress, Stage, StoreOptions, boot_id};
@@ -45,8 +50,8 @@ pub use stop::Stop;
 pub use tx::Tx;
 
 use checkpointer::Checkpointer;
-use committer::Queue;
 use pending::{PendingChange, Reply};
+use queue::Queue;
 use shared::Shared;
 use start::Started;
 
@@ -126,6 +131,20 @@ impl<H: Hint> Store<H> {
     /// The position of the last durable and visible change.
     pub fn position(&self) -> u64 {
         self.0.shared.end().position
+    }
+
+    /// What the store can do now. Cheap: reads the free space, and no row.
+    pub fn health(&self) -> Health {
+        let (shared, space) = (&self.0.shared, self.0.checkpointer.parts.space.as_ref());
+        if let Some(error) = shared.rows.unreadable() {
+            Health::Unreadable(error.to_string())
+        } else if let Some(cause) = shared.log_failure() {
+            Health::Stopped(stopped_log(&cause).to_string())
+        } else if space.is_some_and(|space| space.check().is_err()) {
+            Health::Full
+        } else {
+            Health::Sound
+        }
     }
 
     /// Makes a checkpoint: flushes small blobs and the engine, so that the next start replays less
@@ -225,6 +244,13 @@ impl<H: Hint> Store<H> {
         self.0.queue.push(Box::new(PendingChange::new(work, reply)));
         Ok(())
     }
+}
+
+/// The error of a change while the log is stopped by `cause`.
+fn stopped_log(cause: &str) -> StoreError {
+    StoreError::Unavailable(format!(
+        "the write-ahead log can't be written: {cause}; changes are refused, this is tried again"
+    ))
 }
 
 fn stopped() -> StoreError {

@@ -17,9 +17,10 @@ use std::sync::Arc;
 use super::admission::AdmissionControl;
 use super::checkpoint::{Checkpoint, Condition};
 use super::checkpointer::{Checkpointer, Parts};
-use super::committer::{Committer, Queue};
+use super::committer::Committer;
 use super::engine_folder::engine_folder;
 use super::options::{EngineSource, FolderLock, OpenError, StoreOptions};
+use super::queue::Queue;
 use super::rebuild;
 use super::replay::{Replay, Replayed};
 use super::sealed_rows::SealedRows;
@@ -108,7 +109,7 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     }
     rows.engine().drain()?;
     // Before the first read, so that no blob of a deleted row is readable again.
-    rows.drop_unreferenced_blobs(flushed_early, &options.stop)?;
+    rows.drop_unreferenced_blobs(&*rows.engine(), flushed_early, &options.stop)?;
     if flushed_early {
         rows.keep_last_encodings(encodings.changed())?;
     }
@@ -139,6 +140,7 @@ fn run<H: Hint>(
     let parts = Parts {
         reader,
         data: options.data,
+        engine: options.engine,
         random: options.random,
         shared: shared.clone(),
         spare: wal.spare(),

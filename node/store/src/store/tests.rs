@@ -19,6 +19,7 @@ mod faults;
 mod headroom;
 mod model;
 mod power;
+mod recovery;
 mod replay;
 mod snapshots;
 
@@ -52,9 +53,10 @@ fn all_rows(store: &Store) -> AllRows {
     all
 }
 
-/// Adversarial engines by folder; they outlive the store, as files do.
+/// Adversarial engines by folder; they outlive the store, as files do. The second field is the
+/// error of opening any engine.
 #[derive(Clone, Default)]
-struct Engines(Arc<Mutex<HashMap<PathBuf, AdversarialEngine>>>);
+struct Engines(Arc<Mutex<HashMap<PathBuf, AdversarialEngine>>>, Arc<Mutex<Option<EngineError>>>);
 
 impl Engines {
     fn source(&self) -> EngineSource {
@@ -71,6 +73,9 @@ impl Engines {
     }
 
     fn open(&self, folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {
+        if let Some(error) = &*self.1.lock().unwrap() {
+            return Err(error.clone());
+        }
         let mut engines = self.0.lock().unwrap();
         let new_folder = folder.with_extension("new");
         let engine = if folder == new_folder {
@@ -81,6 +86,11 @@ impl Engines {
         engine.reopen()?;
         engines.insert(folder.to_owned(), engine.clone());
         Ok(Arc::new(engine))
+    }
+
+    /// Makes opening a new engine fail with `error`, or succeed.
+    fn refuse_open(&self, error: Option<EngineError>) {
+        *self.1.lock().unwrap() = error;
     }
 
     fn current(&self) -> AdversarialEngine {

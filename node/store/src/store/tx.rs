@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::admission::Headroom;
-use super::sealed_rows::SealedRows;
+use super::committed_rows::CommittedRows;
 use super::{
     BlobId, KEY_LEN_MAX, ROWS_MAX, Row, Scan, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX,
 };
@@ -19,7 +19,7 @@ pub(super) type Overlay = BTreeMap<(Table, Vec<u8>), Option<Row>>;
 /// A change while it runs: it sees all earlier changes and its own writes.
 pub struct Tx<'a, H> {
     position: u64,
-    rows: &'a SealedRows,
+    rows: CommittedRows<'a>,
     group: &'a Overlay,
     group_blobs: &'a [SmallBlob],
     headroom: Headroom,
@@ -47,7 +47,7 @@ pub(super) struct Written<H> {
 impl<'a, H: Hint> Tx<'a, H> {
     pub(super) fn new(
         position: u64,
-        rows: &'a SealedRows,
+        rows: CommittedRows<'a>,
         group: &'a Overlay,
         group_blobs: &'a [SmallBlob],
         headroom: Headroom,

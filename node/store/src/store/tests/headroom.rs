@@ -84,7 +84,8 @@ fn outcome(
 ) -> Result<(), StoreError> {
     let shared = &store.0.shared;
     let group = tx::Overlay::new();
-    let mut tx = Tx::new(1000, &shared.rows, &group, &[], headroom);
+    let committed = committed_rows::CommittedRows::new(&shared.rows, &|| false);
+    let mut tx = Tx::new(1000, committed, &group, &[], headroom);
     work(&mut tx)?;
     tx.finish().map(drop)
 }
