@@ -7,6 +7,7 @@ mod check;
 mod execute;
 mod identity;
 mod set_up;
+mod status;
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;

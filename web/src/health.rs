@@ -1,8 +1,10 @@
-//! Health checks: `/livez` (the process responds) and `/readyz` (the store can be read).
+//! Health checks: `/livez` (the process responds) and `/readyz` (the store can be read and
+//! written).
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use freehold_core::profile;
+use freehold_core::store::Health;
 
 use crate::routes::{Access, Routes};
 use crate::site::Site;
@@ -15,9 +17,15 @@ async fn livez() -> &'static str {
     "alive\n"
 }
 
-async fn readyz(State(site): State<Site>) -> (StatusCode, &'static str) {
-    match profile::get(&site.node) {
-        Ok(_) => (StatusCode::OK, "ready\n"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+async fn readyz(State(site): State<Site>) -> (StatusCode, String) {
+    let health = site.node.store.health();
+    if !health.is_ready() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {health}\n"));
+    }
+    match (profile::get(&site.node), health) {
+        (Ok(_), Health::Sound) => (StatusCode::OK, "ready\n".to_owned()),
+        // Reading and deleting go on, and another node could not take the mail either.
+        (Ok(_), health) => (StatusCode::OK, format!("ready, but {health}\n")),
+        (Err(error), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")),
     }
 }

@@ -133,7 +133,7 @@ impl<H: Hint> Store<H> {
         self.0.shared.end().position
     }
 
-    /// What the store can do now. Cheap: reads the free space, and no row.
+    /// The store's present abilities. Cheap: reads the free space, and no row.
     pub fn health(&self) -> Health {
         let (shared, space) = (&self.0.shared, self.0.checkpointer.parts.space.as_ref());
         if let Some(error) = shared.rows.unreadable() {
@@ -248,8 +248,8 @@ impl<H: Hint> Store<H> {
 
 /// The error of a change while the log is stopped by `cause`.
 fn stopped_log(cause: &str) -> StoreError {
-    StoreError::Unavailable(format!(
-        "the write-ahead log can't be written: {cause}; changes are refused, this is tried again"
+    StoreError::ReadOnly(format!(
+        "the write-ahead log can't be written ({cause}); the server tries again by itself"
     ))
 }
 

@@ -85,12 +85,19 @@ pub async fn login(
     password: &str,
     from: ClientNet,
 ) -> Result<SessionToken, LoginError> {
+    // The row is read before the attempt is counted: an error of the store is no wrong password.
+    let stored = password::stored(node)?;
     node.throttle
         .attempt(from, node.clock.now())
         .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     // The attempt is counted before the hash, so hanging up during the hash does not undo it.
-    if !password::is_correct(node, password).await? {
-        return Err(LoginError::Wrong);
+    match stored.is_correct(password).await {
+        Ok(true) => {}
+        Ok(false) => return Err(LoginError::Wrong),
+        Err(error) => {
+            node.throttle.withdraw(from);
+            return Err(error.into());
+        }
     }
     node.throttle.succeeded(from);
     let (token, row) = new(node);
@@ -143,7 +150,8 @@ fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
 /// The session of a token. Each use renews its lifetime.
 ///
 /// # Errors
-/// When the store is unavailable. On a full disk the session stays valid and is not renewed.
+/// When the store can't be read. If it can't be written, the session stays valid and is not
+/// renewed.
 pub async fn session(node: &Node, token: &SessionToken) -> Result<Option<Session>, StoreError> {
     let (hash, now) = (token.hash(), node.clock.now());
     let Some(found) = row::get::<SessionRow>(&node.store, &hash)?.filter(|s| !s.is_expired(now))
@@ -168,7 +176,8 @@ pub async fn session(node: &Node, token: &SessionToken) -> Result<Option<Session
         .await;
     match written {
         Ok(false) => Ok(None),
-        Ok(true) | Err(StoreError::Full) => Ok(Some(renewed.listed())),
+        Ok(true) => Ok(Some(renewed.listed())),
+        Err(error) if error.is_refusal() => Ok(Some(renewed.listed())),
         Err(error) => Err(error),
     }
 }
@@ -253,6 +262,36 @@ mod tests {
         assert!(login(&alice, PASSWORD, elsewhere).await.is_ok());
         alice.clock.advance(1000);
         assert!(login(&alice, PASSWORD, localhost()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn store_failure_is_no_wrong_password() {
+        let alice = TestNode::new("alice").await;
+        let (_, app_password) = crate::logins::create_app_password(&alice, "phone").await.unwrap();
+        let check =
+            || crate::logins::check_app_password(&alice, "alice", &app_password, localhost());
+        alice.fail_rows();
+        for _ in 0..3 {
+            let failed = login(&alice, PASSWORD, localhost()).await;
+            assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");
+            let failed = check().await;
+            assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");
+        }
+        alice.recover_rows();
+        check().await.unwrap();
+        login(&alice, PASSWORD, localhost()).await.unwrap();
+        // A log that can't be written refuses the session, and lets mail be read.
+        alice.fail_disk().await;
+        for _ in 0..3 {
+            let failed = login(&alice, PASSWORD, localhost()).await;
+            assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");
+            check().await.unwrap();
+        }
+        alice.disk().heal();
+        while !alice.store.health().is_ready() {
+            tokio::task::yield_now().await;
+        }
+        login(&alice, PASSWORD, localhost()).await.unwrap();
     }
 
     #[tokio::test]

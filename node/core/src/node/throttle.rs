@@ -99,6 +99,16 @@ impl Throttle {
         Ok(())
     }
 
+    /// Takes back an attempt whose password could not be verified.
+    pub(crate) fn withdraw(&self, net: ClientNet) {
+        let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for of in Counter::all(net) {
+            if let Some(counted) = attempts.get_mut(&of) {
+                counted.count = counted.count.saturating_sub(1);
+            }
+        }
+    }
+
     /// Resets the count of `net` after a correct password. The count of its customer stays.
     pub(crate) fn succeeded(&self, net: ClientNet) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&Counter::Net(net));
@@ -159,6 +169,15 @@ mod tests {
                 [Ok(()), Ok(())]
             );
             throttle.succeeded(net(1));
+        }
+    }
+
+    #[test]
+    fn withdrawn_attempts_do_not_count() {
+        let throttle = Throttle::default();
+        for _ in 0..100 {
+            assert_eq!(throttle.attempt(net(1), Timestamp(0)), Ok(()));
+            throttle.withdraw(net(1));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a store can do.
+/// The abilities of a store at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
     /// Rows are read and changes accepted.

@@ -34,6 +34,9 @@ pub enum EngineSource {
     /// The engine that this function opens in the folder given to it.
     #[cfg(any(test, feature = "testing"))]
     Custom(Arc<OpenEngine>),
+    /// The same for an engine whose rows do not outlive it.
+    #[cfg(any(test, feature = "testing"))]
+    Volatile(Arc<OpenEngine>),
 }
 
 /// Opens an engine in a folder.
@@ -45,7 +48,7 @@ impl EngineSource {
         match self {
             Self::Kind(kind, cache_len) => engine::open(*kind, folder, *cache_len),
             #[cfg(any(test, feature = "testing"))]
-            Self::Custom(open) => open(folder),
+            Self::Custom(open) | Self::Volatile(open) => open(folder),
         }
     }
 
@@ -55,7 +58,7 @@ impl EngineSource {
             Self::Kind(EngineKind::Sled, _) => "sled",
             Self::Kind(EngineKind::Redb, _) => "redb",
             #[cfg(any(test, feature = "testing"))]
-            Self::Kind(EngineKind::Memory, _) => "memory",
+            Self::Kind(EngineKind::Memory, _) | Self::Volatile(_) => "memory",
             #[cfg(any(test, feature = "testing"))]
             Self::Custom(_) => "custom",
         }
@@ -65,7 +68,7 @@ impl EngineSource {
     pub(super) fn is_persistent(&self) -> bool {
         match self {
             #[cfg(any(test, feature = "testing"))]
-            Self::Kind(EngineKind::Memory, _) => false,
+            Self::Kind(EngineKind::Memory, _) | Self::Volatile(_) => false,
             _ => true,
         }
     }

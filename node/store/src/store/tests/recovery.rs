@@ -129,7 +129,7 @@ fn engine_is_rebuilt_when_the_full_disk_has_space() {
 }
 
 #[test]
-fn engine_that_fails_during_a_change_is_recovered_for_it() {
+fn engine_that_fails_during_a_change_is_recovered() {
     for error in [EngineError::Full, EngineError::Unavailable("broken".into())] {
         for call in 0..3 {
             let (fs, engines) = (MemoryFs::new(), Engines::default());
@@ -150,7 +150,7 @@ fn engine_that_fails_during_a_change_is_recovered_for_it() {
 }
 
 #[test]
-fn damaged_log_keeps_the_old_engine_on_a_full_disk() {
+fn damaged_log_keeps_the_old_engine() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
     (1..=60).for_each(|n| put(&store, n).unwrap());
