@@ -181,7 +181,11 @@ async fn full_disk_gets_452_before_the_message() {
     let vault =
         Vault::create(Arc::new(fs.clone()), data, &Unlock::KeyFile(data.join("key")), &random)
             .unwrap();
-    let space = FreeSpace::new(Arc::new(fs.clone()), data, Margins { watermark: 1000, reserve: 0 });
+    let space = FreeSpace::new(
+        Arc::new(fs.clone()),
+        data,
+        Margins { watermark: 1000, reserve: 0, ..Margins::NONE },
+    );
     let blobs =
         Blobs::new(Arc::new(fs.clone()), data, vault.keys(), random.clone(), space).unwrap();
     let node = Node { blobs, ..Node::in_memory(Clock::manual(START), random).unwrap() };

@@ -140,6 +140,15 @@ impl Blobs {
         self.0.space.check_space_for(len)
     }
 
+    /// Checks the free space for `len` bytes of content from other people, before any of it is
+    /// accepted.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`]: other people's content is refused before the owner's.
+    pub fn check_space_for_strangers(&self, len: u64) -> Result<(), StoreError> {
+        self.0.space.check_space_for_strangers(len)
+    }
+
     /// Opens a blob for reading.
     ///
     /// # Errors

@@ -104,6 +104,7 @@ pub async fn login(
     let (hash, now) = (token.hash(), node.clock.now());
     node.store
         .commit(move |tx| {
+            tx.mark_essential();
             sweep(tx, now)?;
             row::put(tx, &hash, &row)
         })

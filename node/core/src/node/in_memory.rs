@@ -82,7 +82,7 @@ impl Node {
         };
         (options.key, options.log, options.random) =
             (vault.keys().store().clone(), vault.keys().log_id(), random);
-        let space = FreeSpace::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
+        let space = FreeSpace::new(Arc::new(fs), &data, Margins::NONE);
         Self::assemble(options, &vault, space, clock)
     }
 }

@@ -212,12 +212,7 @@ mod tests {
 
     fn options(data: &Path, engine: EngineKind) -> NodeOptions {
         let unlock = Unlock::KeyFile(data.join("key"));
-        NodeOptions {
-            unlock,
-            engine,
-            margins: Margins { watermark: 0, reserve: 0 },
-            ..NodeOptions::new(data)
-        }
+        NodeOptions { unlock, engine, margins: Margins::NONE, ..NodeOptions::new(data) }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::blobs::Blobs;
 use crate::engine::{self, Engine, EngineError, EngineKind};
 #[cfg(any(test, feature = "testing"))]
 use crate::fs::MemoryFs;
-use crate::fs::{Fs, Lock};
+use crate::fs::{self, Fs, Lock};
 use crate::hints::{Hint, Hints};
 use crate::seal::SecretKey;
 use crate::space::FreeSpace;
@@ -247,4 +247,16 @@ pub enum OpenError {
     /// The file system failed.
     #[error("the store cannot be opened: {0}")]
     Io(#[from] io::Error),
+}
+
+impl OpenError {
+    /// True if the disk is full.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io(error) | Self::Log(WalError::Io(error)) => fs::is_full(error),
+            Self::Engine(error) => *error == EngineError::Full,
+            Self::Store(error) | Self::Log(WalError::Consumer(error)) => *error == StoreError::Full,
+            _ => false,
+        }
+    }
 }

@@ -19,6 +19,7 @@ use crate::engine::{Engine, Write};
 use crate::fs::Fs;
 use crate::hints::Hint;
 use crate::seal::RowSeal;
+use crate::space::FreeSpace;
 use crate::wal::recover::Reader;
 use crate::wal::{Mark, WalId};
 
@@ -37,12 +38,38 @@ pub(super) struct Rebuild<'a> {
 }
 
 impl Rebuild<'_> {
+    /// [`Rebuild::replace`] on a disk that may be full: releases the reserve, and if that is not
+    /// enough, removes the folder of the old engine. Before that, snapshot and log are read once up
+    /// to the position `until`: they must not be the only copies that remain and be damaged.
+    pub(super) fn replace_on_full_disk<T>(
+        &self,
+        space: Option<&FreeSpace>,
+        until: u64,
+        fill: impl Fn(&Arc<dyn Engine>) -> Result<T, OpenError>,
+    ) -> Result<(Arc<dyn Engine>, T), OpenError> {
+        let mut replaced = self.replace(&fill);
+        let is_full =
+            |replaced: &Result<_, OpenError>| replaced.as_ref().is_err_and(OpenError::is_full);
+        if is_full(&replaced) && space.is_some_and(FreeSpace::release_reserve) {
+            replaced = self.replace(&fill);
+        }
+        if is_full(&replaced) {
+            let from = snapshot::newest_intact(self.reader, self.data, self.wal, self.stop)?
+                .map(|intact| intact.snapshot.mark);
+            let mut discard = |_| Ok(self.stop.check()?);
+            self.reader.read_until(from.as_ref(), until, &mut discard)?;
+            remove(&*self.reader.fs, &engine_folder(self.data, self.engine))?;
+            replaced = self.replace(&fill);
+        }
+        replaced
+    }
+
     /// Fills a new engine by `fill`, which must not keep it, and replaces the old engine, which
     /// must be closed. After an error the old engine's folder is unchanged, and the new one's
     /// removed.
-    pub(super) fn replace<T>(
+    fn replace<T>(
         &self,
-        fill: impl FnOnce(&Arc<dyn Engine>) -> Result<T, OpenError>,
+        fill: impl Fn(&Arc<dyn Engine>) -> Result<T, OpenError>,
     ) -> Result<(Arc<dyn Engine>, T), OpenError> {
         let fs = &*self.reader.fs;
         let folder = engine_folder(self.data, self.engine);
@@ -98,17 +125,6 @@ impl Rebuild<'_> {
         Ok(Some(mark))
     }
 
-    /// The mark of the newest intact snapshot.
-    pub(super) fn snapshot_mark(&self) -> Result<Option<Mark>, OpenError> {
-        let intact = snapshot::newest_intact(self.reader, self.data, self.wal, self.stop)?;
-        Ok(intact.map(|intact| intact.snapshot.mark))
-    }
-
-    /// Removes the folder of the old engine, which must be closed.
-    pub(super) fn remove_old(&self) -> io::Result<()> {
-        remove(&*self.reader.fs, &engine_folder(self.data, self.engine))
-    }
-
     /// Removes the folders of other engines.
     fn remove_other_engines(&self) -> io::Result<()> {
         let (fs, current) = (&*self.reader.fs, engine_folder(self.data, self.engine));
@@ -139,7 +155,8 @@ pub(super) fn rebuild(
         stop: &options.stop,
         report: &report,
     };
-    let (engine, replayed) = rebuild.replace(|engine| {
+    let space = options.space.as_ref();
+    let (engine, replayed) = rebuild.replace_on_full_disk(space, u64::MAX, |engine| {
         let from = rebuild.fill_from_snapshot(&**engine)?;
         let rows = SealedRows::new(engine.clone(), seal.clone(), options.blobs.clone());
         let Replayed { rows, end, flushed_early, encodings } =

@@ -2,10 +2,8 @@
 //! replayed, or, if it does not open or does not take the log, it is rebuilt from snapshot and log.
 //!
 //! sled often does not open after a write of its own failed on a full disk. Reads wait for a
-//! replay, which is short. During a rebuild they fail, because it may take a minute. If the disk is
-//! full, the reserve is released; if that is not enough, the folder of the old engine is removed,
-//! after snapshot and log were read once without an error: they must not be the only copies that
-//! remain and be damaged. An attempt that fails is repeated with a pause, or when space is free.
+//! replay, which is short. During a rebuild they fail, because it may take a minute. An attempt that
+//! fails is repeated with a pause, or when space is free.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -121,30 +119,21 @@ impl Checkpointer {
                 stop,
                 report: &|_, _, _| (),
             };
-            let attempt = || {
-                let filled = rebuild.replace(|engine| {
-                    let from = rebuild.fill_from_snapshot(&**engine)?;
-                    let mut apply = |group: Group| {
-                        stop.check()?;
-                        // The small blobs are in memory or in files since their groups were applied
-                        // for the first time.
-                        apply_rows_to(&**engine, &group.changes).map_err(StoreError::from)?;
-                        Ok(())
-                    };
-                    rebuild.reader.read_until(from.as_ref(), end.position, &mut apply)?;
+            let space = self.parts.space.as_ref();
+            let rebuilt = rebuild.replace_on_full_disk(space, end.position, |engine| {
+                let from = rebuild.fill_from_snapshot(&**engine)?;
+                let mut apply = |group: Group| {
+                    stop.check()?;
+                    // The small blobs are in memory or in files since their groups were applied for
+                    // the first time.
+                    apply_rows_to(&**engine, &group.changes).map_err(StoreError::from)?;
                     Ok(())
-                });
-                filled.map(|(engine, ())| engine).map_err(StoreError::from)
-            };
-            let engine = match self.with_reserve(attempt) {
-                Err(StoreError::Full) => {
-                    self.read_sources(&rebuild, end)?;
-                    rebuild.remove_old()?;
-                    attempt()
-                }
-                other => other,
-            };
-            let engine = engine.inspect_err(|error| {
+                };
+                rebuild.reader.read_until(from.as_ref(), end.position, &mut apply)?;
+                Ok(())
+            });
+            let rebuilt = rebuilt.map(|(engine, ())| engine).map_err(StoreError::from);
+            let engine = rebuilt.inspect_err(|error| {
                 rows.close_engine(StoreError::Unavailable(format!(
                     "the rows could not be rebuilt: {error}; this is tried again"
                 )));
@@ -159,13 +148,6 @@ impl Checkpointer {
             }
             Ok(())
         })
-    }
-
-    /// Reads the newest snapshot and the log since, and discards the rows.
-    fn read_sources(&self, rebuild: &Rebuild<'_>, end: &Mark) -> Result<(), StoreError> {
-        let from = rebuild.snapshot_mark()?;
-        let mut discard = |_| Ok(rebuild.stop.check()?);
-        Ok(rebuild.reader.read_until(from.as_ref(), end.position, &mut discard)?)
     }
 
     /// Records in the checkpoint that the engine is usable, if the file says that it is not.

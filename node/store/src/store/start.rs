@@ -46,10 +46,17 @@ fn engine_name(source: &EngineSource) -> [u8; 16] {
     name
 }
 
-/// Starts a store; any error after [`StoreOptions::stop`] was raised is [`OpenError::Stopped`].
+/// Starts a store; any error after [`StoreOptions::stop`] was raised is [`OpenError::Stopped`]. If
+/// the disk is full, the reserve is released and the start repeated, as after a crash.
 pub(super) fn start<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
-    let stop = options.stop.clone();
-    open(options).map_err(|error| if stop.is_raised() { OpenError::Stopped } else { error })
+    let (stop, space) = (options.stop.clone(), options.space.clone());
+    let opened = match open(options.clone()) {
+        Err(error) if error.is_full() && space.is_some_and(|space| space.release_reserve()) => {
+            open(options)
+        }
+        opened => opened,
+    };
+    opened.map_err(|error| if stop.is_raised() { OpenError::Stopped } else { error })
 }
 
 fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
@@ -75,7 +82,7 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     if previous.as_ref().is_some_and(|previous| previous.wal != options.log) {
         return Err(OpenError::OtherLog);
     }
-    let engine = usable_engine(&options, previous.as_ref());
+    let engine = usable_engine(&options, previous.as_ref())?;
     let rebuilding = engine.is_none();
     let mut running = Checkpoint {
         wal: options.log,
@@ -185,32 +192,39 @@ fn create_folders(fs: &dyn Fs, data: &Path) -> io::Result<()> {
 }
 
 /// The engine as the last run left it, if it can be used.
+///
+/// # Errors
+/// If the disk is too full to open it.
 fn usable_engine(
     options: &StoreOptions<impl Hint>,
     previous: Option<&Checkpoint>,
-) -> Option<Arc<dyn Engine>> {
-    let previous = previous?;
+) -> Result<Option<Arc<dyn Engine>>, OpenError> {
+    let Some(previous) = previous else { return Ok(None) };
     let folder = engine_folder(&options.data, &options.engine);
     let usable = previous.engine == engine_name(&options.engine)
         && previous.condition != Condition::Rebuilding;
     if !usable || !options.engine.is_persistent() || !options.fs.exists(&folder).unwrap_or(false) {
-        return None;
+        return Ok(None);
     }
-    let report = |error: &EngineError| {
-        tracing::warn!(
-            %error,
-            "the storage engine does not open; the rows are rebuilt from snapshot and log"
-        );
+    let engine = match options.engine.open(&folder) {
+        Ok(engine) => engine,
+        Err(error @ EngineError::Full) => return Err(error.into()),
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "the storage engine does not open; the rows are rebuilt from snapshot and log"
+            );
+            return Ok(None);
+        }
     };
-    let engine = options.engine.open(&folder).inspect_err(report).ok()?;
     let power_cut = previous.condition == Condition::Running && previous.boot != options.boot;
     if power_cut && !engine.survives_power_cut() {
         tracing::info!(
             "the last run ended in a power cut; the rows are rebuilt from snapshot and log"
         );
-        return None;
+        return Ok(None);
     }
-    Some(engine)
+    Ok(Some(engine))
 }
 
 fn catch_up(

@@ -120,8 +120,7 @@ fn options_on(fs: &MemoryFs, through: Arc<dyn Fs>) -> StoreOptions {
     options.fs = through.clone();
     options.segment_len = 7 * 1024;
     let _ = through.create_folder(Path::new("/data"));
-    let space =
-        FreeSpace::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(through.clone(), Path::new("/data"), Margins::NONE);
     options.blobs =
         Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
     options

@@ -100,7 +100,7 @@ fn engine_is_rebuilt_when_the_full_disk_has_space() {
     let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
-        Margins { watermark: 1000, reserve: 500 },
+        Margins { watermark: 1000, reserve: 500, ..Margins::NONE },
     );
     let options = StoreOptions { space: Some(space), ..options(&fs) };
     let store = Store::open(StoreOptions { engine: engines.source(), ..options }).unwrap();
