@@ -55,7 +55,7 @@ impl Site {
     pub(crate) fn alert(&self) -> Option<String> {
         match self.node.store.health() {
             Health::Sound => None,
-            health @ Health::Full => {
+            health @ (Health::Low | Health::Full) => {
                 Some(format!("Attention: {health}. Reading and deleting go on.",))
             }
             health => Some(format!("Nothing can be saved now: {health}.")),

@@ -1,6 +1,7 @@
 //! Mail from other servers: recipients are checked, and messages delivered into the inbox.
 
 use data_encoding::HEXLOWER;
+use freehold_core::blocking::try_blocking;
 use freehold_core::mailbox::{self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
@@ -30,13 +31,16 @@ pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     }
 }
 
-/// Begins the message with its trace fields (RFC 5321 4.4). This server makes the final delivery,
+/// Begins the message with its trace fields (RFC 5321 4.4). Anyone can write any sender, so every
+/// sender is a stranger, for whom the disk is full before it is for the owner. This server makes the final delivery,
 /// so Return-Path is among them.
 pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
     peer: &Peer,
 ) -> Result<Incoming, StoreError> {
+    let blobs = state.node.blobs.clone();
+    try_blocking(move || blobs.check_space_for_strangers(0)).await?;
     let id = HEXLOWER.encode(&state.node.random.array::<8>());
     let received = trace::received(&envelope, peer, &state.hostname(), &id, state.node.clock.now());
     let trace = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));

@@ -101,7 +101,7 @@ fn unreadable(context: &ControlContext, health: &Health) -> Response {
 
 fn attention(health: &Health) -> String {
     match health {
-        Health::Sound | Health::Full => format!("Attention: {health}"),
+        Health::Sound | Health::Low | Health::Full => format!("Attention: {health}"),
         health => format!("Not ready: {health}"),
     }
 }

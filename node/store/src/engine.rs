@@ -20,7 +20,6 @@ mod closed;
 mod conformance;
 mod deferred;
 mod guarded;
-#[cfg(any(test, feature = "testing"))]
 mod memory;
 mod redb;
 mod sled;
@@ -29,7 +28,6 @@ mod sled;
 pub use adversarial::{AdversarialEngine, Harm};
 pub(crate) use closed::ClosedEngine;
 pub(crate) use deferred::DeferredEngine;
-#[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryEngine;
 pub(crate) use redb::RedbEngine;
 pub(crate) use sled::SledEngine;
@@ -45,8 +43,8 @@ pub enum EngineKind {
     Sled,
     /// redb.
     Redb,
-    /// Rows in memory only: the model that the other engines are tested against.
-    #[cfg(any(test, feature = "testing"))]
+    /// Rows in memory only: for a disk that cannot be written, and the model that the other engines
+    /// are tested against.
     Memory,
 }
 
@@ -182,7 +180,6 @@ pub(crate) fn open(
         EngineKind::Redb => {
             Arc::new(DeferredEngine::new(Arc::new(RedbEngine::open(folder, cache_len)?))?)
         }
-        #[cfg(any(test, feature = "testing"))]
         EngineKind::Memory => Arc::new(MemoryEngine::default()),
     })
 }

@@ -92,6 +92,11 @@ impl FreeSpace {
         space
     }
 
+    /// The free space of a file system that cannot be written: nothing is checked or allocated.
+    pub fn unmanaged(fs: Arc<dyn Fs>, folder: &Path) -> Self {
+        Self::new(fs, folder, Margins::NONE)
+    }
+
     /// Checks that the store may grow.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ mod health;
 mod options;
 mod pending;
 mod queue;
+mod read_only;
 mod rebuild;
 mod recovery;
 mod replay;
@@ -64,6 +65,8 @@ struct Inner<H: Hint> {
     shared: Arc<Shared>,
     checkpointer: Arc<Checkpointer>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The lock of a read-only store, which has no thread to hold it.
+    _folder_lock: Option<FolderLock>,
 }
 
 impl<H: Hint> fmt::Debug for Store<H> {
@@ -79,8 +82,14 @@ impl<H: Hint> Store<H> {
     /// # Errors
     /// As [`OpenError`].
     pub fn open(options: StoreOptions<H>) -> Result<Self, OpenError> {
-        let Started { queue, shared, checkpointer, threads } = start::start(options)?;
-        Ok(Self(Arc::new(Inner { queue, shared, checkpointer, threads: Mutex::new(threads) })))
+        let Started { queue, shared, checkpointer, threads, folder_lock } = start::start(options)?;
+        Ok(Self(Arc::new(Inner {
+            queue,
+            shared,
+            checkpointer,
+            threads: Mutex::new(threads),
+            _folder_lock: folder_lock,
+        })))
     }
 
     /// One row.
@@ -136,12 +145,16 @@ impl<H: Hint> Store<H> {
     /// The store's present abilities. Cheap: reads the free space, and no row.
     pub fn health(&self) -> Health {
         let (shared, space) = (&self.0.shared, self.0.checkpointer.parts.space.as_ref());
-        if let Some(error) = shared.rows.unreadable() {
+        if let Some(reason) = shared.read_only_reason() {
+            Health::ReadOnly(reason.to_owned())
+        } else if let Some(error) = shared.rows.unreadable() {
             Health::Unreadable(error.to_string())
         } else if let Some(cause) = shared.log_failure() {
             Health::Stopped(stopped_log(&cause).to_string())
         } else if space.is_some_and(|space| space.check().is_err()) {
             Health::Full
+        } else if space.is_some_and(|space| space.check_space_for_strangers(0).is_err()) {
+            Health::Low
         } else {
             Health::Sound
         }
@@ -154,6 +167,9 @@ impl<H: Hint> Store<H> {
     /// The disk's; [`StoreError::Unavailable`] after the store was stopped.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         let (shared, checkpointer) = (&self.0.shared, &self.0.checkpointer);
+        if let Some(reason) = shared.read_only_reason() {
+            return Err(StoreError::ReadOnly(reason.to_owned()));
+        }
         checkpointer.checkpoint_now(&shared.end())
     }
 

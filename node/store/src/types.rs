@@ -108,7 +108,13 @@ fn damage(table: &str) -> String {
 
 impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
-        if fs::is_full(&error) { Self::Full } else { Self::Unavailable(error.to_string()) }
+        if fs::is_full(&error) {
+            Self::Full
+        } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+            Self::ReadOnly(error.to_string())
+        } else {
+            Self::Unavailable(error.to_string())
+        }
     }
 }
 

@@ -35,8 +35,10 @@ pub(crate) fn run(cx: &mut Context, select: &Select) -> Result<(Selected, Comple
     let folder =
         mailbox::folder_named(&cx.node, &select.name)?.ok_or_else(Completion::no_folder)?;
     cx.condstore |= select.condstore;
-    let Opened { selected, first_unseen } = Selected::open(cx, &folder, select.access)?;
-    let writable = select.access == Access::Write;
+    // RFC 3501 6.3.1: a server may give less access than SELECT requests.
+    let access = if cx.node.is_read_only() { Access::Read } else { select.access };
+    let Opened { selected, first_unseen } = Selected::open(cx, &folder, access)?;
+    let writable = access == Access::Write;
     cx.out.raw("* FLAGS ");
     flags::print_known(&mut cx.out, &folder.keywords, false);
     cx.out.end().raw("* OK [PERMANENTFLAGS ");

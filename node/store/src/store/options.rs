@@ -57,8 +57,9 @@ impl EngineSource {
         match self {
             Self::Kind(EngineKind::Sled, _) => "sled",
             Self::Kind(EngineKind::Redb, _) => "redb",
+            Self::Kind(EngineKind::Memory, _) => "memory",
             #[cfg(any(test, feature = "testing"))]
-            Self::Kind(EngineKind::Memory, _) | Self::Volatile(_) => "memory",
+            Self::Volatile(_) => "memory",
             #[cfg(any(test, feature = "testing"))]
             Self::Custom(_) => "custom",
         }
@@ -67,8 +68,9 @@ impl EngineSource {
     /// True if the engine's rows outlive the process.
     pub(super) fn is_persistent(&self) -> bool {
         match self {
+            Self::Kind(EngineKind::Memory, _) => false,
             #[cfg(any(test, feature = "testing"))]
-            Self::Kind(EngineKind::Memory, _) | Self::Volatile(_) => false,
+            Self::Volatile(_) => false,
             _ => true,
         }
     }
@@ -78,25 +80,49 @@ impl EngineSource {
 #[derive(Clone, Debug)]
 pub struct FolderLock {
     _lock: Arc<dyn Lock>,
+    /// The reason why the folder cannot be written.
+    read_only: Option<String>,
 }
 
 impl FolderLock {
-    /// Creates the folder if it does not exist (its parent must exist), and locks it.
+    /// Creates the folder if it does not exist (its parent must exist), and locks it. On a
+    /// read-only file system an existing folder is locked for reading the store in it.
     ///
     /// # Errors
     /// [`OpenError::InUse`] when another process holds the lock, or the file system's.
     pub fn acquire(fs: &dyn Fs, data: &Path) -> Result<Self, OpenError> {
-        fs.create_folder(data)?;
-        if let Some(parent) = data.parent() {
-            fs.sync_folder(parent)?;
-        }
-        match fs.lock(data) {
-            Ok(lock) => Ok(Self { _lock: Arc::from(lock) }),
+        let locked = fs.create_folder(data).and_then(|()| {
+            if let Some(parent) = data.parent() {
+                fs.sync_folder(parent)?;
+            }
+            fs.lock(data)
+        });
+        let (lock, read_only) = match locked {
+            Err(error) if is_unwritable(&error) && fs.exists(data)? => {
+                (fs.lock_existing(data), Some(error.to_string()))
+            }
+            locked => (locked, None),
+        };
+        match lock {
+            Ok(lock) => Ok(Self { _lock: Arc::from(lock), read_only }),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(OpenError::InUse),
             Err(error) => Err(error.into()),
         }
     }
+
+    /// The reason why the folder cannot be written; `None` if it can.
+    pub fn read_only_reason(&self) -> Option<&str> {
+        self.read_only.as_deref()
+    }
 }
+
+/// True if the file system is read-only, or the disk does not take writes.
+fn is_unwritable(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ReadOnlyFilesystem || error.raw_os_error() == Some(EIO)
+}
+
+/// Linux's error number of an input/output error, for which [`io::ErrorKind`] has no name.
+const EIO: i32 = 5;
 
 /// The phase of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +165,8 @@ pub struct StoreOptions<H> {
     pub blobs: Option<Blobs>,
     /// The free-space check; if `None`, only a failed write shows that the disk is full.
     pub space: Option<FreeSpace>,
+    /// The reason for opening the store read-only: nothing is written, and all changes are refused.
+    pub read_only: Option<String>,
     /// The lock on the data folder, if already held (it must be before blobs or vault are opened in
     /// the folder).
     pub folder_lock: Option<FolderLock>,
@@ -180,6 +208,7 @@ impl<H: Hint> StoreOptions<H> {
             stop: Stop::default(),
             blobs: None,
             space: None,
+            read_only: None,
             folder_lock: None,
             segment_len: SEGMENT_LEN,
             snapshot_after: SNAPSHOT_AFTER,
@@ -250,6 +279,17 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// True if the disk cannot be written, so that the store may still be opened read-only.
+    pub fn is_unwritable(&self) -> bool {
+        match self {
+            Self::Io(error) | Self::Log(WalError::Io(error)) => is_unwritable(error),
+            Self::Store(error) | Self::Log(WalError::Consumer(error)) => {
+                matches!(error, StoreError::ReadOnly(_))
+            }
+            _ => false,
+        }
+    }
+
     /// True if the disk is full.
     pub fn is_full(&self) -> bool {
         match self {

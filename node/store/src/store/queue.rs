@@ -67,6 +67,11 @@ impl<H> Queue<H> {
         self.refuse_pending(&StoreError::Unavailable("the store has failed".into()));
     }
 
+    /// Refuses all changes with this error.
+    pub(super) fn refuse_all(&self, error: StoreError) {
+        self.lock().refusal = Some(error);
+    }
+
     /// Refuses pending changes, and those that come while `work` runs.
     pub(super) fn refuse_during<T>(&self, error: StoreError, work: impl FnOnce() -> T) -> T {
         self.lock().refusal = Some(error.clone());

@@ -15,6 +15,8 @@ pub(super) struct Shared {
     rotate: AtomicBool,
     /// The error that stopped the log.
     log_failure: Mutex<Option<String>>,
+    /// The reason why this store was opened read-only.
+    read_only: Option<String>,
 }
 
 impl Shared {
@@ -24,7 +26,18 @@ impl Shared {
             end: Mutex::new(end),
             rotate: AtomicBool::new(false),
             log_failure: Mutex::default(),
+            read_only: None,
         }
+    }
+
+    /// The state of a store that refuses all changes for this reason.
+    pub(super) fn read_only(rows: SealedRows, end: Mark, reason: String) -> Self {
+        Self { read_only: Some(reason), ..Self::new(rows, end) }
+    }
+
+    /// The reason why the store was opened read-only; `None` if it was not.
+    pub(super) fn read_only_reason(&self) -> Option<&str> {
+        self.read_only.as_deref()
     }
 
     /// The last record that is durable and visible.

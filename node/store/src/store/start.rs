@@ -21,6 +21,7 @@ use super::committer::Committer;
 use super::engine_folder::engine_folder;
 use super::options::{EngineSource, FolderLock, OpenError, StoreOptions};
 use super::queue::Queue;
+use super::read_only;
 use super::rebuild;
 use super::replay::{Replay, Replayed};
 use super::sealed_rows::SealedRows;
@@ -38,6 +39,8 @@ pub(super) struct Started<H> {
     pub(super) shared: Arc<Shared>,
     pub(super) checkpointer: Arc<Checkpointer>,
     pub(super) threads: Vec<std::thread::JoinHandle<()>>,
+    /// The lock of a read-only store; otherwise the threads hold it.
+    pub(super) folder_lock: Option<FolderLock>,
 }
 
 fn engine_name(source: &EngineSource) -> [u8; 16] {
@@ -49,6 +52,9 @@ fn engine_name(source: &EngineSource) -> [u8; 16] {
 /// Starts a store; any error after [`StoreOptions::stop`] was raised is [`OpenError::Stopped`]. If
 /// the disk is full, the reserve is released and the start repeated, as after a crash.
 pub(super) fn start<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
+    if let Some(reason) = options.read_only.clone() {
+        return read_only::open(options, reason);
+    }
     let (stop, space) = (options.stop.clone(), options.space.clone());
     let opened = match open(options.clone()) {
         Err(error) if error.is_full() && space.is_some_and(|space| space.release_reserve()) => {
@@ -172,7 +178,7 @@ fn run<H: Hint>(
             .name("store committer".into())
             .spawn(move || commit(committer))?,
     );
-    Ok(Started { queue, shared, checkpointer, threads })
+    Ok(Started { queue, shared, checkpointer, threads, folder_lock: None })
 }
 
 /// Runs the committer until the store is closed. If it panics, pending changes are refused, so that
