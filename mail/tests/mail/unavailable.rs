@@ -17,7 +17,7 @@ async fn authenticated(server: &TestServer) -> String {
 async fn unreadable_store_is_no_wrong_app_password() {
     let server = open().await;
     let login = format!("LOGIN alice {}", server.app_password);
-    server.node.fail_rows();
+    server.node.fail_rows().await;
     for _ in 0..3 {
         let mut program = plain(server.addresses.imap).await;
         let refused = program.run(&login).await.pop().unwrap();

@@ -4,6 +4,7 @@ pub use freehold_proto::testing::fuzz;
 pub use freehold_store::testing::{failing_engine, hooked_fs};
 
 use std::ops::Deref;
+use std::path::Path;
 
 use self::failing_engine::FailureSwitch;
 use crate::audience::Audience;
@@ -12,7 +13,7 @@ use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::feed;
 use crate::friends;
-use crate::fs::{Fault, MemoryFs};
+use crate::fs::{Fault, Fs, MemoryFs};
 use crate::identity::{self, Identity};
 use crate::identity_log;
 use crate::logins;
@@ -24,7 +25,7 @@ use crate::photos::{self, Photo, Upload};
 use crate::profile::{self, Profile};
 use crate::random::Random;
 use crate::row;
-use crate::store::StoreError;
+use crate::store::{Health, StoreError};
 
 /// The time at the start of a test: 1 May 2026, 12:00 UTC.
 pub const START: Timestamp = Timestamp(1_777_636_800_000);
@@ -160,14 +161,30 @@ impl TestNode {
         &self.disk
     }
 
-    /// Makes every read and change of a row fail.
-    pub fn fail_rows(&self) {
+    /// Makes every read and change of a row fail, and returns when the store has noticed. The log
+    /// is damaged too, so that the rows can't be read into memory.
+    pub async fn fail_rows(&self) {
+        self.flip_log();
         self.rows.set(true);
+        while !matches!(self.store.health(), Health::Unreadable(_)) {
+            let written = logins::create_app_password(self, "never stored").await;
+            drop(written);
+        }
+    }
+
+    /// Damages each segment of the log, or repairs it.
+    #[allow(clippy::unwrap_used, reason = "a log that can't be damaged is a failed test")]
+    fn flip_log(&self) {
+        let folder = Path::new("/data/log");
+        for entry in self.disk.list(folder).unwrap() {
+            self.disk.damage(&folder.join(entry.name), 0, 1).unwrap();
+        }
     }
 
     /// Ends [`TestNode::fail_rows`], and returns when the store has recovered.
     pub fn recover_rows(&self) {
         self.rows.set(false);
+        self.flip_log();
         while !self.store.health().is_ready() || profile::get(self).is_err() {
             std::thread::yield_now();
         }

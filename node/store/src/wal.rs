@@ -80,9 +80,9 @@ pub(crate) struct Wal {
     offset: u64,
     generation: u64,
     end: Mark,
-    /// The error of the last attempt to begin a segment, if it failed and the disk was not full.
+    /// The error of the last attempt to begin a segment, if it failed.
     failure: Option<String>,
-    /// When the next segment may be tried after that failure.
+    /// When the next attempt may be made.
     backoff: Backoff,
     spare: SpareSlot,
     bytes: Vec<u8>,
@@ -203,12 +203,12 @@ impl Wal {
         }
     }
 
-    /// The error that stopped the log, if no segment could be begun although the disk has space.
+    /// The error that stopped the log, if no segment could be begun.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
     }
 
-    /// The time until the next attempt of a stopped log; `None` if it is not stopped.
+    /// The time until the next attempt of a stopped log; `None` if it may be made at any time.
     pub(crate) fn retry_in(&self) -> Option<Duration> {
         self.failure.as_ref().and_then(|_| self.backoff.remaining(Instant::now()))
     }
@@ -260,7 +260,7 @@ impl Wal {
     /// `records_len` bytes of records. After a failure no segment
     /// is open. The old one must not be appended to: the new one may exist nevertheless, and would
     /// void the appended records. If the disk was full, the next append tries again, with a short
-    /// segment. Any other failure stops the log until a later attempt succeeds. Attempts may be
+    /// segment; after any other failure attempts are made with pauses. Attempts may be
     /// repeated: each makes a new file of a higher generation, and nothing acknowledged is in the
     /// files before.
     fn next_segment(&mut self, records: &[u8], records_len: usize, len: u64) -> io::Result<()> {
@@ -304,14 +304,14 @@ impl Wal {
                 Ok(())
             }
             Err(error) => {
-                let was_stopped = self.failure.take().is_some();
-                if !fs::is_full(&error) {
-                    self.failure = Some(error.to_string());
-                    self.backoff.failed(Instant::now());
+                if self.failure.replace(error.to_string()).is_none() {
+                    tracing::error!(%error, "a new log segment could not be begun");
                 }
-                if !was_stopped {
-                    let stopped = self.failure.is_some();
-                    tracing::error!(%error, stopped, "a new log segment could not be begun");
+                if fs::is_full(&error) {
+                    // A change that frees space may find enough of it at any time.
+                    self.backoff.reset();
+                } else {
+                    self.backoff.failed(Instant::now());
                 }
                 Err(error)
             }

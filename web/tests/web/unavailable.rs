@@ -48,7 +48,7 @@ async fn unreadable_store_is_no_wrong_password() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let mut stranger = Browser::stranger(&alice);
-    alice.fail_rows();
+    alice.fail_rows().await;
     for _ in 0..5 {
         let login = stranger.post("/login", &[("password", PASSWORD)]).await;
         assert_eq!(login.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -282,7 +282,7 @@ mod tests {
         let (_, app_password) = crate::logins::create_app_password(&alice, "phone").await.unwrap();
         let check =
             || crate::logins::check_app_password(&alice, "alice", &app_password, localhost());
-        alice.fail_rows();
+        alice.fail_rows().await;
         for _ in 0..3 {
             let failed = login(&alice, PASSWORD, localhost()).await;
             assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");

@@ -41,6 +41,8 @@ struct State {
     requested: Option<Mark>,
     /// A checkpoint is being made.
     running: bool,
+    /// The last checkpoint failed; only the first of several failures is logged.
+    checkpoint_failed: bool,
     /// A checkpoint was made since the last check if a snapshot is due.
     snapshot_check_due: bool,
     /// The generation of the open segment when a snapshot failed.
@@ -73,6 +75,7 @@ impl Checkpointer {
             last,
             requested: None,
             running: false,
+            checkpoint_failed: false,
             snapshot_check_due: false,
             snapshot_failed: None,
             spare_requested: background,
@@ -235,7 +238,10 @@ impl Checkpointer {
             return false;
         }
         let made = self.checkpoint(mark, Condition::Running);
-        if let Err(error) = &made {
+        let had_failed = std::mem::replace(&mut self.lock().checkpoint_failed, made.is_err());
+        if let Err(error) = &made
+            && !had_failed
+        {
             tracing::warn!(%error, "a checkpoint failed; the log is kept until one succeeds");
         }
         made.is_ok()
@@ -251,6 +257,10 @@ impl Checkpointer {
 
     fn checkpoint_once(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
         let rows = &self.parts.shared.rows;
+        if rows.is_temporary() {
+            // The engine on the disk lacks rows.
+            return Err(StoreError::Unavailable("the rows are in memory only".to_owned()));
+        }
         rows.flush_blobs()?;
         {
             // An engine that is behind the log or is being reopened may have lost rows, so no

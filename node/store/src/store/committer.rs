@@ -120,7 +120,8 @@ impl<H: Hint> Committer<H> {
                 queue.wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.asleep = false;
-            if timeout.timed_out() && state.jobs.is_empty() {
+            let is_due = std::mem::take(&mut state.recovery_due) || timeout.timed_out();
+            if is_due && state.jobs.is_empty() {
                 drop(state);
                 self.idle();
                 state = queue.lock();
@@ -137,11 +138,13 @@ impl<H: Hint> Committer<H> {
     fn idle(&mut self) {
         self.wal.resume();
         self.shared.set_log_failure(self.wal.failure());
-        if self.shared.rows.is_behind() {
-            // Reads fail until this succeeds.
+        let rows = &self.shared.rows;
+        if rows.is_behind() || rows.is_temporary() {
+            // Until this succeeds, reads fail or are served from memory.
             let _ = self.catch_up();
         }
-        if !self.shared.rows.is_behind() {
+        let rows = &self.shared.rows;
+        if !rows.is_behind() && !rows.is_temporary() {
             self.checkpointer.idle(self.wal.end());
         }
     }
@@ -240,24 +243,24 @@ impl<H: Hint> Committer<H> {
             return Err(error);
         }
         let end = self.wal.end();
-        let result = match self.checkpointer.catch_up(rows, end) {
-            // The engine may open when there is space; a rebuild needs more of it.
-            Err(error @ StoreError::Full) => Err(error),
-            Err(error) => {
+        let result = if rows.is_temporary() {
+            self.checkpointer.rebuild(rows, end)
+        } else {
+            self.checkpointer.catch_up(rows, end).or_else(|error| {
                 tracing::error!(%error, "the engine does not open; its rows are rebuilt");
                 let error = rebuilding();
                 refuse(&error);
-                let rebuild = || self.checkpointer.rebuild(rows, end);
-                self.queue.refuse_during(error, rebuild)
-            }
-            Ok(()) => Ok(()),
+                self.queue.refuse_during(error, || self.checkpointer.rebuild(rows, end))
+            })
         };
         self.recovery.record(&result, space);
         if let Err(error) = result {
             tracing::error!(%error, "the engine could not be recovered; this is tried again");
-            let error = rows.unreadable().unwrap_or(error);
-            refuse(&error);
-            return Err(error);
+            if !rows.is_temporary() {
+                let error = rows.unreadable().unwrap_or(error);
+                refuse(&error);
+                return Err(error);
+            }
         }
         self.shared.set_end(end);
         self.late_hints.drain(..).for_each(|hint| self.hints.send(hint));

@@ -19,6 +19,8 @@ pub(super) struct QueueState<H> {
     pub(super) closing: bool,
     /// The error of each change while the rows are rebuilt.
     refusal: Option<StoreError>,
+    /// The engine failed: the committer is to recover it although no change waits.
+    pub(super) recovery_due: bool,
     /// The committer waits on the condition variable.
     pub(super) asleep: bool,
 }
@@ -34,7 +36,8 @@ pub(super) struct Queue<H> {
 impl<H> Default for Queue<H> {
     fn default() -> Self {
         let jobs = VecDeque::new();
-        let state = QueueState { jobs, closing: false, refusal: None, asleep: false };
+        let state =
+            QueueState { jobs, closing: false, refusal: None, recovery_due: false, asleep: false };
         Self { state: Mutex::new(state), count: AtomicUsize::new(0), wake: Condvar::new() }
     }
 }
@@ -65,6 +68,12 @@ impl<H> Queue<H> {
     pub(super) fn abandon(&self) {
         self.close();
         self.refuse_pending(&StoreError::Unavailable("the store has failed".into()));
+    }
+
+    /// Wakes the committer to recover the engine.
+    pub(super) fn request_recovery(&self) {
+        self.lock().recovery_due = true;
+        self.wake.notify_one();
     }
 
     /// Refuses all changes with this error.

@@ -74,7 +74,8 @@ impl Rebuild<'_> {
         let fs = &*self.reader.fs;
         let folder = engine_folder(self.data, self.engine);
         if !self.engine.is_persistent() {
-            let engine = open_engine(fs, self.engine, &folder)?;
+            // In memory: the disk may be read-only.
+            let engine = self.engine.open(&folder)?;
             let filled = fill(&engine)?;
             return Ok((engine, filled));
         }

@@ -2,19 +2,21 @@
 //! replayed, or, if it does not open or does not take the log, it is rebuilt from snapshot and log.
 //!
 //! sled often does not open after a write of its own failed on a full disk. Reads wait for a
-//! replay, which is short. During a rebuild they fail, because it may take a minute. An attempt that
-//! fails is repeated with a pause, or when space is free.
+//! replay, which is short. During a rebuild they fail, because it may take a minute. If the disk takes
+//! no new engine, the rows are read into memory, so that people can read, and delete on a full disk.
+//! The attempt is repeated with a pause, or when space is free.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::StoreError;
 use super::checkpoint::Condition;
 use super::checkpointer::Checkpointer;
-use super::options::OpenError;
+use super::options::{EngineSource, OpenError};
 use super::rebuild::Rebuild;
 use super::sealed_rows::{SealedRows, apply_rows_to};
+use super::{Stop, StoreError};
 use crate::backoff::Backoff;
+use crate::engine::{Engine, EngineKind};
 use crate::space::FreeSpace;
 use crate::wal::Mark;
 use crate::wal::recover::Group;
@@ -103,42 +105,29 @@ impl Checkpointer {
     }
 
     /// Closes the engine, and rebuilds it from snapshot and log up to `end`. Reads fail until it is
-    /// done.
+    /// done. If no engine on the disk can be filled, the rows are read into memory instead, which
+    /// is an error all the same.
     pub(super) fn rebuild(&self, rows: &SealedRows, end: &Mark) -> Result<(), StoreError> {
         // Snapshots and log must not be removed meanwhile.
         self.with_snapshots_locked(|stop| {
             // A checkpoint would describe the engine that is being replaced.
             let _checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
             let started = Instant::now();
-            rows.close_engine(rebuilding());
-            let rebuild = Rebuild {
-                reader: &self.parts.reader,
-                data: &self.parts.data,
-                engine: &self.parts.engine,
-                wal: self.wal_id(),
-                stop,
-                report: &|_, _, _| (),
-            };
-            let space = self.parts.space.as_ref();
-            let rebuilt = rebuild.replace_on_full_disk(space, end.position, |engine| {
-                let from = rebuild.fill_from_snapshot(&**engine)?;
-                let mut apply = |group: Group| {
-                    stop.check()?;
-                    // The small blobs are in memory or in files since their groups were applied for
-                    // the first time.
-                    apply_rows_to(&**engine, &group.changes).map_err(StoreError::from)?;
-                    Ok(())
-                };
-                rebuild.reader.read_until(from.as_ref(), end.position, &mut apply)?;
-                Ok(())
-            });
-            let rebuilt = rebuilt.map(|(engine, ())| engine).map_err(StoreError::from);
-            let engine = rebuilt.inspect_err(|error| {
-                rows.close_engine(StoreError::Unavailable(format!(
-                    "the rows could not be rebuilt: {error}; this is tried again"
-                )));
-            })?;
-            rows.exchange_engine(engine);
+            // Rows in memory are read until the new engine holds them.
+            let was_temporary = rows.is_temporary();
+            if !was_temporary {
+                rows.close_engine(rebuilding());
+            }
+            if let Err(error) = self.rebuild_in(&self.parts.engine, rows, end, stop) {
+                if !was_temporary && let Err(second) = self.rebuild_in(&IN_MEMORY, rows, end, stop)
+                {
+                    tracing::error!(%second, "the rows can't be read into memory either");
+                    rows.close_engine(StoreError::Unavailable(format!(
+                        "the rows could not be rebuilt: {error}; the server tries again by itself"
+                    )));
+                }
+                return Err(error);
+            }
             tracing::warn!(
                 seconds = started.elapsed().as_secs_f32(),
                 "the rows were rebuilt from snapshot and log"
@@ -148,6 +137,39 @@ impl Checkpointer {
             }
             Ok(())
         })
+    }
+
+    /// Fills a new engine from snapshot and log up to `end`, and sets it.
+    fn rebuild_in(
+        &self,
+        engine: &EngineSource,
+        rows: &SealedRows,
+        end: &Mark,
+        stop: &Stop,
+    ) -> Result<(), StoreError> {
+        let rebuild = Rebuild {
+            reader: &self.parts.reader,
+            data: &self.parts.data,
+            engine,
+            wal: self.wal_id(),
+            stop,
+            report: &|_, _, _| (),
+        };
+        let fill = |engine: &Arc<dyn Engine>| {
+            let from = rebuild.fill_from_snapshot(&**engine)?;
+            let mut apply = |group: Group| {
+                stop.check()?;
+                // The small blobs are in memory or in files since their groups were applied for the
+                // first time.
+                apply_rows_to(&**engine, &group.changes).map_err(StoreError::from)?;
+                Ok(())
+            };
+            Ok(rebuild.reader.read_until(from.as_ref(), end.position, &mut apply)?)
+        };
+        let space = self.parts.space.as_ref();
+        let (filled, ()) = rebuild.replace_on_full_disk(space, end.position, fill)?;
+        rows.exchange_engine(filled, matches!(engine, EngineSource::Kind(EngineKind::Memory, _)));
+        Ok(())
     }
 
     /// Records in the checkpoint that the engine is usable, if the file says that it is not.
@@ -162,6 +184,9 @@ impl Checkpointer {
         })
     }
 }
+
+/// The engine of rows that no engine on the disk can take.
+const IN_MEMORY: EngineSource = EngineSource::Kind(EngineKind::Memory, 0);
 
 /// The error of reads and changes during a rebuild.
 pub(super) fn rebuilding() -> StoreError {

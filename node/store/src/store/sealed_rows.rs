@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{BlobId, Row, Scan, Stop, StoreError, Table, WalkedRow};
 use crate::blobs::{AtRest, Blobs, Hold, SmallBlob};
@@ -20,6 +20,8 @@ pub(super) struct SealedRows {
     gate: RwLock<Gate>,
     /// A read failed: the engine's errors are sticky until it is reopened.
     failed: AtomicBool,
+    /// Called when a read finds that the engine failed.
+    on_failure: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// A row is damaged: the next checkpoint records that the next start must rebuild the engine.
     damaged: AtomicBool,
     blobs: Option<Blobs>,
@@ -30,6 +32,8 @@ pub(super) struct Gate {
     engine: Arc<dyn Engine>,
     /// `Ok` while the engine holds all acknowledged changes.
     readable: Result<(), StoreError>,
+    /// The engine is in memory, because none on the disk works: no checkpoint may be made.
+    is_temporary: bool,
 }
 
 impl Gate {
@@ -48,11 +52,17 @@ impl SealedRows {
     pub(super) fn new(engine: Arc<dyn Engine>, seal: RowSeal, blobs: Option<Blobs>) -> Self {
         Self {
             seal,
-            gate: RwLock::new(Gate { engine, readable: Ok(()) }),
+            gate: RwLock::new(Gate { engine, readable: Ok(()), is_temporary: false }),
             failed: AtomicBool::new(false),
+            on_failure: OnceLock::new(),
             damaged: AtomicBool::new(false),
             blobs,
         }
+    }
+
+    /// Has `notify` called when a read finds that the engine failed; set once.
+    pub(super) fn on_failure(&self, notify: impl Fn() + Send + Sync + 'static) {
+        let _ = self.on_failure.set(Box::new(notify));
     }
 
     fn gate(&self) -> RwLockReadGuard<'_, Gate> {
@@ -97,12 +107,20 @@ impl SealedRows {
         drop(old);
     }
 
-    /// Sets an engine that holds all acknowledged changes; reads are served again.
-    pub(super) fn exchange_engine(&self, engine: Arc<dyn Engine>) {
+    /// Sets an engine that holds all acknowledged changes; reads are served again. A temporary one
+    /// is in memory.
+    pub(super) fn exchange_engine(&self, engine: Arc<dyn Engine>, is_temporary: bool) {
         let mut gate = self.gate_for_writing();
-        *gate = Gate { engine, readable: Ok(()) };
+        let old = std::mem::replace(&mut *gate, Gate { engine, readable: Ok(()), is_temporary });
         self.failed.store(false, Ordering::Relaxed);
         self.damaged.store(false, Ordering::Relaxed);
+        drop(gate);
+        drop(old);
+    }
+
+    /// True while the rows are in memory only.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.gate().is_temporary
     }
 
     /// The error of every read while the engine is behind the log.
@@ -174,6 +192,9 @@ impl SealedRows {
         } else {
             if !self.failed.swap(true, Ordering::Relaxed) {
                 tracing::error!(%error, "the engine failed; it is reopened");
+                if let Some(notify) = self.on_failure.get() {
+                    notify();
+                }
             }
         }
         match error.into() {

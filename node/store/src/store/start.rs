@@ -148,8 +148,14 @@ fn run<H: Hint>(
     last: Checkpoint,
     folder_lock: FolderLock,
 ) -> Result<Started<H>, OpenError> {
-    let queue = Arc::new(Queue::default());
+    let queue = Arc::new(Queue::<H>::default());
     let shared = Arc::new(Shared::new(rows, wal.end().clone()));
+    let waiting = Arc::downgrade(&queue);
+    shared.rows.on_failure(move || {
+        if let Some(queue) = waiting.upgrade() {
+            queue.request_recovery();
+        }
+    });
     let parts = Parts {
         reader,
         data: options.data,

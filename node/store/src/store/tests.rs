@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::blobs::{AtRest, Blobs};
-use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError};
+use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError, Harm};
 use crate::fs::{self, Fs, MemoryFs};
 use crate::hints::Hints;
 use crate::space::{FreeSpace, Margins};
@@ -38,6 +38,13 @@ type StoreOptions = super::StoreOptions<Event>;
 
 const T: Table = Table::new("t");
 const U: Table = Table::new("u");
+
+/// Damages the first segment of the log, or repairs it.
+fn flip_log(fs: &MemoryFs) {
+    let first = crate::wal::segment::list(fs, Path::new("/data/log")).unwrap().remove(0);
+    let name = format!("{:016x}-{:08x}.seg", first.first, first.generation);
+    fs.damage(&Path::new("/data/log").join(name), 0, 1).unwrap();
+}
 
 /// All rows, by table and key.
 type AllRows = BTreeMap<(String, Vec<u8>), Row>;
@@ -86,6 +93,12 @@ impl Engines {
         engine.reopen()?;
         engines.insert(folder.to_owned(), engine.clone());
         Ok(Arc::new(engine))
+    }
+
+    /// Makes the engine fail, and every attempt to open or rebuild one on the disk.
+    fn break_all(&self, error: EngineError) {
+        self.refuse_open(Some(error));
+        self.current().power_cut(Harm::Refuse);
     }
 
     /// Makes opening a new engine fail with `error`, or succeed.

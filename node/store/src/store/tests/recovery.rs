@@ -4,7 +4,6 @@ use std::sync::mpsc;
 
 use super::faults::{Model, put, rows};
 use super::*;
-use crate::engine::Harm;
 
 const RESERVE: &str = "/data/reserve";
 const ENGINE: &str = "/data/rows-custom";
@@ -95,37 +94,69 @@ fn reads_and_changes_fail_clearly_during_a_rebuild() {
 }
 
 #[test]
-fn engine_is_rebuilt_when_the_full_disk_has_space() {
+fn rows_are_in_memory_until_the_full_disk_has_space() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
         Margins { watermark: 1000, reserve: 500, ..Margins::NONE },
     );
-    let options = StoreOptions { space: Some(space), ..options(&fs) };
-    let store = Store::open(StoreOptions { engine: engines.source(), ..options }).unwrap();
-    let before = with_history(&store);
+    let with = || StoreOptions { engine: engines.source(), ..options(&fs) };
+    let store = Store::open(StoreOptions { space: Some(space), ..with() }).unwrap();
+    let mut model = with_history(&store);
     assert!(fs.exists(Path::new(RESERVE)).unwrap());
     fs.set_free(0);
-    engines.refuse_open(Some(EngineError::Full));
-    engines.current().power_cut(Harm::Refuse);
-    for _ in 0..3 {
-        let refused = delete(&store, &[1, 1]);
-        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-        assert!(matches!(store.get(T, &[1]), Err(StoreError::Unavailable(_))));
+    engines.break_all(EngineError::Full);
+    // People read, and delete to make space.
+    for n in [1, 2, 5] {
+        let key = vec![n, n];
+        let delete = move |tx: &mut Tx<'_>| {
+            tx.delete(T, &[n, n]);
+            Ok::<_, StoreError>(())
+        };
+        while store.commit_blocking(delete).is_err() {
+            std::thread::yield_now();
+        }
+        model.remove(&key);
+        assert_eq!(rows(&store).unwrap(), model);
+        assert!(store.checkpoint().is_err(), "the engine on the disk lacks rows");
     }
     // The reserve and the space of the old engine are given up for the rebuild.
     assert!(!fs.exists(Path::new(RESERVE)).unwrap());
     assert!(!fs.exists(Path::new(ENGINE)).unwrap());
     engines.refuse_open(None);
     fs.set_free(2 * 1024 * 1024);
-    // The store recovers by itself, without a change.
-    while store.health() != Health::Sound {
+    // The engine is rebuilt without a change.
+    while store.checkpoint().is_err() {
         std::thread::yield_now();
     }
-    assert_eq!(rows(&store).unwrap().len(), before.len() - 1, "the refused delete is durable");
-    assert!(rows(&store).unwrap().iter().all(|(key, value)| before.get(key) == Some(value)));
-    put(&store, 40).unwrap();
+    assert!(fs.exists(Path::new(ENGINE)).unwrap());
+    while put(&store, 40).is_err() {
+        std::thread::yield_now();
+    }
+    let before = rows(&store).unwrap();
+    drop(store);
+    assert_eq!(rows(&Store::open(with()).unwrap()).unwrap(), before);
+}
+
+#[test]
+fn rows_in_memory_are_lost_by_no_crash() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    let with = |fs: &MemoryFs| StoreOptions { engine: engines.source(), ..options(fs) };
+    let store = Store::open(with(&fs)).unwrap();
+    with_history(&store);
+    engines.break_all(EngineError::Unavailable("broken".into()));
+    while put(&store, 40).is_err() {
+        std::thread::yield_now();
+    }
+    let before = rows(&store).unwrap();
+    let crashed = fs.crash();
+    drop(store);
+    engines.refuse_open(None);
+    for boot in [1, 2] {
+        let store = Store::open(StoreOptions { boot: [boot; 32], ..with(&crashed) }).unwrap();
+        assert_eq!(rows(&store).unwrap(), before);
+    }
 }
 
 #[test]
@@ -154,11 +185,11 @@ fn damaged_log_keeps_the_old_engine() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let store = Store::open(StoreOptions { engine: engines.source(), ..options(&fs) }).unwrap();
     (1..=60).for_each(|n| put(&store, n).unwrap());
-    let segments = crate::wal::segment::list(&fs, Path::new("/data/log")).unwrap();
-    let first = format!("{:016x}-{:08x}.seg", segments[0].first, segments[0].generation);
-    fs.damage(&Path::new("/data/log").join(first), 5000, 0x40).unwrap();
-    engines.refuse_open(Some(EngineError::Full));
-    engines.current().power_cut(Harm::Refuse);
-    assert!(put(&store, 61).is_err());
+    flip_log(&fs);
+    engines.break_all(EngineError::Full);
+    while !matches!(store.health(), Health::Unreadable(_)) {
+        assert!(put(&store, 61).is_err());
+    }
+    assert!(matches!(store.get(T, &[1]), Err(StoreError::Unavailable(_))));
     assert!(fs.exists(Path::new(ENGINE)).unwrap(), "its rows may be the only ones that remain");
 }
