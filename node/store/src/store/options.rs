@@ -97,13 +97,31 @@ impl FolderLock {
             }
             fs.lock(data)
         });
-        let (lock, read_only) = match locked {
+        match locked {
             Err(error) if is_unwritable(&error) && fs.exists(data)? => {
-                (fs.lock_existing(data), Some(error.to_string()))
+                Self::acquire_existing(fs, data, error.to_string())
             }
-            locked => (locked, None),
-        };
-        match lock {
+            locked => Self::from_result(locked, None),
+        }
+    }
+
+    /// Locks an existing folder that cannot be written, for this reason. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`FolderLock::acquire`].
+    pub(super) fn acquire_existing(
+        fs: &dyn Fs,
+        data: &Path,
+        reason: String,
+    ) -> Result<Self, OpenError> {
+        Self::from_result(fs.lock_existing(data), Some(reason))
+    }
+
+    fn from_result(
+        locked: io::Result<Box<dyn Lock>>,
+        read_only: Option<String>,
+    ) -> Result<Self, OpenError> {
+        match locked {
             Ok(lock) => Ok(Self { _lock: Arc::from(lock), read_only }),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(OpenError::InUse),
             Err(error) => Err(error.into()),

@@ -32,8 +32,10 @@ pub(super) fn open<H: Hint>(
     reason: String,
 ) -> Result<Started<H>, OpenError> {
     let fs = options.fs.clone();
-    let folder_lock =
-        options.folder_lock.clone().map_or_else(|| FolderLock::acquire(&*fs, &options.data), Ok)?;
+    let folder_lock = match options.folder_lock.clone() {
+        Some(folder_lock) => folder_lock,
+        None => FolderLock::acquire_existing(&*fs, &options.data, reason.clone())?,
+    };
     let reader = Reader {
         fs: fs.clone(),
         folder: wal::folder(&options.data),

@@ -19,6 +19,7 @@ mod faults;
 mod headroom;
 mod model;
 mod power;
+mod read_only;
 mod recovery;
 mod replay;
 mod snapshots;
