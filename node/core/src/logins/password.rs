@@ -110,7 +110,7 @@ impl StoredPassword {
     ///
     /// # Errors
     /// When there is not enough memory to hash it.
-    pub(super) async fn is_correct(self, password: &str) -> Result<bool, StoreError> {
+    pub(super) async fn matches(self, password: &str) -> Result<bool, StoreError> {
         let is_set = self.0.is_some();
         let row = self.0.unwrap_or(PasswordRow {
             salt: [0; 16],

@@ -91,7 +91,7 @@ pub async fn login(
         .attempt(from, node.clock.now())
         .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     // The attempt is counted before the hash, so hanging up during the hash does not undo it.
-    match stored.is_correct(password).await {
+    match stored.matches(password).await {
         Ok(true) => {}
         Ok(false) => return Err(LoginError::Wrong),
         Err(error) => {

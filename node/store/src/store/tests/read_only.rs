@@ -77,7 +77,7 @@ fn last_record_of_uncertain_durability_is_not_shown() {
     fs.fail_at(1, Fault::Io);
     let store = Store::open(options).unwrap();
     let shown = rows(&store).unwrap();
-    assert!(!shown.contains_key(&vec![25, 25]) && shown.contains_key(&b"m".to_vec()));
+    assert!(!shown.contains_key(&vec![25, 25]) && shown.contains_key(b"m".as_slice()));
     assert_eq!(shown.len(), before.len() - 1);
 }
 
