@@ -1,9 +1,9 @@
 //! The control socket in the data folder, by which commands reach the running node: one line of
 //! JSON as request, one as response, and lines with the progress between them.
 //!
-//! The socket has mode 0600: the file system decides who may use it, without a secret of its own. In a
-//! folder that can't be written it is a socket without a file, and each side checks the user of the
-//! other.
+//! The socket has mode 0600: the file system decides who may use it, without a secret of its own.
+//! In a folder that can't be written it is a socket without a file, and each side checks the user
+//! of the other.
 
 mod check;
 mod execute;

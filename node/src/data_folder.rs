@@ -28,7 +28,7 @@ pub(crate) fn claim(data: &Path) -> Result<FolderLock> {
     node::claim(data).map_err(|error| open_error(data, &error))
 }
 
-/// True if files can be written to the folder: a file of [`PROBE_LEN`] bytes is written and removed.
+/// True if files can be written to the folder: one of [`PROBE_LEN`] bytes is written and removed.
 pub(crate) fn is_writable(data: &Path) -> bool {
     let path = data.join("probe");
     let written = std::fs::File::create(&path).and_then(|mut file| {
@@ -40,7 +40,7 @@ pub(crate) fn is_writable(data: &Path) -> bool {
     written.is_ok() && removed.is_ok()
 }
 
-/// The space that a start needs on a full disk: a short segment of the log and some files, in bytes.
+/// The space that a start needs on a full disk, in bytes: a short log segment and some files.
 const PROBE_LEN: u64 = 4 * 1024 * 1024;
 
 /// Opens the node in `data`, and creates it if there is none.

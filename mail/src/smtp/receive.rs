@@ -32,8 +32,8 @@ pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
 }
 
 /// Begins the message with its trace fields (RFC 5321 4.4). Anyone can write any sender, so every
-/// sender is a stranger, for whom the disk is full before it is for the owner. This server makes the final delivery,
-/// so Return-Path is among them.
+/// sender is a stranger, for whom the disk is full before it is for the owner. This server makes
+/// the final delivery, so Return-Path is among them.
 pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,

@@ -44,18 +44,20 @@ impl Margins {
 /// space that the owner needs. Never less than the owner's watermark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StrangersMargin {
-    /// The larger of 2 GiB and a tenth of the disk, but at most an eighth of it: on a disk of less
-    /// than 16 GiB, 2 GiB would be so large a part that a new node would refuse mail from its first
-    /// day.
+    /// The larger of 2 GiB and a tenth of the disk, but at most an eighth of it and at most 8 GiB.
+    /// On a disk of less than 16 GiB, 2 GiB would be so large a part that a new node would refuse
+    /// mail from its first day; on a disk of a terabyte, a tenth is space for years of mail.
     OfDisk,
     /// A fixed length, in bytes.
     Len(u64),
 }
 
+const GIB: u64 = 1024 * 1024 * 1024;
+
 impl StrangersMargin {
     fn len(self, total: u64) -> u64 {
         match self {
-            Self::OfDisk => (total / 10).max(2 * 1024 * 1024 * 1024).min(total / 8),
+            Self::OfDisk => (total / 10).clamp(2 * GIB, 8 * GIB).min(total / 8),
             Self::Len(len) => len,
         }
     }
@@ -274,10 +276,10 @@ mod tests {
     }
 
     #[test]
-    fn strangers_margin_leaves_small_disks_usable() {
-        const GIB: u64 = 1024 * 1024 * 1024;
+    fn strangers_margin_leaves_disks_usable() {
         let margin = |total| StrangersMargin::OfDisk.len(total);
-        assert_eq!(margin(1000 * GIB), 100 * GIB);
+        assert_eq!([1000, 80].map(|total| margin(total * GIB)), [8 * GIB; 2]);
+        assert_eq!(margin(50 * GIB), 5 * GIB);
         assert_eq!([20, 18, 16].map(|total| margin(total * GIB)), [2 * GIB; 3]);
         assert_eq!(margin(8 * GIB), GIB);
         assert_eq!(margin(GIB), GIB / 8);

@@ -1,5 +1,5 @@
-//! The sessions of a node that was opened on a disk that can't be written: the owner must be able to
-//! log in and read. They end with the process.
+//! The sessions of a node that was opened on a disk that can't be written: the owner must be able
+//! to log in and read. They end with the process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

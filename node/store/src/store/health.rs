@@ -50,7 +50,9 @@ impl fmt::Display for Health {
             Self::Full => f.write_str(
                 "the disk is full: new mail, posts and photos are refused until space is free",
             ),
-            Self::Stopped(reason) | Self::ReadOnly(reason) | Self::Unreadable(reason) => f.write_str(reason),
+            Self::Stopped(reason) | Self::ReadOnly(reason) | Self::Unreadable(reason) => {
+                f.write_str(reason)
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Opening a store whose disk cannot be written: all changes are refused, and nothing on the disk is
-//! touched.
+//! Opening a store whose disk cannot be written: all changes are refused, and nothing on the disk
+//! is touched.
 //!
 //! The rows are read from snapshot and log into memory, because sled writes when it opens. The last
 //! record of the log is not written again, so it is used only if it is durable: it may be in the

@@ -2,9 +2,9 @@
 //! replayed, or, if it does not open or does not take the log, it is rebuilt from snapshot and log.
 //!
 //! sled often does not open after a write of its own failed on a full disk. Reads wait for a
-//! replay, which is short. During a rebuild they fail, because it may take a minute. If the disk takes
-//! no new engine, the rows are read into memory, so that people can read, and delete on a full disk.
-//! The attempt is repeated with a pause, or when space is free.
+//! replay, which is short. During a rebuild they fail, because it may take a minute. If the disk
+//! takes no new engine, the rows are read into memory, so that people can read, and delete on a
+//! full disk. The attempt is repeated with a pause, or when space is free.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};

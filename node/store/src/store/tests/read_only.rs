@@ -20,8 +20,8 @@ fn read_only(fs: &MemoryFs, boot: u8) -> StoreOptions {
     }
 }
 
-/// A disk after a crash, with changes in a snapshot, a checkpoint and the log, and with a small blob
-/// in the log only.
+/// A disk after a crash, with changes in a snapshot, a checkpoint and the log, and with a small
+/// blob in the log only.
 fn crashed() -> (MemoryFs, super::faults::Model) {
     let fs = MemoryFs::new();
     let options = options(&fs);

@@ -94,7 +94,7 @@ fn reads_and_changes_fail_clearly_during_a_rebuild() {
 }
 
 #[test]
-fn rows_are_in_memory_until_the_full_disk_has_space() {
+fn rows_are_in_memory_until_space_is_free() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let space = FreeSpace::new(
         Arc::new(fs.clone()),
