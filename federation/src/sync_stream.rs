@@ -266,7 +266,8 @@ async fn read_offers(state: &FederationState, peer: SyncPeer) -> Result<Vec<Head
     try_blocking(move || own_feeds::offers(&node, peer)).await
 }
 
-/// Stores a friend's batch once the friend's daily share allows it. Until then the batch
+/// Stores a friend's batch once the disk has space for it and the friend's daily share allows it.
+/// Until then the batch
 /// is not acknowledged: an honest node stops sending when its credit is used up, while the owner's
 /// entries are still sent to it.
 async fn store(
@@ -276,12 +277,21 @@ async fn store(
 ) -> Result<Vec<(Log, u64)>, Reason> {
     let len = entries.iter().map(Entry::len).sum::<usize>() as u64;
     let mut is_logged = false;
-    while !state.quotas.entries.take(friend, len, state.node.clock.now()) {
+    loop {
+        let blobs = state.node.blobs.clone();
+        let is_full = match try_blocking(move || blobs.check_space_for_strangers(len)).await {
+            Ok(()) => false,
+            Err(StoreError::Full) => true,
+            Err(_) => return Err(Reason::Busy),
+        };
+        if !is_full && state.quotas.entries.take(friend, len, state.node.clock.now()) {
+            break;
+        }
         if !std::mem::replace(&mut is_logged, true) {
-            tracing::warn!(
-                friend = %friend.short(),
-                "a friend's daily share of entries is used up; the rest is stored later"
-            );
+            let friend = friend.short();
+            let cause =
+                if is_full { "the disk is nearly full" } else { "the daily share is used up" };
+            tracing::warn!(%friend, cause, "a friend's entries are stored later");
         }
         tokio::time::sleep(state.retry_pause() * SHARE_RETRY_PAUSES).await;
     }

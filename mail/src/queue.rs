@@ -40,7 +40,10 @@ pub(crate) async fn run(state: MailState) {
     let mut sending = HashSet::new();
     let mut attempts: JoinSet<QueueId> = JoinSet::new();
     while !state.drain.is_stopping() {
+        // The result of an attempt could not be recorded, and the message would be sent again.
+        let is_ready = state.node.store.health().is_ready();
         let pause = match due(&state, &sending) {
+            _ if !is_ready => ERROR_PAUSE,
             Ok((items, pause)) => {
                 for item in items {
                     sending.insert(item.id);

@@ -46,13 +46,23 @@ pub(crate) struct NodeConfig {
     pub(crate) engine: String,
     /// Memory the engine may use for its cache, in MiB.
     pub(crate) cache_mib: u64,
+    /// Free space under which other people's content is refused, in MiB; computed from the disk's
+    /// size if missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) strangers_free_mib: Option<u64>,
     /// Threads that serve; 0 is one per core.
     pub(crate) threads: usize,
 }
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        Self { log: "info".to_owned(), engine: "sled".to_owned(), cache_mib: 8, threads: 2 }
+        Self {
+            log: "info".to_owned(),
+            engine: "sled".to_owned(),
+            cache_mib: 8,
+            strangers_free_mib: None,
+            threads: 2,
+        }
     }
 }
 

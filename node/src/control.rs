@@ -2,14 +2,19 @@
 //! JSON as request, one as response, and lines with the progress between them.
 //!
 //! The socket has mode 0600: the file system decides who may use it, without a secret of its own.
+//! In a folder that can't be written it is a socket without a file, and each side checks the user
+//! of the other.
 
 mod check;
 mod execute;
 mod identity;
 mod set_up;
+mod status;
 
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -192,10 +197,50 @@ async fn connect(data: &Path) -> Result<Option<UnixStream>> {
                 std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
             ) =>
         {
-            Ok(None)
+            Ok(connect_without_file(&folder))
         }
         Err(error) => {
             Err(error).with_context(|| format!("can't connect to the node in {}", data.display()))
+        }
+    }
+}
+
+/// The address of a socket without a file, for a folder that can't be written.
+fn address_without_file(folder: &std::fs::File) -> std::io::Result<SocketAddr> {
+    let folder = folder.metadata()?;
+    SocketAddr::from_abstract_name(format!("freehold-{}-{}", folder.dev(), folder.ino()))
+}
+
+/// Connects to the node of a folder that can't be written; `None` if none runs there, or another
+/// user has taken the address.
+fn connect_without_file(folder: &std::fs::File) -> Option<UnixStream> {
+    let stream =
+        std::os::unix::net::UnixStream::connect_addr(&address_without_file(folder).ok()?).ok()?;
+    stream.set_nonblocking(true).ok()?;
+    let stream = UnixStream::from_std(stream).ok()?;
+    let owner = folder.metadata().ok()?.uid();
+    stream.peer_cred().ok().filter(|peer| [0, owner].contains(&peer.uid())).map(|_| stream)
+}
+
+/// The control socket of a node.
+pub(crate) enum ControlListener {
+    /// In the data folder.
+    File(UnixListener),
+    /// Without a file: connections of other users are refused.
+    WithoutFile(UnixListener),
+}
+
+impl ControlListener {
+    async fn accept(&self) -> std::io::Result<UnixStream> {
+        match self {
+            Self::File(listener) => Ok(listener.accept().await?.0),
+            Self::WithoutFile(listener) => loop {
+                let stream = listener.accept().await?.0;
+                let own = rustix::process::geteuid().as_raw();
+                if stream.peer_cred().is_ok_and(|peer| [0, own].contains(&peer.uid())) {
+                    return Ok(stream);
+                }
+            },
         }
     }
 }
@@ -208,7 +253,7 @@ fn socket_path(folder: &std::fs::File) -> PathBuf {
 
 /// Opens the socket. The caller holds the folder's lock, so an existing socket belongs to a process
 /// that has ended.
-pub(crate) fn listen(data: &Path) -> Result<UnixListener> {
+pub(crate) fn listen(data: &Path) -> Result<ControlListener> {
     let folder = std::fs::File::open(data)?;
     let path = socket_path(&folder);
     let _ = std::fs::remove_file(&path);
@@ -221,16 +266,25 @@ pub(crate) fn listen(data: &Path) -> Result<UnixListener> {
     let restrict = |listener| {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map(|()| listener)
     };
-    bound
-        .and_then(restrict)
-        .with_context(|| format!("can't open the control socket in {}", data.display()))
+    let listening = match bound.and_then(restrict) {
+        // The folder can't be written, for whatever reason.
+        Err(_) => listen_without_file(&folder).map(ControlListener::WithoutFile),
+        listener => listener.map(ControlListener::File),
+    };
+    listening.with_context(|| format!("can't open the control socket in {}", data.display()))
+}
+
+fn listen_without_file(folder: &std::fs::File) -> std::io::Result<UnixListener> {
+    let listener = std::os::unix::net::UnixListener::bind_addr(&address_without_file(folder)?)?;
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
 }
 
 /// Accepts and handles requests until the task is dropped.
-pub(crate) async fn serve(listener: UnixListener, context: ControlContext) {
+pub(crate) async fn serve(listener: ControlListener, context: ControlContext) {
     loop {
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 // Most likely the process has no file descriptors left, which passes.
                 tracing::warn!(%error, "a connection to the control socket could not be accepted");

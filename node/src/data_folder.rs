@@ -1,6 +1,6 @@
 //! Opening a node's data folder. Each failure has one cause and an exit code.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use freehold_core::blocking::blocking;
 use freehold_core::engine::EngineKind;
 use freehold_core::mailbox;
 use freehold_core::node::{self, Node, NodeOpenError, NodeOptions};
+use freehold_core::space::StrangersMargin;
 use freehold_core::store::{FolderLock, OpenError, Stage, Stop};
 use freehold_core::vault::VaultError;
 
@@ -27,6 +28,21 @@ pub(crate) fn holds_node(data: &Path) -> bool {
 pub(crate) fn claim(data: &Path) -> Result<FolderLock> {
     node::claim(data).map_err(|error| open_error(data, &error))
 }
+
+/// True if files can be written to the folder: one of [`PROBE_LEN`] bytes is written and removed.
+pub(crate) fn is_writable(data: &Path) -> bool {
+    let path = data.join("probe");
+    let written = std::fs::File::create(&path).and_then(|mut file| {
+        std::io::copy(&mut std::io::repeat(0).take(PROBE_LEN), &mut file)?;
+        file.sync_all()
+    });
+    // It may be left from an earlier check.
+    let removed = std::fs::remove_file(&path);
+    written.is_ok() && removed.is_ok()
+}
+
+/// The space that a start needs on a full disk, in bytes: a short log segment and some files.
+const PROBE_LEN: u64 = 4 * 1024 * 1024;
 
 /// Opens the node in `data`, and creates it if there is none.
 pub(crate) async fn open(data: &Path, config: &Config) -> Result<Node> {
@@ -47,6 +63,9 @@ pub(crate) async fn open_claimed(
     options.stop = stop.clone();
     options.engine = if config.node.engine == "redb" { EngineKind::Redb } else { EngineKind::Sled };
     options.cache_len = config.node.cache_mib * 1024 * 1024;
+    if let Some(mib) = config.node.strangers_free_mib {
+        options.margins.strangers = StrangersMargin::Len(mib.saturating_mul(1024 * 1024));
+    }
     let display = console::ProgressDisplay::new();
     options.progress = Some(Arc::new(move |stage, done, total| {
         let step = match stage {
@@ -58,7 +77,9 @@ pub(crate) async fn open_claimed(
     }));
     let opened = blocking(move || Node::open(options)).await.context("the store's thread ended")?;
     let node = opened.map_err(|error| open_error(data, &error))?;
-    mailbox::initialise(&node).await?;
+    if !node.is_read_only() {
+        mailbox::initialise(&node).await?;
+    }
     Ok(node)
 }
 
@@ -71,6 +92,15 @@ fn open_error(data: &Path, error: &NodeOpenError) -> anyhow::Error {
         return exit::with(
             exit::CANT_CREATE,
             format!("can't open {folder}: the data folder {folder} can't be written: {cause}"),
+        );
+    }
+    if let NodeOpenError::Open(error) = error
+        && error.is_full()
+    {
+        let folder = data.display();
+        return exit::with(
+            exit::CANT_CREATE,
+            format!("can't open {folder}: the disk is full; free some space and start again"),
         );
     }
     let code = match error {

@@ -56,7 +56,7 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
 /// The exit code for a [`StoreError`] in the chain of causes: the store is full or not available.
 pub(crate) fn store_code(error: &anyhow::Error) -> Option<u8> {
     error.chain().find_map(|cause| match cause.downcast_ref::<StoreError>()? {
-        StoreError::Full => Some(CANT_CREATE),
+        StoreError::Full | StoreError::ReadOnly(_) => Some(CANT_CREATE),
         StoreError::Unavailable(_) => Some(UNAVAILABLE),
         StoreError::Corrupt { .. } | StoreError::TooLarge { .. } | StoreError::NoBlob => None,
     })

@@ -38,6 +38,8 @@ const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
 /// How long the store may take for its last checkpoint. Both together stay under the five seconds a
 /// stop may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+/// How often a read-only node checks if its disk can be written.
+const WRITABLE_CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// A node with its web, mail and federation.
 pub(crate) struct Server {
@@ -47,9 +49,10 @@ pub(crate) struct Server {
     ports: ListenConfig,
     web: Web,
     mail: Mail,
-    federation: Federation,
+    /// None for a read-only node: it could not store anything that friends send.
+    federation: Option<Federation>,
     control: JoinHandle<()>,
-    background: JoinHandle<()>,
+    background: Option<JoinHandle<()>>,
     certificate_task: JoinHandle<()>,
     startup_message_task: Option<JoinHandle<()>>,
 }
@@ -114,7 +117,12 @@ impl Server {
         // Subscribe before reading the profile, so that no set-up is missed.
         let events = node.events.subscribe();
         let owner = profile::get(&node)?;
-        certificate.cover(maintain::names(&config, owner.as_ref()))?;
+        match certificate.cover(maintain::names(&config, owner.as_ref())) {
+            Err(error) if node.is_read_only() => {
+                tracing::warn!(error = format!("{error:#}"), "the certificate lacks a name");
+            }
+            covered => covered?,
+        }
         certificate.warn(&maintain::public_names(&config, owner.as_ref()));
 
         let site = match &config.web.public_url {
@@ -126,13 +134,18 @@ impl Server {
             web: Some(site),
             ..config.federation.clone()
         };
-        let federation = Federation::start(node.clone(), federation).await;
-        // Its ports were checked a moment ago; another program may have bound one since.
-        let federation = federation.map_err(|error| {
-            exit::with(exit::UNAVAILABLE, format!("libp2p could not start: {error}"))
-        })?;
+        let federation = if node.is_read_only() {
+            None
+        } else {
+            // Its ports were checked a moment ago; another program may have bound one since.
+            let started = Federation::start(node.clone(), federation).await.map_err(|error| {
+                exit::with(exit::UNAVAILABLE, format!("libp2p could not start: {error}"))
+            })?;
+            Some(started)
+        };
+        let addresses = federation.as_ref().map_or_else(Vec::new, Federation::addresses);
         let ports = ListenConfig {
-            libp2p: libp2p_port(&federation.addresses()).map_or(ports.libp2p, |port| {
+            libp2p: libp2p_port(&addresses).map_or(ports.libp2p, |port| {
                 let mut at = ports.libp2p;
                 at.set_port(port);
                 at
@@ -154,7 +167,8 @@ impl Server {
         };
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
         tracing::info!(web = %ports.web, smtp = %ports.smtp, imaps = %ports.imaps, libp2p = %ports.libp2p, "ready");
-        let background = tokio::spawn(crate::background::run(node.clone()));
+        let background =
+            (!node.is_read_only()).then(|| tokio::spawn(crate::background::run(node.clone())));
         let certificate_task =
             tokio::spawn(maintain::run(certificate, reload, node.clone(), events, config.clone()));
         Ok(Self {
@@ -183,7 +197,11 @@ impl Server {
         };
         // Subscribe before reading the profile, so that no set-up is missed.
         let events = self.node.events.subscribe();
-        match (profile::get(&self.node)?, logins::offer_setup(&self.node).await?) {
+        let setup = match self.node.is_read_only() {
+            true => None,
+            false => logins::offer_setup(&self.node).await?,
+        };
+        match (profile::get(&self.node)?, setup) {
             (_, Some(token)) => {
                 console::print(message.unclaimed(&token.to_string()));
                 let printing = print_after_setup(self.node.clone(), events, message);
@@ -195,18 +213,39 @@ impl Server {
         Ok(())
     }
 
+    /// Returns when the disk of a read-only node can be written again; never for another node.
+    pub(crate) async fn writable_again(&self) {
+        if !self.node.is_read_only() {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(WRITABLE_CHECK_EVERY).await;
+            let data = self.data.clone();
+            if matches!(blocking(move || data_folder::is_writable(&data)).await, Ok(true)) {
+                return;
+            }
+        }
+    }
+
     /// Stops accepting, lets requests finish, writes the store's checkpoint and ends, within five
     /// seconds. Work that takes longer is abandoned: every acknowledged change is in the
     /// write-ahead log, and the next start reads it from there.
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
-        self.background.abort();
+        if let Some(background) = &self.background {
+            background.abort();
+        }
         self.certificate_task.abort();
         if let Some(task) = &self.startup_message_task {
             task.abort();
         }
         let servers = async {
-            tokio::join!(self.web.shutdown(), self.mail.shutdown(), self.federation.shutdown());
+            let federation = async {
+                if let Some(federation) = self.federation {
+                    federation.shutdown().await;
+                }
+            };
+            tokio::join!(self.web.shutdown(), self.mail.shutdown(), federation);
         };
         if tokio::time::timeout(DRAIN_WITHIN, servers).await.is_err() {
             tracing::warn!("a connection did not end in time and was cut");

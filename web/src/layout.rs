@@ -24,6 +24,8 @@ pub(crate) struct Layout {
     pub(crate) nav: Vec<NavLink>,
     /// True if the owner reads: the footer then links to the owner's pages, not to the login.
     pub(crate) is_owner: bool,
+    /// For the owner: why nothing can be saved now.
+    pub(crate) alert: Option<String>,
 }
 
 const PUBLIC: [(&str, &str); 3] = [("Writing", "/"), ("Photos", "/photos"), ("About", "/about")];
@@ -70,6 +72,7 @@ impl Layout {
             avatar: Avatar::with_colour(name, profile.map_or(0, |profile| profile.avatar_colour)),
             nav,
             is_owner: false,
+            alert: None,
         }
     }
 

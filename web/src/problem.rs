@@ -2,8 +2,9 @@
 
 use askama::Template;
 use axum::body::Body;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::{Html, IntoResponse};
+use freehold_core::mailbox::FlagError;
 use freehold_core::store::StoreError;
 
 use crate::layout::Layout;
@@ -11,6 +12,9 @@ use crate::site::Site;
 
 /// Paths longer than this are not repeated on the 404 page, in bytes.
 const SHOWN_PATH_LEN_MAX: usize = 80;
+
+/// When a client is to ask again, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 
 /// Why there is no page. The person reads an explanation; the log has the cause.
 #[derive(Clone, Debug)]
@@ -25,6 +29,9 @@ pub(crate) enum Problem {
     BadRequest,
     /// 507: the disk is full.
     Full,
+    /// 503: the store can't be read or written now. The text goes to the log, and the health of the
+    /// store to the owner.
+    Unavailable(String),
     /// 500: damage or a bug; the text goes to the log only.
     Internal(String),
 }
@@ -35,7 +42,19 @@ impl From<StoreError> for Problem {
             StoreError::Full => Self::Full,
             StoreError::TooLarge { .. } => Self::BadRequest,
             StoreError::NoBlob => Self::NotFound,
+            error @ (StoreError::ReadOnly(_) | StoreError::Unavailable(_)) => {
+                Self::Unavailable(error.to_string())
+            }
             other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<FlagError> for Problem {
+    fn from(error: FlagError) -> Self {
+        match error {
+            FlagError::Store(error) => error.into(),
+            _ => Self::NotFound,
         }
     }
 }
@@ -54,6 +73,7 @@ impl Problem {
             Self::HttpsRequired => StatusCode::UPGRADE_REQUIRED,
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Full => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -61,10 +81,16 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
-        if let Self::Internal(cause) = &self {
-            tracing::error!(%cause, "a page could not be rendered");
+        let mut response = self.status().into_response();
+        match self {
+            Self::Internal(cause) => tracing::error!(%cause, "a page could not be rendered"),
+            Self::Unavailable(cause) => {
+                tracing::warn!(%cause, "a request was refused");
+                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+            }
+            _ => {}
         }
-        self.status().into_response()
+        response
     }
 }
 
@@ -130,16 +156,13 @@ fn misdirected(site: &Site) -> Response<Body> {
     }
 }
 
-/// True for an error status without an HTML page. 503 answers programs and needs none.
+/// True for an error status without a page. A health check answers programs, with a body.
 pub(crate) fn lacks_page(response: &Response<Body>) -> bool {
     let status = response.status();
-    let is_page = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    !is_page
-        && (status.is_client_error() || status.is_server_error())
-        && status != StatusCode::SERVICE_UNAVAILABLE
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let is_page = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    let is_health = content_type.is_some() && status == StatusCode::SERVICE_UNAVAILABLE;
+    !is_page && !is_health && (status.is_client_error() || status.is_server_error())
 }
 
 /// The page that explains the status of `response`; `is_owner_page` chooses the owner's layout.
@@ -150,8 +173,10 @@ pub(crate) fn with_page(
     response: &Response<Body>,
 ) -> Response<Body> {
     let mut page = explained(site, response.status(), Some(path), is_owner_page);
-    if let Some(allow) = response.headers().get(header::ALLOW) {
-        page.headers_mut().insert(header::ALLOW, allow.clone());
+    for name in [header::ALLOW, header::RETRY_AFTER] {
+        if let Some(value) = response.headers().get(&name) {
+            page.headers_mut().insert(name, value.clone());
+        }
     }
     page
 }
@@ -224,6 +249,12 @@ fn explanation(status: StatusCode, path: Option<&str>) -> Explanation {
             "The disk is full",
             "Nothing was saved. What was stored before is safe. Make room on the disk and send it \
              again.",
+        ),
+        StatusCode::SERVICE_UNAVAILABLE => (
+            "Not available at the moment",
+            "The node can’t read or write its disk now, and tries again by itself. Perhaps your \
+             change was not saved: look before you send it again. If you run the node, `freehold \
+             status` shows the cause.",
         ),
         status if status.is_client_error() => (
             "The request is not valid",

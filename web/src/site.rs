@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::profile::{self, Profile};
-use freehold_core::store::StoreError;
+use freehold_core::store::{Health, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
@@ -47,7 +47,19 @@ impl Site {
     pub(crate) fn owner_layout(&self, title: &str, current: &str) -> Result<Layout, StoreError> {
         let unread = mailbox::special_folder(&self.node, SpecialUse::Inbox)?
             .map_or(0, |inbox| inbox.unseen.into());
-        Ok(Layout::owner(self.profile()?.as_deref(), title, current, unread))
+        let layout = Layout::owner(self.profile()?.as_deref(), title, current, unread);
+        Ok(Layout { alert: self.alert(), ..layout })
+    }
+
+    /// Why nothing, or little, can be saved now; `None` if the store is sound.
+    pub(crate) fn alert(&self) -> Option<String> {
+        match self.node.store.health() {
+            Health::Sound => None,
+            health @ (Health::Low | Health::Full) => {
+                Some(format!("Attention: {health}. Reading and deleting go on.",))
+            }
+            health => Some(format!("Nothing can be saved now: {health}.")),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use flate2::Compression;
+use freehold_core::store::StoreError;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tower_http::csrf::CsrfLayer;
@@ -90,8 +91,10 @@ impl SiteService {
         B::Error: Into<axum::BoxError>,
     {
         if !health::is_check(&request) {
-            if !self.is_ours(host) {
-                return problem::page(&self.site, &Problem::Misdirected);
+            match self.is_ours(host) {
+                Ok(true) => {}
+                Ok(false) => return problem::page(&self.site, &Problem::Misdirected),
+                Err(error) => return problem::page(&self.site, &error.into()),
             }
             // A client that reaches the node without the proxy is never asked for a password over
             // plain HTTP.
@@ -163,15 +166,23 @@ impl SiteService {
         response::moved_permanently(&format!("{}{path}", self.site.config.url(None, 0)))
     }
 
-    fn is_ours(&self, host: &str) -> bool {
-        // If the profile can't be read, the site still answers to the configured names.
-        let profile = self.site.profile().unwrap_or_default();
-        hosts::is_ours(
+    /// True if the node serves this host.
+    ///
+    /// # Errors
+    /// If that depends on the profile and it can't be read.
+    fn is_ours(&self, host: &str) -> Result<bool, StoreError> {
+        let (profile, failure) = match self.site.profile() {
+            Ok(profile) => (profile, None),
+            // The site still answers to the configured names.
+            Err(error) => (None, Some(error)),
+        };
+        let is_ours = hosts::is_ours(
             host,
             profile.as_deref(),
             &self.site.config.names,
             self.site.config.public_url.as_deref(),
-        )
+        );
+        if is_ours { Ok(true) } else { failure.map_or(Ok(false), Err) }
     }
 
     fn cached(&self, path: &str) -> Option<Arc<CachedPage>> {

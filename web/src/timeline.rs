@@ -118,7 +118,7 @@ async fn home(State(site): State<Site>, _: Owner, Query(query): Query<HomeQuery>
     // Read before the page is rendered: a post that arrives meanwhile has not been seen.
     let newest = timeline::newest(&site.node)?;
     let page = home_page(&site, before, String::new(), None)?;
-    timeline::mark_seen(&site.node, newest).await.or_else(ignore_full)?;
+    timeline::mark_seen(&site.node, newest).await.or_else(ignore_refusal)?;
     let is_empty = page.posts.is_empty() && page.is_first && page.side.requests.is_empty();
     if is_empty && query.write.is_none() {
         return response::page(&EmptyPage { page: site.owner_layout("Home", "Home")? });
@@ -126,12 +126,9 @@ async fn home(State(site): State<Site>, _: Owner, Query(query): Query<HomeQuery>
     response::page(&page)
 }
 
-/// A full disk must not prevent reading.
-fn ignore_full(error: StoreError) -> Result<(), Problem> {
-    match error {
-        StoreError::Full => Ok(()),
-        other => Err(other.into()),
-    }
+/// A disk that can't be written must not prevent reading.
+fn ignore_refusal(error: StoreError) -> Result<(), Problem> {
+    if error.is_refusal() { Ok(()) } else { Err(error.into()) }
 }
 
 fn home_page(

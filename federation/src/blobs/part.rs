@@ -4,10 +4,11 @@
 use freehold_core::blobs::{AtRest, BlobWriter, Blobs, Pinned};
 use freehold_core::store::StoreError;
 
-/// A writer for a blob of `len` bytes, once the disk has room for all of them. Boxed: its hasher
+/// A writer for a blob of `len` bytes, if the disk has space for all of them and the owner's
+/// margin. Boxed: its hasher
 /// has 2 KiB, which each future that moves it would have several times.
 pub(super) fn begin(blobs: &Blobs, len: u64) -> Result<Box<BlobWriter>, StoreError> {
-    blobs.check_space_for(len)?;
+    blobs.check_space_for_strangers(len)?;
     Ok(Box::new(blobs.writer(AtRest::Plain, len)?))
 }
 

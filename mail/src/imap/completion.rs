@@ -100,6 +100,10 @@ impl From<StoreError> for Completion {
         match error {
             StoreError::Full => Self::no("the disk is full").code("OVERQUOTA"),
             StoreError::TooLarge { .. } => Self::no("too large").code("LIMIT"),
+            StoreError::ReadOnly(_) | StoreError::Unavailable(_) => {
+                tracing::warn!(%error, "imap: the store is not available");
+                Self::no("the store is not available; try again later").code("UNAVAILABLE")
+            }
             error => {
                 tracing::error!(%error, "imap: the store failed");
                 Self::no("internal error; try again later").code("SERVERBUG")

@@ -40,14 +40,17 @@ fn is_foreign(recipient: &Recipient, owner: &Profile) -> bool {
     domain.is_some_and(|domain| !domain.eq_ignore_ascii_case(&owner.domain))
 }
 
-/// Begins the message with its trace fields (RFC 5321 4.4). This server makes the final delivery,
-/// so Return-Path is among them.
+/// Begins the message with its trace fields (RFC 5321 4.4). Anyone can write any sender, so every
+/// sender is a stranger, for whom the disk is full before it is for the owner. This server makes
+/// the final delivery, so Return-Path is among them.
 pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
     peer: &Peer,
     hostname: &str,
 ) -> Result<Incoming, StoreError> {
+    let blobs = state.node.blobs.clone();
+    try_blocking(move || blobs.check_space_for_strangers(0)).await?;
     let id = HEXLOWER.encode(&state.node.random.array::<8>());
     let received = trace::received(&envelope, peer, hostname, &id, state.node.clock.now());
     let trace = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));

@@ -23,7 +23,7 @@ use crate::server::TestServer;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A mail program on a connection.
-struct Program<S>(BufReader<S>);
+pub(crate) struct Program<S>(BufReader<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
     async fn new(socket: S) -> Self {
@@ -57,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
     }
 
     /// Sends a command and reads up to its tagged response.
-    async fn run(&mut self, command: &str) -> Vec<String> {
+    pub(crate) async fn run(&mut self, command: &str) -> Vec<String> {
         self.send(format!("t {command}\r\n")).await;
         let mut lines = Vec::new();
         loop {
@@ -68,18 +68,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
         }
     }
 
-    async fn ok(&mut self, command: &str) -> Vec<String> {
+    pub(crate) async fn ok(&mut self, command: &str) -> Vec<String> {
         let lines = self.run(command).await;
         assert!(lines.last().unwrap().starts_with("t OK"), "{command}: {lines:?}");
         lines
     }
 }
 
-async fn plain(to: SocketAddr) -> Program<TcpStream> {
+pub(crate) async fn plain(to: SocketAddr) -> Program<TcpStream> {
     Program::new(TcpStream::connect(to).await.unwrap()).await
 }
 
-async fn inbox(server: &TestServer) -> Program<TcpStream> {
+pub(crate) async fn inbox(server: &TestServer) -> Program<TcpStream> {
     let mut program = plain(server.addresses.imap).await;
     program.ok(&format!("LOGIN alice {}", server.app_password)).await;
     program.ok("SELECT INBOX").await;
@@ -151,7 +151,7 @@ async fn encrypt(socket: TcpStream) -> TlsStream<TcpStream> {
         .unwrap()
 }
 
-async fn open() -> TestServer {
+pub(crate) async fn open() -> TestServer {
     TestServer::open(TestNode::new("alice").await, MailConfig::default()).await
 }
 

@@ -15,4 +15,5 @@ mod queue;
 mod server;
 mod smtp;
 mod transcript;
+mod unavailable;
 mod workers;

@@ -10,7 +10,7 @@ use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::publish;
 use freehold_core::random::Random;
-use freehold_core::space::{FreeSpace, Margins};
+use freehold_core::space::{FreeSpace, Margins, StrangersMargin};
 use freehold_core::testing::{START, TestNode, profile_of};
 use freehold_core::vault::{Unlock, Vault};
 use freehold_mail::MailConfig;
@@ -197,18 +197,26 @@ async fn full_disk_gets_452_before_the_message() {
     let vault =
         Vault::create(Arc::new(fs.clone()), data, &Unlock::KeyFile(data.join("key")), &random)
             .unwrap();
-    let space = FreeSpace::new(Arc::new(fs.clone()), data, Margins { watermark: 1000, reserve: 0 });
+    let space = FreeSpace::new(
+        Arc::new(fs.clone()),
+        data,
+        Margins { watermark: 1000, strangers: StrangersMargin::Len(2000), reserve: 0 },
+    );
     let blobs =
         Blobs::new(Arc::new(fs.clone()), data, vault.keys(), random.clone(), space).unwrap();
-    let node = Node { blobs, ..Node::in_memory(Clock::manual(START), random).unwrap() };
+    let node =
+        Node { blobs: blobs.clone(), ..Node::in_memory(Clock::manual(START), random).unwrap() };
     mailbox::initialise(&node).await.unwrap();
     publish::profile(&node, profile_of("alice")).await.unwrap();
     let (mail, _) = serve(node, MailConfig::default(), "127.0.0.1:0".parse().unwrap()).await;
     let mut client = Client::connect(mail.addresses().smtp).await;
     client.command("EHLO bob.example").await;
-    fs.set_free(999);
-    envelope(&mut client).await;
-    assert!(client.command("DATA").await.starts_with("452 4.3.1 "));
+    for free in [999, 1999] {
+        fs.set_free(free);
+        envelope(&mut client).await;
+        assert!(client.command("DATA").await.starts_with("452 4.3.1 "), "{free}");
+    }
+    assert_eq!(blobs.check_space_for(0), Ok(()), "the owner has more space");
     envelope(&mut client).await;
     client.send(b"BDAT 4\r\nab\r\n").await;
     assert!(client.reply().await.starts_with("452 4.3.1"));

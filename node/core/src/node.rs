@@ -5,13 +5,14 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::random::Random;
 use crate::row::{self, Record, Rows};
-use crate::store::{Store, StoreError, Table};
+use crate::store::{Health, Store, StoreError, Table};
 
 mod identity;
 #[cfg(any(test, feature = "testing"))]
 mod in_memory;
 mod open;
 mod presence;
+mod temporary_sessions;
 mod throttle;
 mod unlock;
 
@@ -22,6 +23,7 @@ pub(crate) use identity::{
 };
 pub use open::{NodeOpenError, NodeOptions, claim};
 pub use presence::{Connected, Presence};
+pub use temporary_sessions::TemporarySessions;
 pub use throttle::Throttle;
 pub use unlock::new_key_file;
 
@@ -44,6 +46,8 @@ pub struct Node {
     pub presence: Presence,
     /// Recent password guesses, by network.
     pub throttle: Throttle,
+    /// The sessions of a node that can't store them.
+    pub temporary_sessions: TemporarySessions,
 }
 
 /// The key for hashing names into row keys; created once, never leaves the store.
@@ -62,6 +66,12 @@ impl Record for HashKey {
 const HASH_KEY: &[u8] = b"hash";
 
 impl Node {
+    /// True if the node was opened on a disk that can't be written: it serves pages and mail for
+    /// reading, and refuses every change.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.store.health(), Health::ReadOnly(_))
+    }
+
     /// Makes the rows that every noun relies on. Safe to repeat.
     fn prepare(&self) -> Result<(), StoreError> {
         if row::get::<HashKey>(&self.store, HASH_KEY)?.is_none() {

@@ -1,17 +1,19 @@
 //! Nodes for the tests of this crate and those above: seeded, in memory, and checked when dropped.
 
 pub use freehold_proto::testing::fuzz;
-pub use freehold_store::testing::hooked_fs;
+pub use freehold_store::testing::{failing_engine, hooked_fs};
 
 use std::ops::Deref;
+use std::path::Path;
 
+use self::failing_engine::FailureSwitch;
 use crate::audience::Audience;
 use crate::blobs::AtRest;
 use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::feed;
 use crate::friends;
-use crate::fs::MemoryFs;
+use crate::fs::{Fault, Fs, MemoryFs};
 use crate::identity::{self, Identity};
 use crate::identity_log;
 use crate::logins;
@@ -23,7 +25,7 @@ use crate::photos::{self, Photo, Upload};
 use crate::profile::{self, Profile};
 use crate::random::Random;
 use crate::row;
-use crate::store::StoreError;
+use crate::store::{Health, StoreError};
 
 /// The time at the start of a test: 1 May 2026, 12:00 UTC.
 pub const START: Timestamp = Timestamp(1_777_636_800_000);
@@ -35,6 +37,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 pub struct TestNode {
     node: Node,
     disk: MemoryFs,
+    rows: FailureSwitch,
     /// Whether mail may be in the queue when the node is dropped.
     allows_queued_mail: bool,
 }
@@ -93,12 +96,11 @@ impl TestNode {
     /// A node that was not set up.
     #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn without_owner(name: &str) -> Self {
-        let disk = MemoryFs::new();
-        let node =
-            Node::in_memory_on(disk.clone(), Clock::manual(START), Random::seeded(seed_of(name)))
-                .unwrap();
+        let (disk, rows) = (MemoryFs::new(), FailureSwitch::default());
+        let (clock, random) = (Clock::manual(START), Random::seeded(seed_of(name)));
+        let node = Node::in_memory_with(disk.clone(), rows.clone(), clock, random).unwrap();
         mailbox::initialise(&node).await.unwrap();
-        Self { node, disk, allows_queued_mail: false }
+        Self { node, disk, rows, allows_queued_mail: false }
     }
 
     /// Adds a photo with these bytes as its renditions, for tests of access; they need not be
@@ -157,6 +159,45 @@ impl TestNode {
     /// The file system of the node.
     pub fn disk(&self) -> &MemoryFs {
         &self.disk
+    }
+
+    /// Makes every read and change of a row fail, and returns when the store has noticed. The log
+    /// is damaged too, so that the rows can't be read into memory.
+    pub async fn fail_rows(&self) {
+        self.flip_log();
+        self.rows.set(true);
+        while !matches!(self.store.health(), Health::Unreadable(_)) {
+            let written = logins::create_app_password(self, "never stored").await;
+            drop(written);
+        }
+    }
+
+    /// Damages each segment of the log, or repairs it.
+    #[allow(clippy::unwrap_used, reason = "a log that can't be damaged is a failed test")]
+    fn flip_log(&self) {
+        let folder = Path::new("/data/log");
+        for entry in self.disk.list(folder).unwrap() {
+            self.disk.damage(&folder.join(entry.name), 0, 1).unwrap();
+        }
+    }
+
+    /// Ends [`TestNode::fail_rows`], and returns when the store has recovered.
+    pub fn recover_rows(&self) {
+        self.rows.set(false);
+        self.flip_log();
+        while !self.store.health().is_ready() || profile::get(self).is_err() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Makes every write to the disk fail until [`MemoryFs::heal`], and returns when the log has
+    /// stopped.
+    pub async fn fail_disk(&self) {
+        (1..=100_000).for_each(|call| self.disk.fail_at(call, Fault::Io));
+        while self.store.health().is_ready() {
+            let written = logins::create_app_password(self, "never stored").await;
+            drop(written);
+        }
     }
 
     /// Increases the HIGHESTMODSEQ of a folder as `count` changes of flags would, and changes

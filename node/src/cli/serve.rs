@@ -35,28 +35,47 @@ pub(super) async fn run(target: Target) -> Result<()> {
         );
         return Err(exit::with(exit::UNAVAILABLE, message));
     }
+    while let Outcome::Writable = serve(&target, &mut stop).await? {
+        tracing::info!("the data folder can be written again; the node is opened anew");
+    }
+    Ok(())
+}
+
+/// Why a node stopped.
+enum Outcome {
+    /// It was asked to.
+    Stopped,
+    /// It was read-only, and its disk can be written again.
+    Writable,
+}
+
+/// Opens the node and serves until it stops.
+async fn serve(target: &Target, stop: &mut Stop) -> Result<Outcome> {
     let opening = freehold_core::store::Stop::default();
     let claim = data_folder::claim(&target.data)?;
-    let startup = Startup::bind(&target).await?;
+    let startup = Startup::bind(target).await?;
     let node = tokio::select! {
-     node = startup.open_node(&target, claim, &opening) => node?,
+     node = startup.open_node(target, claim, &opening) => node?,
     // A rebuild may take long. It can be interrupted at any point: the next start repeats it.
             () = stop.requested() => {
                 opening.raise();
                 tracing::info!("stopped before the data folder was open");
-                return Ok(());
+                return Ok(Outcome::Stopped);
             }
         };
-    let mut server = Server::start(&target, startup, node).await?;
+    let mut server = Server::start(target, startup, node).await?;
     server.print_startup_message().await?;
-    stop.requested().await;
+    let outcome = tokio::select! {
+        () = stop.requested() => Outcome::Stopped,
+        () = server.writable_again() => Outcome::Writable,
+    };
     tokio::select! {
-        stopped = server.shutdown() => stopped,
+        stopped = server.shutdown() => stopped.map(|()| outcome),
         () = stop.requested() => {
             console::eprint(
                 "freehold: stopped at once after a second signal; nothing is lost, the next start reads the log",
             );
-            Ok(())
+            Ok(Outcome::Stopped)
         }
     }
 }

@@ -12,7 +12,7 @@ use freehold_core::photos::PhotoId;
 use freehold_core::posts::{self, Draft, PostId, Precondition};
 use freehold_core::profile::{self, Profile};
 use freehold_core::publish;
-use freehold_core::{friends, identity, logins, mailbox, photos, timeline};
+use freehold_core::{friends, identity, logins, photos, timeline};
 use freehold_web::WebConfig;
 use rustix::fs::OFlags;
 use serde_json::json;
@@ -55,7 +55,7 @@ impl ControlContext {
     }
 
     /// The site's address, without a trailing slash.
-    fn url(&self, owner: Option<&Profile>) -> String {
+    pub(super) fn url(&self, owner: Option<&Profile>) -> String {
         self.web.url(owner, self.ports.web.port())
     }
 }
@@ -75,7 +75,7 @@ pub(crate) async fn execute(
 ) -> Result<Response> {
     let node = &context.node;
     match request {
-        Request::Status => status(context),
+        Request::Status => super::status::status(context),
         Request::MaySetUp(values) => super::set_up::check(context, values),
         Request::SetUp(values) => super::set_up::set_up(context, values).await,
         Request::Invite => {
@@ -162,53 +162,6 @@ pub(crate) async fn execute(
         Request::IdentityWants { wanted } => super::identity::request(node, wanted),
         Request::IdentityUpload { signed } => super::identity::upload(node, &signed).await,
     }
-}
-
-fn status(context: &ControlContext) -> Result<Response> {
-    let node = &context.node;
-    let owner = profile::get(node)?;
-    let ports = &context.ports;
-    let url = context.url(owner.as_ref());
-    let posts = posts::count(node)?;
-    let friends = friends::list(node)?
-        .iter()
-        .filter(|friend| friend.state == friends::FriendState::Friend)
-        .count();
-    let inbox = mailbox::folders(node)?
-        .into_iter()
-        .find(|folder| folder.name == "INBOX")
-        .map_or(0, |folder| folder.total);
-    // All messages of the queue, whenever their next attempt is due.
-    let queued = mailbox::queue::due(node, Timestamp(u64::MAX), LISTED_MAX)?.len();
-    let text = format!(
-        "{} at {url}\n{posts} posts, {friends} friends, {inbox} messages in the inbox, {queued} in the queue\nprocess {}, data in {}",
-        owner.as_ref().map_or("Not set up", |owner| owner.name.as_str()),
-        std::process::id(),
-        context.data.display(),
-    );
-    Ok(Response::text(text).with(json!({
-        "name": owner.as_ref().map(|owner| &owner.name),
-        "web": format!("{url}/"),
-        "login": owner.as_ref().map(|owner| &owner.login),
-        "address": owner.as_ref().map(profile::address),
-        "person": node.identity.person().map(|person| person.to_string()),
-        "posts": posts,
-        "friends": friends,
-        "queued": queued,
-        "ports": {
-            "web": ports.web.port(),
-            "smtp": ports.smtp.port(),
-            "submission": ports.submission.port(),
-            "smtps": ports.smtps.port(),
-            "imap": ports.imap.port(),
-            "imaps": ports.imaps.port(),
-        },
-        "certificate": certificate::path(&context.data),
-        "libp2p": ports.multiaddrs(),
-        "data": context.data,
-        "pid": std::process::id(),
-        "ends_with": crate::cli::ends_with(),
-    })))
 }
 
 /// The whole timeline without a limit: a client that searches for a post must find it below any

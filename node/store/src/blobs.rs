@@ -83,6 +83,20 @@ impl fmt::Debug for Blobs {
 }
 
 impl Blobs {
+    /// Opens the blobs in `data/blobs` for reading only.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn read_only(
+        fs: Arc<dyn Fs>,
+        data: &Path,
+        keys: &Keys,
+        random: Random,
+        space: FreeSpace,
+    ) -> Result<Self, StoreError> {
+        Self::at(fs, data.join("blobs"), keys, random, space)
+    }
+
     /// Opens the blobs in `data/blobs`, creating the folder if necessary; removes the temporary
     /// files of interrupted writes.
     ///
@@ -97,6 +111,16 @@ impl Blobs {
     ) -> Result<Self, StoreError> {
         let folder = data.join("blobs");
         file::prepare(&*fs, data, &folder).map_err(|e| map_error(&e))?;
+        Self::at(fs, folder, keys, random, space)
+    }
+
+    fn at(
+        fs: Arc<dyn Fs>,
+        folder: PathBuf,
+        keys: &Keys,
+        random: Random,
+        space: FreeSpace,
+    ) -> Result<Self, StoreError> {
         let volume = fs.volume(&folder).map_err(|e| map_error(&e))?;
         Ok(Self(Arc::new(Inner {
             fs,
@@ -140,6 +164,15 @@ impl Blobs {
         self.0.space.check_space_for(len)
     }
 
+    /// Checks the free space for `len` bytes of content from other people, before any of it is
+    /// accepted.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`]: other people's content is refused before the owner's.
+    pub fn check_space_for_strangers(&self, len: u64) -> Result<(), StoreError> {
+        self.0.space.check_space_for_strangers(len)
+    }
+
     /// Opens a blob for reading.
     ///
     /// # Errors
@@ -179,7 +212,13 @@ impl Blobs {
 
 /// Maps an error of the file system to one of the store.
 fn map_error(error: &io::Error) -> StoreError {
-    if fs::is_full(error) { StoreError::Full } else { StoreError::Unavailable(error.to_string()) }
+    if fs::is_full(error) {
+        StoreError::Full
+    } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        StoreError::ReadOnly(error.to_string())
+    } else {
+        StoreError::Unavailable(error.to_string())
+    }
 }
 
 fn damaged(id: &BlobId) -> StoreError {

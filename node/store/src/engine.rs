@@ -15,19 +15,19 @@ use crate::types::{Scan, StoreError};
 
 #[cfg(any(test, feature = "testing"))]
 mod adversarial;
+mod closed;
 #[cfg(test)]
 mod conformance;
 mod deferred;
 mod guarded;
-#[cfg(any(test, feature = "testing"))]
 mod memory;
 mod redb;
 mod sled;
 
 #[cfg(any(test, feature = "testing"))]
 pub use adversarial::{AdversarialEngine, Harm};
+pub(crate) use closed::ClosedEngine;
 pub(crate) use deferred::DeferredEngine;
-#[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryEngine;
 pub(crate) use redb::RedbEngine;
 pub(crate) use sled::SledEngine;
@@ -43,8 +43,8 @@ pub enum EngineKind {
     Sled,
     /// redb.
     Redb,
-    /// Rows in memory only: the model that the other engines are tested against.
-    #[cfg(any(test, feature = "testing"))]
+    /// Rows in memory only: for a disk that cannot be written, and the model that the other engines
+    /// are tested against.
     Memory,
 }
 
@@ -153,6 +153,11 @@ pub trait Engine: Send + Sync {
     /// As [`EngineError`].
     fn reopen(&self) -> Result<(), EngineError>;
 
+    /// The sticky error, if the engine has failed and must be reopened.
+    fn failure(&self) -> Option<EngineError> {
+        None
+    }
+
     /// True if flushed rows survive a power cut. Otherwise the store is rebuilt from snapshot and
     /// log after one.
     fn survives_power_cut(&self) -> bool;
@@ -175,7 +180,6 @@ pub(crate) fn open(
         EngineKind::Redb => {
             Arc::new(DeferredEngine::new(Arc::new(RedbEngine::open(folder, cache_len)?))?)
         }
-        #[cfg(any(test, feature = "testing"))]
         EngineKind::Memory => Arc::new(MemoryEngine::default()),
     })
 }

@@ -220,6 +220,15 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// # Errors
     /// `WouldBlock` when another holds it.
     fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>>;
+
+    /// The same on a file system that is read-only: creates no file. Without the file `lock` the
+    /// folder itself is locked.
+    ///
+    /// # Errors
+    /// As [`Fs::lock`].
+    fn lock_existing(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
+        self.lock(folder)
+    }
 }
 
 /// Reads a whole file of at most `len_max` bytes.

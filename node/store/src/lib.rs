@@ -8,6 +8,7 @@
 // direction. A test in node/tests/tidy reads the list.
 
 // Floor 1: types of every layer, the file system, hints.
+mod backoff;
 pub mod fs;
 pub mod hints;
 pub mod types;

@@ -18,6 +18,8 @@ const RESERVE_NAME: &str = "reserve";
 pub struct Margins {
     /// Writes that grow the store are refused with less free space than this; bytes.
     pub watermark: u64,
+    /// Content of other people is refused with less free space than this.
+    pub strangers: StrangersMargin,
     /// The size of the reserve for deletes and checkpoints: some log segments and the engine's
     /// files; bytes.
     pub reserve: u64,
@@ -25,7 +27,39 @@ pub struct Margins {
 
 impl Default for Margins {
     fn default() -> Self {
-        Self { watermark: 128 * 1024 * 1024, reserve: 64 * 1024 * 1024 }
+        Self {
+            watermark: 128 * 1024 * 1024,
+            strangers: StrangersMargin::OfDisk,
+            reserve: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl Margins {
+    /// No margin and no reserve.
+    pub const NONE: Self = Self { watermark: 0, strangers: StrangersMargin::Len(0), reserve: 0 };
+}
+
+/// The free space under which content of other people is refused, so that they cannot take the
+/// space that the owner needs. Never less than the owner's watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrangersMargin {
+    /// The larger of 2 GiB and a tenth of the disk, but at most an eighth of it and at most 8 GiB.
+    /// On a disk of less than 16 GiB, 2 GiB would be so large a part that a new node would refuse
+    /// mail from its first day; on a disk of a terabyte, a tenth is space for years of mail.
+    OfDisk,
+    /// A fixed length, in bytes.
+    Len(u64),
+}
+
+const GIB: u64 = 1024 * 1024 * 1024;
+
+impl StrangersMargin {
+    fn len(self, total: u64) -> u64 {
+        match self {
+            Self::OfDisk => (total / 10).clamp(2 * GIB, 8 * GIB).min(total / 8),
+            Self::Len(len) => len,
+        }
     }
 }
 
@@ -60,14 +94,18 @@ impl FreeSpace {
         space
     }
 
+    /// The free space of a file system that cannot be written: nothing is checked or allocated.
+    pub fn unmanaged(fs: Arc<dyn Fs>, folder: &Path) -> Self {
+        Self::new(fs, folder, Margins::NONE)
+    }
+
     /// Checks that the store may grow.
     ///
     /// # Errors
     /// [`StoreError::Full`] under the watermark.
     pub fn check(&self) -> Result<(), StoreError> {
         let inner = &self.0;
-        // If free space cannot be read, the write itself shows whether the disk is full.
-        let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
+        let free = self.free();
         if free < inner.margins.watermark {
             return Err(StoreError::Full);
         }
@@ -77,18 +115,41 @@ impl FreeSpace {
         Ok(())
     }
 
+    /// The free space, in bytes; `u64::MAX` if it cannot be read: the write itself then shows
+    /// whether the disk is full.
+    pub(crate) fn free(&self) -> u64 {
+        self.0.fs.space(&self.0.folder).map_or(u64::MAX, |space| space.free)
+    }
+
     /// Checks that the store may grow by `len` bytes.
     ///
     /// # Errors
     /// [`StoreError::Full`] if that would bring free space under the watermark.
     pub fn check_space_for(&self, len: u64) -> Result<(), StoreError> {
         let inner = &self.0;
-        let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
+        let free = self.free();
         if free < inner.margins.watermark.saturating_add(len) {
             Err(StoreError::Full)
         } else {
             Ok(())
         }
+    }
+
+    /// Checks that the store may take `len` bytes of content from other people.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if that would bring free space under the margin for it.
+    pub fn check_space_for_strangers(&self, len: u64) -> Result<(), StoreError> {
+        let inner = &self.0;
+        let Ok(space) = inner.fs.space(&inner.folder) else { return Ok(()) };
+        let margin = inner.margins.strangers.len(space.total).max(inner.margins.watermark);
+        if space.free < margin.saturating_add(len) { Err(StoreError::Full) } else { Ok(()) }
+    }
+
+    /// True unless the reserve was released, or never allocated.
+    pub(crate) fn has_reserve(&self) -> bool {
+        self.0.margins.reserve == 0
+            || *self.0.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks that `len` bytes may be written by work that frees space in the end, such as a
@@ -99,7 +160,7 @@ impl FreeSpace {
     /// [`StoreError::Full`] if less would remain.
     pub(crate) fn check_space_to_compact(&self, len: u64) -> Result<(), StoreError> {
         let inner = &self.0;
-        let free = inner.fs.space(&inner.folder).map_or(u64::MAX, |space| space.free);
+        let free = self.free();
         if free < (inner.margins.reserve / 2).saturating_add(len) {
             Err(StoreError::Full)
         } else {
@@ -179,7 +240,8 @@ mod tests {
     use super::*;
     use crate::fs::{Fault, MemoryFs};
 
-    const MARGINS: Margins = Margins { watermark: 1000, reserve: 500 };
+    const MARGINS: Margins =
+        Margins { watermark: 1000, strangers: StrangersMargin::Len(1500), reserve: 500 };
 
     fn space() -> (MemoryFs, FreeSpace) {
         let fs = MemoryFs::new();
@@ -198,6 +260,29 @@ mod tests {
         assert_eq!(space.check(), Err(StoreError::Full));
         fs.set_free(1000);
         assert_eq!(space.check(), Ok(()));
+    }
+
+    #[test]
+    fn strangers_are_refused_before_the_owner() {
+        let (fs, space) = space();
+        fs.set_free(1600);
+        assert_eq!(space.check_space_for_strangers(100), Ok(()));
+        assert_eq!(space.check_space_for_strangers(101), Err(StoreError::Full));
+        assert_eq!(space.check_space_for(600), Ok(()));
+        let tight = Margins { strangers: StrangersMargin::Len(0), ..MARGINS };
+        let space = FreeSpace::new(Arc::new(fs.clone()), Path::new("/"), tight);
+        fs.set_free(999);
+        assert_eq!(space.check_space_for_strangers(0), Err(StoreError::Full));
+    }
+
+    #[test]
+    fn strangers_margin_leaves_disks_usable() {
+        let margin = |total| StrangersMargin::OfDisk.len(total);
+        assert_eq!([1000, 80].map(|total| margin(total * GIB)), [8 * GIB; 2]);
+        assert_eq!(margin(50 * GIB), 5 * GIB);
+        assert_eq!([20, 18, 16].map(|total| margin(total * GIB)), [2 * GIB; 3]);
+        assert_eq!(margin(8 * GIB), GIB);
+        assert_eq!(margin(GIB), GIB / 8);
     }
 
     #[test]

@@ -17,11 +17,16 @@ mod admission;
 mod checkpoint;
 mod checkpointer;
 mod collect;
+mod committed_rows;
 mod committer;
 mod engine_folder;
+mod health;
 mod options;
 mod pending;
+mod queue;
+mod read_only;
 mod rebuild;
+mod recovery;
 mod replay;
 mod sealed_rows;
 mod shared;
@@ -38,6 +43,7 @@ pub use crate::types::{
     WalkedRow,
 };
 pub use crate::wal::recover::WalError;
+pub use health::Health;
 #[cfg(any(test, feature = "testing"))]
 pub use options::OpenEngine;
 pub use options::{EngineSource, FolderLock, OpenError, Progress, Stage, StoreOptions, boot_id};
@@ -45,8 +51,8 @@ pub use stop::Stop;
 pub use tx::Tx;
 
 use checkpointer::Checkpointer;
-use committer::Queue;
 use pending::{PendingChange, Reply};
+use queue::Queue;
 use shared::Shared;
 use start::Started;
 
@@ -59,6 +65,8 @@ struct Inner<H: Hint> {
     shared: Arc<Shared>,
     checkpointer: Arc<Checkpointer>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The lock of a read-only store, which has no thread to hold it.
+    _folder_lock: Option<FolderLock>,
 }
 
 impl<H: Hint> fmt::Debug for Store<H> {
@@ -74,8 +82,14 @@ impl<H: Hint> Store<H> {
     /// # Errors
     /// As [`OpenError`].
     pub fn open(options: StoreOptions<H>) -> Result<Self, OpenError> {
-        let Started { queue, shared, checkpointer, threads } = start::start(options)?;
-        Ok(Self(Arc::new(Inner { queue, shared, checkpointer, threads: Mutex::new(threads) })))
+        let Started { queue, shared, checkpointer, threads, folder_lock } = start::start(options)?;
+        Ok(Self(Arc::new(Inner {
+            queue,
+            shared,
+            checkpointer,
+            threads: Mutex::new(threads),
+            _folder_lock: folder_lock,
+        })))
     }
 
     /// One row.
@@ -128,6 +142,24 @@ impl<H: Hint> Store<H> {
         self.0.shared.end().position
     }
 
+    /// The store's present abilities. Cheap: reads the free space, and no row.
+    pub fn health(&self) -> Health {
+        let (shared, space) = (&self.0.shared, self.0.checkpointer.parts.space.as_ref());
+        if let Some(reason) = shared.read_only_reason() {
+            Health::ReadOnly(reason.to_owned())
+        } else if let Some(error) = shared.rows.unreadable() {
+            Health::Unreadable(error.to_string())
+        } else if let Some(cause) = shared.log_failure() {
+            Health::Stopped(stopped_log(&cause).to_string())
+        } else if space.is_some_and(|space| space.check().is_err()) {
+            Health::Full
+        } else if space.is_some_and(|space| space.check_space_for_strangers(0).is_err()) {
+            Health::Low
+        } else {
+            Health::Sound
+        }
+    }
+
     /// Makes a checkpoint: flushes small blobs and the engine, so that the next start replays less
     /// of the log. Blocks.
     ///
@@ -135,6 +167,9 @@ impl<H: Hint> Store<H> {
     /// The disk's; [`StoreError::Unavailable`] after the store was stopped.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         let (shared, checkpointer) = (&self.0.shared, &self.0.checkpointer);
+        if let Some(reason) = shared.read_only_reason() {
+            return Err(StoreError::ReadOnly(reason.to_owned()));
+        }
         checkpointer.checkpoint_now(&shared.end())
     }
 
@@ -225,6 +260,13 @@ impl<H: Hint> Store<H> {
         self.0.queue.push(Box::new(PendingChange::new(work, reply)));
         Ok(())
     }
+}
+
+/// The error of a change while the log is stopped by `cause`.
+fn stopped_log(cause: &str) -> StoreError {
+    StoreError::ReadOnly(format!(
+        "the write-ahead log can't be written ({cause}); the server tries again by itself"
+    ))
 }
 
 fn stopped() -> StoreError {

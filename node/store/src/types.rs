@@ -61,8 +61,11 @@ pub enum StoreError {
     /// The disk is full, or free space is under the watermark. Reading and deleting go on.
     #[error("the disk is full")]
     Full,
+    /// Nothing can be written, for this reason. Reading goes on.
+    #[error("changes are refused: {0}")]
+    ReadOnly(String),
     /// A row or a blob does not unseal: it is damaged and is not served.
-    #[error("damaged row in table {table}")]
+    #[error("{}", damage(table))]
     Corrupt {
         /// The table's name.
         table: String,
@@ -87,9 +90,31 @@ pub enum StoreError {
     NoBlob,
 }
 
+impl StoreError {
+    /// True if a change was refused, or its outcome is unknown, for want of space or because of the
+    /// disk. Work that reads, and changes something by the way only, goes on then.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Full | Self::ReadOnly(_) | Self::Unavailable(_))
+    }
+}
+
+fn damage(table: &str) -> String {
+    match table {
+        // An engine does not know which rows its damaged files held.
+        "" => "the files of the storage engine are damaged".to_owned(),
+        table => format!("damaged row in table {table}"),
+    }
+}
+
 impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
-        if fs::is_full(&error) { Self::Full } else { Self::Unavailable(error.to_string()) }
+        if fs::is_full(&error) {
+            Self::Full
+        } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+            Self::ReadOnly(error.to_string())
+        } else {
+            Self::Unavailable(error.to_string())
+        }
     }
 }
 

@@ -237,7 +237,10 @@ impl Vault {
             tracing::warn!(
                 "one copy of the vault is damaged or older; it is rewritten from the other"
             );
-            file::write(&*fs, folder, &body)?;
+            // The intact copy is enough to open the node, on a disk that cannot be written, too.
+            if let Err(error) = file::write(&*fs, folder, &body) {
+                tracing::warn!(%error, "the damaged copy of the vault could not be rewritten");
+            }
         }
         let keys = Keys { store, secrets };
         Ok(Self(Arc::new(Inner { fs, folder: folder.to_owned(), keys, body: Mutex::new(body) })))

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::backoff::Backoff;
 use crate::fs::{self, Fs};
 use freehold_proto::random::Random;
 
@@ -57,9 +58,13 @@ pub(crate) enum AppendError {
     Full,
     /// The disk failed; it is unknown if the group is durable.
     Failed(io::Error),
-    /// The log accepts no group until the store is opened again.
-    Stopped,
+    /// No segment is open, because beginning one failed with this error. The next attempt is not
+    /// due yet.
+    Stopped(String),
 }
+
+/// The length of a segment on a full disk, in bytes.
+const SHORT_LEN: u64 = 1024 * 1024;
 
 /// The slot for one spare segment, filled in the background.
 pub(crate) type SpareSlot = Arc<Mutex<Option<Spare>>>;
@@ -75,7 +80,10 @@ pub(crate) struct Wal {
     offset: u64,
     generation: u64,
     end: Mark,
-    stopped: bool,
+    /// The error of the last attempt to begin a segment, if it failed.
+    failure: Option<String>,
+    /// When the next attempt may be made.
+    backoff: Backoff,
     spare: SpareSlot,
     bytes: Vec<u8>,
     last_sync: Duration,
@@ -85,7 +93,7 @@ impl fmt::Debug for Wal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wal")
             .field("end", &self.end)
-            .field("stopped", &self.stopped)
+            .field("failure", &self.failure)
             .finish_non_exhaustive()
     }
 }
@@ -109,7 +117,8 @@ impl Wal {
             offset: 0,
             generation: end.generation,
             end: end.mark.clone(),
-            stopped: false,
+            failure: None,
+            backoff: Backoff::default(),
             spare: SpareSlot::default(),
             bytes: Vec::new(),
             last_sync: Duration::ZERO,
@@ -119,7 +128,7 @@ impl Wal {
             after = wal.encode(wal.generation + 1, &group.changes)?;
         }
         let records = std::mem::take(&mut wal.bytes);
-        wal.next_segment(&records, lens.first)?;
+        wal.next_segment(&records, records.len(), lens.first)?;
         wal.end = Mark { generation: wal.generation, ..after };
         Ok(wal)
     }
@@ -141,8 +150,8 @@ impl Wal {
 
     /// Makes a group durable; its changes get the positions after [`Wal::end`].
     pub(crate) fn append(&mut self, changes: &[Change]) -> Result<(), AppendError> {
-        if self.stopped {
-            return Err(AppendError::Stopped);
+        if let Some(failure) = self.failure.clone().filter(|_| !self.is_attempt_due()) {
+            return Err(AppendError::Stopped(failure));
         }
         let failed =
             |e: io::Error| if fs::is_full(&e) { AppendError::Full } else { AppendError::Failed(e) };
@@ -152,8 +161,7 @@ impl Wal {
             self.segment.as_ref().map_or(0, |segment| segment.len.saturating_sub(self.offset));
         if (self.bytes.len() as u64) > free {
             // No byte of this group is written yet, so a failure here has a known outcome.
-            let len = self.segment_len.max((HEADER_LEN + self.bytes.len()) as u64);
-            self.next_segment(&[], len).map_err(failed)?;
+            self.next_segment(&[], self.bytes.len(), self.segment_len).map_err(failed)?;
             // A record contains the generation of its segment.
             self.bytes.clear();
             after = self.encode(self.generation, changes).map_err(failed)?;
@@ -182,7 +190,7 @@ impl Wal {
                 self.segment = None;
                 // The new segment voids a record that the abandoned one may hold. If it cannot be
                 // begun now, it is begun before the next group.
-                let _ = self.next_segment(&[], self.segment_len);
+                let _ = self.next_segment(&[], 0, self.segment_len);
                 Err(failed(error))
             }
         }
@@ -195,9 +203,30 @@ impl Wal {
         }
     }
 
-    /// Truncates the unused part of the open segment. Later appends fail.
+    /// The error that stopped the log, if no segment could be begun.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// The time until the next attempt of a stopped log; `None` if it may be made at any time.
+    pub(crate) fn retry_in(&self) -> Option<Duration> {
+        self.failure.as_ref().and_then(|_| self.backoff.remaining(Instant::now()))
+    }
+
+    /// Begins a segment if the log is stopped and the next attempt is due.
+    pub(crate) fn resume(&mut self) {
+        if self.failure.is_some() && self.is_attempt_due() {
+            // A failure is recorded, and the next attempt is made later.
+            let _ = self.next_segment(&[], 0, self.segment_len);
+        }
+    }
+
+    fn is_attempt_due(&self) -> bool {
+        self.backoff.is_due(Instant::now())
+    }
+
+    /// Truncates the unused part of the open segment. No group may be appended later.
     pub(crate) fn close(&mut self) {
-        self.stopped = true;
         if let Some(segment) = self.segment.take() {
             // The unused part is zeros: if it stays, only disk space is lost.
             let _ = segment.file.set_len(self.offset);
@@ -227,14 +256,19 @@ impl Wal {
         Ok(Mark { generation, position: first - 1 + u64::from(count), hash })
     }
 
-    /// Begins a new segment of about `len` bytes with `records` in it. After a failure no segment
+    /// Begins a new segment with `records` in it, of about `len` bytes and with space for
+    /// `records_len` bytes of records. After a failure no segment
     /// is open. The old one must not be appended to: the new one may exist nevertheless, and would
-    /// void the appended records. If the disk was full, the next append tries again; any other
-    /// failure stops the log.
-    fn next_segment(&mut self, records: &[u8], len: u64) -> io::Result<()> {
+    /// void the appended records. If the disk was full, the next append tries again, with a short
+    /// segment; after any other failure attempts are made with pauses. Attempts may be
+    /// repeated: each makes a new file of a higher generation, and nothing acknowledged is in the
+    /// files before.
+    fn next_segment(&mut self, records: &[u8], records_len: usize, len: u64) -> io::Result<()> {
         self.segment = None;
         self.generation += 1;
-        let used = (HEADER_LEN + records.len()) as u64;
+        let len_min = (HEADER_LEN + records_len.max(records.len())) as u64;
+        let len = len.max(len_min);
+        let short = len_min.max(SHORT_LEN.min(len));
         let header = Header {
             wal: self.id,
             generation: self.generation,
@@ -246,26 +280,39 @@ impl Wal {
         // name before.
         let mut slot = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let spare =
-            match slot.take().filter(|spare| spare.len() >= used.max(len.min(self.segment_len))) {
+            match slot.take().filter(|spare| spare.len() >= len_min.max(len.min(self.segment_len)))
+            {
                 Some(spare) => Ok(spare),
-                None => segment::create_spare(fs, folder, len.max(used)),
+                None => segment::create_spare(fs, folder, len).or_else(|error| match error {
+                    error if fs::is_full(&error) && len > short => {
+                        segment::create_spare(fs, folder, short)
+                    }
+                    error => Err(error),
+                }),
             };
         let begun = spare.and_then(|spare| spare.begin(fs, folder, &header, records));
         drop(slot);
         match begun {
             Ok(segment) => {
-                self.offset = used;
+                if self.failure.take().is_some() {
+                    tracing::info!("the write-ahead log accepts changes again");
+                }
+                self.backoff.reset();
+                self.offset = (HEADER_LEN + records.len()) as u64;
                 self.end.generation = segment.name.generation;
                 self.segment = Some(segment);
                 Ok(())
             }
             Err(error) => {
-                self.stopped = !fs::is_full(&error);
-                tracing::error!(
-                    %error,
-                    stopped = self.stopped,
-                    "a new log segment could not be begun"
-                );
+                if self.failure.replace(error.to_string()).is_none() {
+                    tracing::error!(%error, "a new log segment could not be begun");
+                }
+                if fs::is_full(&error) {
+                    // A change that frees space may find enough of it at any time.
+                    self.backoff.reset();
+                } else {
+                    self.backoff.failed(Instant::now());
+                }
                 Err(error)
             }
         }

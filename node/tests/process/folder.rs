@@ -71,6 +71,8 @@ impl Folder {
     pub(crate) fn command_on(&self, data: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_freehold"));
         command.env_clear().env("HOME", self.parent.path()).current_dir(self.parent.path());
+        // The machine of the test may have little free space.
+        command.env("FREEHOLD_NODE_STRANGERS_FREE_MIB", "0");
         for name in ["WEB", "SMTP", "SUBMISSION", "SMTPS", "IMAP", "IMAPS", "LIBP2P"] {
             command.env(format!("FREEHOLD_LISTEN_{name}"), "127.0.0.1:0");
         }

@@ -5,9 +5,8 @@ use axum::extract::{Form, Path, State};
 use axum::http::header;
 use freehold_core::mailbox::queue::RecipientState;
 use freehold_core::mailbox::{
-    self, FlagChange, Flags, FolderId, Message, SpecialUse, Summary, TransferError,
+    self, FlagChange, FlagError, Flags, FolderId, Message, SpecialUse, Summary, TransferError,
 };
-use freehold_core::store::StoreError;
 use freehold_mime::content;
 use freehold_mime::people::{self, Person};
 use serde::Deserialize;
@@ -119,7 +118,11 @@ async fn show(
     Path((folder, uid)): Path<(u32, u32)>,
 ) -> PageResult {
     let (message, summary) = find(&site, folder, uid)?;
-    change_flags(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await?;
+    match change_flags(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await {
+        // A disk that can't be written must not prevent reading.
+        Err(FlagError::Store(error)) if error.is_refusal() => {}
+        changed => changed?,
+    }
     let sidebar = sidebar(&site, folder, uid.checked_add(super::LIST_LEN as u32 / 2), Some(uid))?;
     let message = open_message(&site, &message, summary).await?;
     let page = site.owner_layout(&message.subject, "Mail")?;
@@ -247,13 +250,8 @@ fn targets(from: Option<SpecialUse>) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-async fn change_flags(site: &Site, message: &Message, change: FlagChange) -> Result<(), Problem> {
-    match mailbox::store_flags(&site.node, message.folder, &[message.uid], change, None).await {
-        // A full disk must not prevent reading.
-        Ok(_) | Err(mailbox::FlagError::Store(StoreError::Full)) => Ok(()),
-        Err(mailbox::FlagError::Store(error)) => Err(error.into()),
-        Err(_) => Err(Problem::NotFound),
-    }
+async fn change_flags(site: &Site, message: &Message, change: FlagChange) -> Result<(), FlagError> {
+    mailbox::store_flags(&site.node, message.folder, &[message.uid], change, None).await.map(drop)
 }
 
 async fn mark_unread(

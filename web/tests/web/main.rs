@@ -30,4 +30,6 @@ mod startup;
 #[cfg(test)]
 mod timeline;
 #[cfg(test)]
+mod unavailable;
+#[cfg(test)]
 mod walk;

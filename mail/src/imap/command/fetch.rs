@@ -6,7 +6,7 @@ mod message;
 
 use std::collections::VecDeque;
 
-use freehold_core::mailbox::{self, FlagChange, Flags, Message};
+use freehold_core::mailbox::{self, FlagChange, FlagError, Flags, Message};
 
 use self::item::Item;
 use self::message::Segment;
@@ -114,6 +114,7 @@ impl FetchProgress {
                 let is_recent = selected.is_recent(message.uid);
                 match message::segments(cx, number, &message, is_recent, &self.items) {
                     Ok(segments) => self.segments = segments,
+                    Err(error) if error.is_refusal() => return Slice::Complete(error.into()),
                     Err(error) => {
                         // No response for this message: the client would cache an empty one.
                         tracing::error!(%error, uid = message.uid, "imap: can't read a message");
@@ -162,9 +163,15 @@ impl FetchProgress {
                 .collect();
             if !unseen.is_empty() {
                 let seen = FlagChange::Add(Flags::of(Flags::SEEN));
-                let outcome =
-                    mailbox::store_flags(&cx.node, selected.folder, &unseen, seen, None).await?;
-                for (uid, modseq, flags) in outcome.changed {
+                let stored =
+                    mailbox::store_flags(&cx.node, selected.folder, &unseen, seen, None).await;
+                let changed = match stored {
+                    Ok(outcome) => outcome.changed,
+                    // A disk that can't be written must not prevent reading.
+                    Err(FlagError::Store(error)) if error.is_refusal() => Vec::new(),
+                    Err(error) => return Err(error.into()),
+                };
+                for (uid, modseq, flags) in changed {
                     // RFC 3501 6.4.5: the response has the new flags.
                     if let Some((_, message)) =
                         found.iter_mut().find(|(_, message)| message.uid == uid)

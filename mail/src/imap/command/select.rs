@@ -37,8 +37,10 @@ pub(crate) async fn run(
 ) -> Result<(Selected, Completion), Completion> {
     let folder =
         mailbox::folder_named(&cx.node, &select.name)?.ok_or_else(Completion::no_folder)?;
-    let Opened { selected, first_unseen } = Selected::open(cx, &folder, select.access).await?;
-    let writable = select.access == Access::Write;
+    // RFC 3501 6.3.1: a server may give less access than SELECT requests.
+    let access = if cx.node.is_read_only() { Access::Read } else { select.access };
+    let Opened { selected, first_unseen } = Selected::open(cx, &folder, access).await?;
+    let writable = access == Access::Write;
     cx.out.raw("* FLAGS ");
     flags::print_known(&mut cx.out, &folder.keywords, false);
     cx.out.end().raw("* OK [PERMANENTFLAGS ");

@@ -30,8 +30,7 @@ fn fixture() -> Fixture {
     let vault =
         Vault::create(shared.clone(), Path::new(DATA), &Unlock::KeyFile("/key".into()), &random)
             .unwrap();
-    let space =
-        FreeSpace::new(shared.clone(), Path::new(DATA), Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(shared.clone(), Path::new(DATA), Margins::NONE);
     let blobs = Blobs::new(shared, Path::new(DATA), vault.keys(), random, space).unwrap();
     let engine = Arc::new(MemoryEngine::default());
     let mut options = StoreOptions::in_memory(fs.clone(), Events::default());

@@ -111,7 +111,7 @@ async fn post(node: &Node, text: &str) -> EntryId {
 /// Blobs on a disk of their own, which a power cut of the store's disk does not touch.
 fn separate_blobs(vault: &Vault, random: &Random) -> Blobs {
     let (fs, data): (Arc<dyn fs::Fs>, _) = (Arc::new(fs::MemoryFs::new()), Path::new("/"));
-    let space = FreeSpace::new(fs.clone(), data, Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(fs.clone(), data, Margins::NONE);
     Blobs::new(fs, data, vault.keys(), random.clone(), space).unwrap()
 }
 

@@ -155,12 +155,13 @@ pub async fn check_app_password(
     from: ClientNet,
 ) -> Result<AppPasswordId, LoginError> {
     let now = node.clock.now();
-    node.throttle
-        .attempt(from, now)
-        .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
+    // Rows are read before the attempt is counted: an error of the store is no wrong password.
     let key = key_of(node, row::cut(password, TYPED_LEN_MAX))?;
     let found = row::get::<AppRow>(&node.store, &key)?;
     let is_owner = profile::is_login_name(node, user)?;
+    node.throttle
+        .attempt(from, now)
+        .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     let Some(app) = found.filter(|_| is_owner) else {
         return Err(LoginError::Wrong);
     };
@@ -202,8 +203,9 @@ async fn renew_last_used(node: &Node, key: [u8; 16], now: Timestamp) -> Result<(
         })
         .await;
     match written {
-        // A full disk must not prevent reading mail.
-        Ok(()) | Err(StoreError::Full) => Ok(()),
+        Ok(()) => Ok(()),
+        // A disk that can't be written must not prevent reading mail.
+        Err(error) if error.is_refusal() => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -97,24 +97,36 @@ pub(super) async fn hashed(node: &Node, password: &str) -> Result<PasswordRow, P
     Ok(row)
 }
 
-/// True if `password` is the owner's. Takes the same time when no password is set.
-pub(super) async fn is_correct(node: &Node, password: &str) -> Result<bool, StoreError> {
-    let stored = row::get::<PasswordRow>(&node.store, OWNER)?;
-    let is_set = stored.is_some();
-    let row = stored.unwrap_or(PasswordRow {
-        salt: [0; 16],
-        hash: [0; 32],
-        memory_kib: MEMORY_KIB,
-        passes: PASSES,
-        lanes: LANES,
-    });
-    if password.len() > PASSWORD_LEN_MAX {
-        return Ok(false);
+/// The stored hash of the owner's password, or none.
+pub(super) struct StoredPassword(Option<PasswordRow>);
+
+/// Reads the hash of the owner's password.
+pub(super) fn stored(node: &Node) -> Result<StoredPassword, StoreError> {
+    row::get::<PasswordRow>(&node.store, OWNER).map(StoredPassword)
+}
+
+impl StoredPassword {
+    /// True if `password` is the owner's. Takes the same time when no password is set.
+    ///
+    /// # Errors
+    /// When there is not enough memory to hash it.
+    pub(super) async fn matches(self, password: &str) -> Result<bool, StoreError> {
+        let is_set = self.0.is_some();
+        let row = self.0.unwrap_or(PasswordRow {
+            salt: [0; 16],
+            hash: [0; 32],
+            memory_kib: MEMORY_KIB,
+            passes: PASSES,
+            lanes: LANES,
+        });
+        if password.len() > PASSWORD_LEN_MAX {
+            return Ok(false);
+        }
+        let hash = computed(&row, password).await.ok_or_else(|| {
+            StoreError::Unavailable("not enough memory to hash a password".to_owned())
+        })?;
+        Ok(is_set && bool::from(hash.ct_eq(&row.hash)))
     }
-    let hash = computed(&row, password).await.ok_or_else(|| {
-        StoreError::Unavailable("not enough memory to hash a password".to_owned())
-    })?;
-    Ok(is_set && bool::from(hash.ct_eq(&row.hash)))
 }
 
 async fn computed(row: &PasswordRow, password: &str) -> Option<Zeroizing<[u8; 32]>> {

@@ -85,18 +85,30 @@ pub async fn login(
     password: &str,
     from: ClientNet,
 ) -> Result<SessionToken, LoginError> {
+    // The row is read before the attempt is counted: an error of the store is no wrong password.
+    let stored = password::stored(node)?;
     node.throttle
         .attempt(from, node.clock.now())
         .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     // The attempt is counted before the hash, so hanging up during the hash does not undo it.
-    if !password::is_correct(node, password).await? {
-        return Err(LoginError::Wrong);
+    match stored.matches(password).await {
+        Ok(true) => {}
+        Ok(false) => return Err(LoginError::Wrong),
+        Err(error) => {
+            node.throttle.withdraw(from);
+            return Err(error.into());
+        }
     }
     node.throttle.succeeded(from);
     let (token, row) = new(node);
     let (hash, now) = (token.hash(), node.clock.now());
+    if node.is_read_only() {
+        node.temporary_sessions.insert(hash, now);
+        return Ok(token);
+    }
     node.store
         .commit(move |tx| {
+            tx.mark_essential();
             sweep(tx, now)?;
             row::put(tx, &hash, &row)
         })
@@ -143,9 +155,14 @@ fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
 /// The session of a token. Each use renews its lifetime.
 ///
 /// # Errors
-/// When the store is unavailable. On a full disk the session stays valid and is not renewed.
+/// When the store can't be read. If it can't be written, the session stays valid and is not
+/// renewed.
 pub async fn session(node: &Node, token: &SessionToken) -> Result<Option<Session>, StoreError> {
     let (hash, now) = (token.hash(), node.clock.now());
+    if let Some(created) = node.temporary_sessions.get(&hash) {
+        let id = SessionId(row::key_part(&hash, 0));
+        return Ok(Some(Session { id, created, last_seen: created }));
+    }
     let Some(found) = row::get::<SessionRow>(&node.store, &hash)?.filter(|s| !s.is_expired(now))
     else {
         return Ok(None);
@@ -168,7 +185,8 @@ pub async fn session(node: &Node, token: &SessionToken) -> Result<Option<Session
         .await;
     match written {
         Ok(false) => Ok(None),
-        Ok(true) | Err(StoreError::Full) => Ok(Some(renewed.listed())),
+        Ok(true) => Ok(Some(renewed.listed())),
+        Err(error) if error.is_refusal() => Ok(Some(renewed.listed())),
         Err(error) => Err(error),
     }
 }
@@ -179,6 +197,9 @@ pub async fn session(node: &Node, token: &SessionToken) -> Result<Option<Session
 /// When the store is unavailable.
 pub async fn logout(node: &Node, token: &SessionToken) -> Result<(), StoreError> {
     let hash = token.hash();
+    if node.temporary_sessions.remove(&hash) {
+        return Ok(());
+    }
     node.store
         .commit(move |tx| {
             row::delete::<SessionRow>(tx, &hash);
@@ -253,6 +274,36 @@ mod tests {
         assert!(login(&alice, PASSWORD, elsewhere).await.is_ok());
         alice.clock.advance(1000);
         assert!(login(&alice, PASSWORD, localhost()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn store_failure_is_no_wrong_password() {
+        let alice = TestNode::new("alice").await;
+        let (_, app_password) = crate::logins::create_app_password(&alice, "phone").await.unwrap();
+        let check =
+            || crate::logins::check_app_password(&alice, "alice", &app_password, localhost());
+        alice.fail_rows().await;
+        for _ in 0..3 {
+            let failed = login(&alice, PASSWORD, localhost()).await;
+            assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");
+            let failed = check().await;
+            assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");
+        }
+        alice.recover_rows();
+        check().await.unwrap();
+        login(&alice, PASSWORD, localhost()).await.unwrap();
+        // A log that can't be written refuses the session, and lets mail be read.
+        alice.fail_disk().await;
+        for _ in 0..3 {
+            let failed = login(&alice, PASSWORD, localhost()).await;
+            assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");
+            check().await.unwrap();
+        }
+        alice.disk().heal();
+        while !alice.store.health().is_ready() {
+            tokio::task::yield_now().await;
+        }
+        login(&alice, PASSWORD, localhost()).await.unwrap();
     }
 
     #[tokio::test]

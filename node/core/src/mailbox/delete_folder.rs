@@ -30,6 +30,7 @@ impl Record for DeletedFolderRow {
 pub async fn delete_folder(node: &Node, id: FolderId) -> Result<(), FolderError> {
     node.store
         .commit(move |tx| {
+            tx.mark_essential();
             let folder = load(tx, id)?.ok_or(FolderError::NoSuchFolder)?;
             if folder.special.is_some() {
                 return Err(FolderError::Special);
@@ -57,6 +58,7 @@ async fn remove_messages(node: &Node, id: FolderId) -> Result<(), StoreError> {
         let is_empty = node
             .store
             .commit(move |tx| {
+                tx.mark_essential();
                 let messages = expunge::remove_batch(tx, now, id)?;
                 let changes =
                     tx.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), MESSAGES_PER_COMMIT))?;

@@ -58,6 +58,7 @@ fn expunge_batch(
     id: FolderId,
     uids: &[u32],
 ) -> Result<Vec<u32>, FlagError> {
+    tx.mark_essential();
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
     let (mut expunged, mut blobs, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     for uid in uids.iter().copied() {

@@ -78,6 +78,7 @@ fn store_batch(
     change: &FlagChange,
     unchanged_since: Option<u64>,
 ) -> Result<StoreOutcome, FlagError> {
+    tx.mark_essential();
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
     let mut outcome = StoreOutcome::default();
     let before = folder.clone();

@@ -138,6 +138,8 @@ fn move_batch(
     to: FolderId,
     now: Timestamp,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
+    // Most messages are deleted by moving them to the trash.
+    tx.mark_essential();
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
     let mut moved = Vec::new();
     for uid in uids.iter().copied() {

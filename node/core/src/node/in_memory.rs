@@ -10,6 +10,7 @@ use crate::fs::{Fs, MemoryFs};
 use crate::random::Random;
 use crate::space::{FreeSpace, Margins};
 use crate::store::{StoreError, StoreOptions};
+use crate::testing::failing_engine::FailureSwitch;
 use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 use crate::vault::{Unlock, Vault};
 
@@ -28,7 +29,20 @@ impl Node {
     /// # Errors
     /// As [`Node::open`].
     pub fn in_memory_on(fs: MemoryFs, clock: Clock, random: Random) -> Result<Self, StoreError> {
-        Self::open_in_memory(fs.clone(), Arc::new(fs), clock, random)
+        Self::in_memory_with(fs, FailureSwitch::default(), clock, random)
+    }
+
+    /// The same, with a switch that makes its rows fail.
+    ///
+    /// # Errors
+    /// As [`Node::open`].
+    pub fn in_memory_with(
+        fs: MemoryFs,
+        rows: FailureSwitch,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Self, StoreError> {
+        Self::open_in_memory(fs.clone(), Arc::new(fs), rows, clock, random)
             .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
@@ -43,18 +57,20 @@ impl Node {
     ) -> Result<Self, StoreError> {
         let fs = MemoryFs::new();
         let disk = Arc::new(HookedFs::new(fs.clone(), hook));
-        Self::open_in_memory(fs, disk, clock, random)
+        Self::open_in_memory(fs, disk, FailureSwitch::default(), clock, random)
             .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     fn open_in_memory(
         fs: MemoryFs,
         disk: Arc<dyn Fs>,
+        rows: FailureSwitch,
         clock: Clock,
         random: Random,
     ) -> Result<Self, NodeOpenError> {
         let mut options = StoreOptions::in_memory(fs.clone(), Events::default());
         options.fs = Arc::clone(&disk);
+        options.engine = rows.source();
         let data = options.data.clone();
         let unlock = Unlock::KeyFile(data.join("key"));
         let vault = if Vault::exists(&*disk, &data)? {
@@ -66,7 +82,7 @@ impl Node {
         };
         (options.key, options.log, options.random) =
             (vault.keys().store().clone(), vault.keys().log_id(), random);
-        let space = FreeSpace::new(Arc::new(fs), &data, Margins { watermark: 0, reserve: 0 });
+        let space = FreeSpace::new(Arc::new(fs), &data, Margins::NONE);
         Self::assemble(options, &vault, space, clock)
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Identity, Node, Presence, Throttle};
+use super::{Identity, Node, Presence, TemporarySessions, Throttle};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
@@ -96,11 +96,22 @@ pub enum NodeOpenError {
     Store(#[from] StoreError),
 }
 
+impl NodeOpenError {
+    /// True if the disk takes no writes, or no more of them: an existing node can still be read.
+    fn is_unwritable(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_unwritable() || error.is_full(),
+            Self::Store(error) => matches!(error, StoreError::ReadOnly(_) | StoreError::Full),
+            _ => false,
+        }
+    }
+}
+
 /// Creates the data folder if it is missing, with access for its owner only, and locks it for this
-/// process.
+/// process. On a read-only file system an existing folder is locked for reading.
 ///
 /// # Errors
-/// When it can't be written, or another process has locked it.
+/// When it can't be created, or another process has locked it.
 pub fn claim(data: &Path) -> Result<FolderLock, NodeOpenError> {
     create_folder(data)
         .map_err(|error| NodeOpenError::Folder { folder: data.to_path_buf(), error })?;
@@ -126,23 +137,52 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 
 impl Node {
     /// Opens the node in a folder, or creates it there. Blocks; after a power cut possibly for
-    /// long.
+    /// long. On a disk that can't be written, an existing node is opened read-only: see
+    /// [`Node::is_read_only`].
     ///
     /// # Errors
-    /// When the folder can't be written, is in use, or its vault or store can't be opened.
-    pub fn open(options: NodeOptions) -> Result<Self, NodeOpenError> {
-        let NodeOptions {
-            data,
-            engine,
-            cache_len,
-            unlock,
-            margins,
-            claim: claimed,
-            progress,
-            stop,
-        } = options;
+    /// When the folder is in use, can't be written and holds no node that can be read, or its vault
+    /// or store can't be opened.
+    pub fn open(mut options: NodeOptions) -> Result<Self, NodeOpenError> {
         // No file in the folder is read or written before this process has locked it.
-        let claim = claimed.map_or_else(|| claim(&data), Ok)?;
+        let claim = options.claim.take().map_or_else(|| claim(&options.data), Ok)?;
+        let error = match claim.read_only_reason() {
+            Some(reason) => return Self::open_read_only(options, claim.clone(), reason.to_owned()),
+            None => match Self::open_claimed(options.clone(), claim.clone()) {
+                Err(error) if error.is_unwritable() => error,
+                opened => return opened,
+            },
+        };
+        // The file system takes no write although it is not mounted read-only, or it is full.
+        Self::open_read_only(options, claim, error.to_string()).map_err(|_| error)
+    }
+
+    fn open_read_only(
+        options: NodeOptions,
+        claim: FolderLock,
+        reason: String,
+    ) -> Result<Self, NodeOpenError> {
+        let reason =
+            format!("the data folder {} can't be written: {reason}", options.data.display());
+        tracing::error!(%reason, "the node is opened read-only");
+        let NodeOptions { data, engine, cache_len, unlock, progress, stop, .. } = options;
+        let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
+        let fs: Arc<dyn Fs> = Arc::new(OsFs);
+        let vault = Vault::open(fs.clone(), &data, &unlock)?;
+        let space = FreeSpace::unmanaged(fs.clone(), &data);
+        let keys = vault.keys();
+        let source = EngineSource::Kind(engine, cache_len);
+        let mut store =
+            StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
+        store.progress = progress;
+        store.stop = stop;
+        store.folder_lock = Some(claim);
+        store.read_only = Some(reason);
+        Self::assemble(store, &vault, space, Clock::system())
+    }
+
+    fn open_claimed(options: NodeOptions, claim: FolderLock) -> Result<Self, NodeOpenError> {
+        let NodeOptions { data, engine, cache_len, unlock, margins, progress, stop, .. } = options;
         let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
         let fs: Arc<dyn Fs> = Arc::new(OsFs);
         let vault = if Vault::exists(&*fs, &data)? {
@@ -177,8 +217,12 @@ impl Node {
         E: From<store::OpenError> + From<StoreError>,
     {
         let (events, random) = (options.hints.clone(), options.random.clone());
+        let open_blobs = match &options.read_only {
+            Some(_) => Blobs::read_only,
+            None => Blobs::new,
+        };
         let blobs =
-            Blobs::new(options.fs.clone(), &options.data, vault.keys(), random.clone(), space)?;
+            open_blobs(options.fs.clone(), &options.data, vault.keys(), random.clone(), space)?;
         options.blobs = Some(blobs.clone());
         let store = Store::open(options)?;
         let identity = Identity::load(&store, vault, &random, clock.now())?;
@@ -191,6 +235,7 @@ impl Node {
             random,
             presence: Presence::default(),
             throttle: Throttle::default(),
+            temporary_sessions: TemporarySessions::default(),
         };
         node.prepare()?;
         Ok(node)
@@ -212,12 +257,7 @@ mod tests {
 
     fn options(data: &Path, engine: EngineKind) -> NodeOptions {
         let unlock = Unlock::KeyFile(data.join("key"));
-        NodeOptions {
-            unlock,
-            engine,
-            margins: Margins { watermark: 0, reserve: 0 },
-            ..NodeOptions::new(data)
-        }
+        NodeOptions { unlock, engine, margins: Margins::NONE, ..NodeOptions::new(data) }
     }
 
     #[test]

@@ -106,6 +106,16 @@ impl Throttle {
         Ok(())
     }
 
+    /// Takes back an attempt whose password could not be verified.
+    pub(crate) fn withdraw(&self, net: ClientNet) {
+        let mut attempts = self.lock();
+        for of in Counter::all(net) {
+            if let Some(counted) = attempts.get_mut(&of) {
+                counted.count = counted.count.saturating_sub(1);
+            }
+        }
+    }
+
     /// Resets the count of `net` after a correct password. The count of its customer stays.
     pub(crate) fn succeeded(&self, net: ClientNet) {
         self.lock().remove(&Counter::Net(net));
@@ -195,6 +205,15 @@ mod tests {
         assert_eq!(first, [true, false]);
         throttle.attempt(net(1), Timestamp(5000)).unwrap();
         assert!(throttle.is_first_refusal(net(1)));
+    }
+
+    #[test]
+    fn withdrawn_attempts_do_not_count() {
+        let throttle = Throttle::default();
+        for _ in 0..100 {
+            assert_eq!(throttle.attempt(net(1), Timestamp(0)), Ok(()));
+            throttle.withdraw(net(1));
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ mod tests {
     fn options(data: &Path) -> NodeOptions {
         NodeOptions {
             unlock: Unlock::KeyFile(key_file(data)),
-            margins: Margins { watermark: 0, reserve: 0 },
+            margins: Margins::NONE,
             ..NodeOptions::new(data)
         }
     }

@@ -72,6 +72,7 @@ pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
     let now = node.clock.now();
     node.store
         .commit(move |tx| {
+            tx.mark_essential();
             let photo = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
             if references::is_referenced(tx, id)? {
                 return Err(ChangeError::InUse);

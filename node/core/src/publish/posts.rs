@@ -114,6 +114,7 @@ pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostErr
 pub async fn delete(node: &Node, id: PostId) -> Result<(), PostError> {
     let author = node.clone();
     let commit = move |tx: &mut Tx<'_>| {
+        tx.mark_essential();
         let Some(of) = posts::delete_draft(tx, &author, id)? else { return Ok(()) };
         let mut changes = Vec::new();
         let body = Body::Tombstone { of };

@@ -68,6 +68,8 @@ impl DemoNode {
         let own = self.domain();
         self.config.mail.routes.extend(routes.iter().filter(|(domain, _)| *domain != own).cloned());
         self.config.mail.retry_first_ms = 200;
+        // The demo's friends must reach each other on a nearly full disk, too.
+        self.config.node.strangers_free_mib = Some(0);
         self.config.save(&self.data)?;
         let begun = Instant::now();
         // A node or an `init` of an interrupted demo may have begun without holding its folder and

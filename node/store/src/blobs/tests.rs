@@ -39,8 +39,11 @@ fn open_on(fs: impl Fs + 'static) -> Blobs {
     )
     .unwrap();
     let shared: Arc<dyn Fs> = Arc::new(fs);
-    let space =
-        FreeSpace::new(shared.clone(), Path::new("/"), Margins { watermark: 1 << 20, reserve: 0 });
+    let space = FreeSpace::new(
+        shared.clone(),
+        Path::new("/"),
+        Margins { watermark: 1 << 20, ..Margins::NONE },
+    );
     Blobs::new(shared, Path::new("/"), vault.keys(), Random::seeded(2), space).unwrap()
 }
 

@@ -316,6 +316,10 @@ impl Engine for DeferredEngine {
         shared.engine.reopen()
     }
 
+    fn failure(&self) -> Option<EngineError> {
+        self.shared.flush_state().failed.clone().or_else(|| self.shared.engine.failure())
+    }
+
     fn survives_power_cut(&self) -> bool {
         self.shared.engine.survives_power_cut()
     }

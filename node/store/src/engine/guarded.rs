@@ -49,6 +49,19 @@ impl<D> Guarded<D> {
         })
     }
 
+    /// The sticky error, if the database has failed.
+    pub(super) fn failure(&self) -> Option<EngineError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes the database.
+    pub(super) fn close(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Closing may panic (sled unwraps the result of its last sync). The log holds all rows, so
+        // the panic is ignored.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+    }
+
     /// Closes the database and opens it again; a success clears the sticky error.
     pub(super) fn reopen(&self) -> Result<(), EngineError> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
@@ -74,10 +87,7 @@ impl<D> Guarded<D> {
 
 impl<D> Drop for Guarded<D> {
     fn drop(&mut self) {
-        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // Closing may panic (sled unwraps the result of its last sync). The log holds all rows, so
-        // the panic is ignored.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+        self.close();
     }
 }
 

@@ -1,5 +1,5 @@
-//! Rows in a sorted map: the model that the other engines are tested against, and the engine of
-//! fast tests.
+//! Rows in a sorted map: the engine of a disk that cannot be written and of fast tests, and the
+//! model that the other engines are tested against.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -148,6 +148,10 @@ impl Engine for RedbEngine {
         self.database.reopen()
     }
 
+    fn failure(&self) -> Option<EngineError> {
+        self.database.failure()
+    }
+
     fn survives_power_cut(&self) -> bool {
         true
     }

@@ -4,12 +4,15 @@
 //! sled does not survive every power cut, so the store is rebuilt from snapshot and log after one.
 //! Values are far shorter than the 128 KiB above which sled writes them to separate files.
 
+use std::fs::File;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::thread::park_timeout;
 use std::time::Duration;
+
+use rustix::fs::FlockOperation;
 
 use super::guarded::Guarded;
 use super::{
@@ -49,6 +52,22 @@ impl SledEngine {
             unflushed_rows: AtomicUsize::new(0),
             page: RwLock::new(()),
         })
+    }
+}
+
+impl Drop for SledEngine {
+    fn drop(&mut self) {
+        self.database.close();
+        // A closed database's threads may go on for a moment, and they write files by path. The
+        // folder may hold another database soon, so wait until they have released the lock.
+        let Ok(file) = File::open(self.folder.join("db")) else { return };
+        for _ in 0..LOCK_TRIES_MAX {
+            if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                return;
+            }
+            park_timeout(LOCK_TRY_PAUSE);
+        }
+        tracing::warn!("the threads of a closed database still run");
     }
 }
 
@@ -149,6 +168,10 @@ impl Engine for SledEngine {
     fn reopen(&self) -> Result<(), EngineError> {
         self.unflushed_rows.store(0, Ordering::Relaxed);
         self.database.reopen()
+    }
+
+    fn failure(&self) -> Option<EngineError> {
+        self.database.failure()
     }
 
     fn survives_power_cut(&self) -> bool {

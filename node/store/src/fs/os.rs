@@ -159,6 +159,15 @@ impl Fs for OsFs {
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(OsLock { _file: file }))
     }
+
+    fn lock_existing(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
+        let file = match fs::File::open(folder.join("lock")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::File::open(folder)?,
+            opened => opened?,
+        };
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Box::new(OsLock { _file: file }))
+    }
 }
 
 #[cfg(test)]

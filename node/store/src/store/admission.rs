@@ -13,9 +13,11 @@ pub(super) enum Headroom {
     /// Every change is admitted.
     #[default]
     Enough,
-    /// Only changes that are small (4 KiB without blobs) or remove at least as much as they write.
+    /// Only changes that are small (4 KiB without blobs), remove at least as much as they write, or
+    /// are essential.
     Low,
-    /// Of these only changes that delete a row or free space later.
+    /// The reserve is in use: essential changes, and of the others only those that delete a row or
+    /// free space later.
     None,
 }
 
@@ -24,14 +26,11 @@ pub(super) struct AdmissionControl {
     space: Option<FreeSpace>,
     checked: Option<Instant>,
     headroom: Headroom,
-    /// The disk was full and the reserve was released: only changes that free space are admitted
-    /// until free space is over the watermark.
-    reserve_released: bool,
 }
 
 impl AdmissionControl {
     pub(super) fn new(space: Option<FreeSpace>) -> Self {
-        Self { space, checked: None, headroom: Headroom::Enough, reserve_released: false }
+        Self { space, checked: None, headroom: Headroom::Enough }
     }
 
     /// The current headroom, at most [`CHECK_EVERY`] old.
@@ -40,12 +39,9 @@ impl AdmissionControl {
         if self.checked.is_none_or(|checked| checked.elapsed() >= CHECK_EVERY) {
             self.checked = Some(Instant::now());
             self.headroom = match space.check() {
-                Ok(()) => {
-                    self.reserve_released = false;
-                    Headroom::Enough
-                }
-                Err(_) if self.reserve_released => Headroom::None,
-                Err(_) => Headroom::Low,
+                Ok(()) => Headroom::Enough,
+                Err(_) if space.has_reserve() => Headroom::Low,
+                Err(_) => Headroom::None,
             };
         }
         self.headroom
@@ -55,7 +51,6 @@ impl AdmissionControl {
     pub(super) fn release_reserve(&mut self) -> bool {
         let released = self.space.as_ref().is_some_and(FreeSpace::release_reserve);
         if released {
-            self.reserve_released = true;
             self.headroom = Headroom::None;
         }
         released

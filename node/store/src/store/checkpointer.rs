@@ -12,11 +12,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::checkpoint::{Checkpoint, Condition};
-use super::sealed_rows::SealedRows;
+use super::options::EngineSource;
 use super::shared::Shared;
 use super::{FolderLock, Stop, StoreError, stopped};
 use crate::space::FreeSpace;
-use crate::wal::recover::{Group, Reader};
+use crate::wal::recover::Reader;
 use crate::wal::{Mark, SpareSlot, WalId, segment};
 use freehold_proto::random::Random;
 
@@ -28,7 +28,7 @@ pub(super) struct Checkpointer {
     state: Mutex<State>,
     changed: Condvar,
     /// Locked while a checkpoint is made.
-    checkpointing: Mutex<()>,
+    pub(super) checkpointing: Mutex<()>,
     /// Locked while snapshots, and the log segments they replace, are created, read or removed.
     snapshots: Mutex<()>,
     /// Raised when the store stops; ends a snapshot or a check.
@@ -41,6 +41,8 @@ struct State {
     requested: Option<Mark>,
     /// A checkpoint is being made.
     running: bool,
+    /// The last checkpoint failed; only the first of several failures is logged.
+    checkpoint_failed: bool,
     /// A checkpoint was made since the last check if a snapshot is due.
     snapshot_check_due: bool,
     /// The generation of the open segment when a snapshot failed.
@@ -56,6 +58,8 @@ struct State {
 pub(super) struct Parts {
     pub(super) reader: Reader,
     pub(super) data: PathBuf,
+    /// Opens the engine, for a rebuild.
+    pub(super) engine: EngineSource,
     pub(super) random: Random,
     pub(super) shared: Arc<Shared>,
     pub(super) spare: SpareSlot,
@@ -71,6 +75,7 @@ impl Checkpointer {
             last,
             requested: None,
             running: false,
+            checkpoint_failed: false,
             snapshot_check_due: false,
             snapshot_failed: None,
             spare_requested: background,
@@ -206,6 +211,12 @@ impl Checkpointer {
     }
 
     fn fill_spare(&self) {
+        // A spare must not take the space that deletes and checkpoints need.
+        let has_space =
+            |space: &FreeSpace| space.check_space_to_compact(self.parts.segment_len).is_ok();
+        if !self.parts.space.as_ref().is_none_or(has_space) {
+            return;
+        }
         let mut slot = self.parts.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_none() {
             match segment::create_spare(
@@ -227,7 +238,10 @@ impl Checkpointer {
             return false;
         }
         let made = self.checkpoint(mark, Condition::Running);
-        if let Err(error) = &made {
+        let had_failed = std::mem::replace(&mut self.lock().checkpoint_failed, made.is_err());
+        if let Err(error) = &made
+            && !had_failed
+        {
             tracing::warn!(%error, "a checkpoint failed; the log is kept until one succeeds");
         }
         made.is_ok()
@@ -243,56 +257,50 @@ impl Checkpointer {
 
     fn checkpoint_once(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
         let rows = &self.parts.shared.rows;
+        if rows.is_temporary() {
+            // The engine on the disk lacks rows.
+            return Err(StoreError::Unavailable("the rows are in memory only".to_owned()));
+        }
         rows.flush_blobs()?;
         {
             // An engine that is behind the log or is being reopened may have lost rows, so no
             // checkpoint is made then.
-            let _gate = rows.read_gate()?;
-            rows.engine().flush().map_err(|error| rows.record_failure(error))?;
+            let gate = rows.read_gate()?;
+            gate.engine().flush().map_err(|error| rows.record_failure(error))?;
         }
         let condition = if rows.is_damaged() { Condition::Rebuilding } else { condition };
-        let last = Checkpoint { condition, mark: mark.clone(), ..self.lock().last.clone() };
-        last.write(&*self.parts.reader.fs, &self.parts.data)?;
-        self.lock().last = last;
+        self.write_checkpoint(Checkpoint {
+            condition,
+            mark: mark.clone(),
+            ..self.last_checkpoint()
+        })
+    }
+
+    /// Replaces the checkpoint file. The caller holds the lock of `checkpointing`.
+    pub(super) fn write_checkpoint(&self, checkpoint: Checkpoint) -> Result<(), StoreError> {
+        checkpoint.write(&*self.parts.reader.fs, &self.parts.data)?;
+        self.lock().last = checkpoint;
         Ok(())
     }
 
+    pub(super) fn last_checkpoint(&self) -> Checkpoint {
+        self.lock().last.clone()
+    }
+
+    /// The record up to which the last checkpoint holds the log.
+    pub(super) fn last_mark(&self) -> Mark {
+        self.lock().last.mark.clone()
+    }
+
     /// Runs work that must succeed on a full disk, if necessary with the space of the reserve.
-    fn with_reserve(
+    pub(super) fn with_reserve<T>(
         &self,
-        mut work: impl FnMut() -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        mut work: impl FnMut() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match &self.parts.space {
             Some(space) => space.with_reserve(|error| *error == StoreError::Full, work),
             None => work(),
         }
-    }
-
-    /// Reopens a failed engine and brings it up to `end`, from the last checkpoint. Reads wait
-    /// until it is done.
-    pub(super) fn catch_up(&self, rows: &SealedRows, end: &Mark) -> Result<(), StoreError> {
-        rows.while_catching_up(|| {
-            // Read with the gate locked, so that no checkpoint is made in between.
-            let from = self.lock().last.mark.clone();
-            let from = (from != Mark::default()).then_some(from);
-            let mut apply = |group: Group| {
-                rows.apply(&group.changes).map_err(StoreError::from)?;
-                Ok(())
-            };
-            self.with_reserve(|| {
-                rows.engine().reopen()?;
-                self.parts.reader.read_until(from.as_ref(), end.position, &mut apply)?;
-                // The engine must have received all rows before reads are allowed again.
-                Ok(rows.engine().drain()?)
-            })?;
-            if let Err(error) = rows.drop_unreferenced_blobs(false, &self.stopping) {
-                tracing::warn!(
-                    %error,
-                    "blobs of deleted rows could not be found; the next collection removes them"
-                );
-            }
-            Ok(())
-        })
     }
 
     /// The id of the write-ahead log.

@@ -5,17 +5,21 @@
 //! committer waits for them before it collects, so that they share a sync: at most an eighth of the
 //! duration of the last sync, and never for a single writer.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::admission::{AdmissionControl, Headroom};
 use super::checkpointer::Checkpointer;
+use super::committed_rows::CommittedRows;
+use super::queue::{Job, Queue};
+use super::recovery::{Recovery, rebuilding};
 use super::shared::Shared;
 use super::tx::{Overlay, Tx};
-use super::{FolderLock, StoreError};
+use super::{FolderLock, StoreError, stopped_log};
 use crate::blobs::{Hold, SmallBlob};
 use crate::hints::{Hint, Hints};
 use crate::wal::group::Change;
@@ -30,72 +34,8 @@ const IDLE: Duration = Duration::from_secs(2);
 /// The longest wait for active writers.
 const LINGER_MAX: Duration = Duration::from_millis(2);
 
-/// A change with its reply channel.
-pub(super) trait Job<H>: Send {
-    /// Runs the change; true if its writes are to be committed.
-    fn run(&mut self, tx: &mut Tx<'_, H>) -> bool;
-    /// Replies with the result of the change, or with the error of committing it.
-    fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
-}
-
-struct QueueState<H> {
-    jobs: VecDeque<Box<dyn Job<H>>>,
-    closing: bool,
-    /// The committer waits on the condition variable.
-    asleep: bool,
-}
-
-/// The queue of pending changes.
-pub(super) struct Queue<H> {
-    state: Mutex<QueueState<H>>,
-    /// The number of pending changes.
-    count: AtomicUsize,
-    wake: Condvar,
-}
-
-impl<H> Default for Queue<H> {
-    fn default() -> Self {
-        let state = QueueState { jobs: VecDeque::new(), closing: false, asleep: false };
-        Self { state: Mutex::new(state), count: AtomicUsize::new(0), wake: Condvar::new() }
-    }
-}
-
-impl<H> Queue<H> {
-    fn lock(&self) -> MutexGuard<'_, QueueState<H>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn push(&self, job: Box<dyn Job<H>>) {
-        let mut state = self.lock();
-        if state.closing {
-            drop(state);
-            job.finish(Err(StoreError::Unavailable("the store is closed".into())));
-            return;
-        }
-        state.jobs.push_back(job);
-        self.count.store(state.jobs.len(), Ordering::Release);
-        let wake = std::mem::take(&mut state.asleep);
-        drop(state);
-        if wake {
-            self.wake.notify_one();
-        }
-    }
-
-    /// Refuses further and pending changes, after the committer panicked.
-    pub(super) fn abandon(&self) {
-        self.close();
-        let jobs = std::mem::take(&mut self.lock().jobs);
-        for job in jobs {
-            job.finish(Err(StoreError::Unavailable("the store has failed".into())));
-        }
-    }
-
-    /// Refuses further changes; pending ones are still committed.
-    pub(super) fn close(&self) {
-        self.lock().closing = true;
-        self.wake.notify_one();
-    }
-}
+/// The shortest wait before something that failed is repeated.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(10);
 
 pub(super) struct Committer<H> {
     queue: Arc<Queue<H>>,
@@ -109,6 +49,7 @@ pub(super) struct Committer<H> {
     /// not be reopened.
     late_hints: Vec<H>,
     admission: AdmissionControl,
+    recovery: Recovery,
     /// Held until the committer has stopped.
     folder_lock: FolderLock,
 }
@@ -123,8 +64,19 @@ impl<H: Hint> Committer<H> {
         admission: AdmissionControl,
         folder_lock: FolderLock,
     ) -> Self {
-        let (active, late_hints) = (0, Vec::new());
-        Self { queue, shared, wal, checkpointer, hints, active, late_hints, admission, folder_lock }
+        let (active, late_hints, recovery) = (0, Vec::new(), Recovery::default());
+        Self {
+            queue,
+            shared,
+            wal,
+            checkpointer,
+            hints,
+            active,
+            late_hints,
+            admission,
+            recovery,
+            folder_lock,
+        }
     }
 
     pub(super) fn checkpointer(&self) -> Arc<Checkpointer> {
@@ -141,6 +93,7 @@ impl<H: Hint> Committer<H> {
         let mut segment = self.wal.end().generation;
         while let Some(jobs) = self.next_batch(&queue) {
             self.commit(jobs);
+            self.shared.set_log_failure(self.wal.failure());
             if self.wal.end().generation != segment {
                 segment = self.wal.end().generation;
                 self.checkpointer.segment_begun(self.wal.end());
@@ -161,17 +114,16 @@ impl<H: Hint> Committer<H> {
                 return None;
             }
             state.asleep = true;
+            let pause = [self.recovery.retry_in(), self.wal.retry_in()];
+            let pause = pause.into_iter().flatten().fold(IDLE, Duration::min).max(RETRY_PAUSE_MIN);
             let (woken, timeout) =
-                queue.wake.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+                queue.wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.asleep = false;
-            if timeout.timed_out() && state.jobs.is_empty() {
+            let is_due = std::mem::take(&mut state.recovery_due) || timeout.timed_out();
+            if is_due && state.jobs.is_empty() {
                 drop(state);
-                if self.shared.rows.is_behind() {
-                    // Reads fail until this succeeds; it is retried after each idle period.
-                    let _ = self.catch_up();
-                }
-                self.checkpointer.idle(self.wal.end());
+                self.idle();
                 state = queue.lock();
             }
         }
@@ -180,6 +132,21 @@ impl<H: Hint> Committer<H> {
         let jobs = std::mem::replace(&mut state.jobs, rest);
         queue.count.store(state.jobs.len(), Ordering::Release);
         Some(jobs)
+    }
+
+    /// Repeats what failed, if that is due, and requests a checkpoint.
+    fn idle(&mut self) {
+        self.wal.resume();
+        self.shared.set_log_failure(self.wal.failure());
+        let rows = &self.shared.rows;
+        if rows.is_behind() || rows.is_temporary() {
+            // Until this succeeds, reads fail or are served from memory.
+            let _ = self.catch_up();
+        }
+        let rows = &self.shared.rows;
+        if !rows.is_behind() && !rows.is_temporary() {
+            self.checkpointer.idle(self.wal.end());
+        }
     }
 
     /// Waits for the active writers. The wait is far shorter than the time to wake a sleeping
@@ -192,16 +159,28 @@ impl<H: Hint> Committer<H> {
     }
 
     fn commit(&mut self, mut jobs: VecDeque<Box<dyn Job<H>>>) {
-        if self.shared.rows.is_behind()
-            && let Err(error) = self.catch_up()
-        {
-            jobs.into_iter().for_each(|job| job.finish(Err(error.clone())));
-            return;
+        if self.shared.rows.is_behind() {
+            let refuse = |error: &StoreError| {
+                std::mem::take(&mut jobs)
+                    .into_iter()
+                    .for_each(|job| job.finish(Err(error.clone())));
+            };
+            if self.catch_up_or(refuse).is_err() || jobs.is_empty() {
+                return;
+            }
         }
         let first = self.wal.end().position + 1;
         let mut group = Group::new(self.admission.headroom());
+        let recovered = OnceCell::new();
+        // At most one attempt: after a failure all changes of the group fail.
+        let recover = || {
+            *recovered.get_or_init(|| {
+                self.checkpointer.catch_up(&self.shared.rows, self.wal.end()).is_ok()
+            })
+        };
+        let committed = CommittedRows::new(&self.shared.rows, &recover);
         while let Some(job) = jobs.pop_front() {
-            group.evaluate(job, first, &self.shared);
+            group.evaluate(job, first, committed, &self.shared);
             if group.len > GROUP_LEN_MAX {
                 break;
             }
@@ -238,9 +217,7 @@ impl<H: Hint> Committer<H> {
         appended.map_err(|error| match error {
             AppendError::Full => StoreError::Full,
             AppendError::Failed(error) => StoreError::Unavailable(error.to_string()),
-            AppendError::Stopped => StoreError::Unavailable(
-                "the disk failed; changes are refused until the next start".into(),
-            ),
+            AppendError::Stopped(error) => stopped_log(&error),
         })?;
         if let Err(error) = self.shared.rows.apply(changes) {
             tracing::error!(%error, "applying a durable group failed; the engine is reopened");
@@ -250,14 +227,44 @@ impl<H: Hint> Committer<H> {
         Ok(())
     }
 
-    /// Reopens the engine and replays the log since the checkpoint. Reads wait until it is done.
     fn catch_up(&mut self) -> Result<(), StoreError> {
-        let result = self.checkpointer.catch_up(&self.shared.rows, self.wal.end());
-        if result.is_ok() {
-            self.shared.set_end(self.wal.end());
-            self.late_hints.drain(..).for_each(|hint| self.hints.send(hint));
+        self.catch_up_or(|_| ())
+    }
+
+    /// Reopens the engine and replays the log since the checkpoint, or rebuilds it, if an attempt
+    /// is due. `refuse` is called with the error of other changes before a rebuild begins, and
+    /// after a failure.
+    fn catch_up_or(&mut self, mut refuse: impl FnMut(&StoreError)) -> Result<(), StoreError> {
+        let space = self.checkpointer.parts.space.as_ref();
+        let rows = &self.shared.rows;
+        if let Some(error) = self.recovery.refusal(space) {
+            let error = rows.unreadable().unwrap_or(error);
+            refuse(&error);
+            return Err(error);
         }
-        result
+        let end = self.wal.end();
+        let result = if rows.is_temporary() {
+            self.checkpointer.rebuild(rows, end)
+        } else {
+            self.checkpointer.catch_up(rows, end).or_else(|error| {
+                tracing::error!(%error, "the engine does not open; its rows are rebuilt");
+                let error = rebuilding();
+                refuse(&error);
+                self.queue.refuse_during(error, || self.checkpointer.rebuild(rows, end))
+            })
+        };
+        self.recovery.record(&result, space);
+        if let Err(error) = result {
+            tracing::error!(%error, "the engine could not be recovered; this is tried again");
+            if !rows.is_temporary() {
+                let error = rows.unreadable().unwrap_or(error);
+                refuse(&error);
+                return Err(error);
+            }
+        }
+        self.shared.set_end(end);
+        self.late_hints.drain(..).for_each(|hint| self.hints.send(hint));
+        Ok(())
     }
 
     fn requeue(&self, jobs: VecDeque<Box<dyn Job<H>>>) {
@@ -298,9 +305,15 @@ impl<H: Hint> Group<H> {
         }
     }
 
-    fn evaluate(&mut self, mut job: Box<dyn Job<H>>, first: u64, shared: &Shared) {
+    fn evaluate(
+        &mut self,
+        mut job: Box<dyn Job<H>>,
+        first: u64,
+        committed: CommittedRows<'_>,
+        shared: &Shared,
+    ) {
         let position = first + self.changes.len() as u64;
-        let mut tx = Tx::new(position, &shared.rows, &self.overlay, &self.blobs, self.headroom);
+        let mut tx = Tx::new(position, committed, &self.overlay, &self.blobs, self.headroom);
         // The writes of a change that panics are discarded; other changes are not affected.
         let succeeded = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx))).unwrap_or(false);
         let written = match (succeeded, tx.finish()) {

@@ -53,7 +53,7 @@ fn open(fs: &MemoryFs) -> Option<Store> {
         true => Vault::open(shared.clone(), data, &unlock()).ok()?,
         false => Vault::create(shared.clone(), data, &unlock(), &Random::seeded(1)).ok()?,
     };
-    let space = FreeSpace::new(shared.clone(), data, Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(shared.clone(), data, Margins::NONE);
     let mut options = StoreOptions::in_memory(fs.clone(), Hints::default());
     options.blobs = Blobs::new(shared, data, vault.keys(), Random::seeded(2), space).ok();
     options.key = vault.keys().store().clone();

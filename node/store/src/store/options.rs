@@ -10,7 +10,7 @@ use crate::blobs::Blobs;
 use crate::engine::{self, Engine, EngineError, EngineKind};
 #[cfg(any(test, feature = "testing"))]
 use crate::fs::MemoryFs;
-use crate::fs::{Fs, Lock};
+use crate::fs::{self, Fs, Lock};
 use crate::hints::{Hint, Hints};
 use crate::seal::SecretKey;
 use crate::space::FreeSpace;
@@ -34,6 +34,9 @@ pub enum EngineSource {
     /// The engine that this function opens in the folder given to it.
     #[cfg(any(test, feature = "testing"))]
     Custom(Arc<OpenEngine>),
+    /// The same for an engine whose rows do not outlive it.
+    #[cfg(any(test, feature = "testing"))]
+    Volatile(Arc<OpenEngine>),
 }
 
 /// Opens an engine in a folder.
@@ -45,7 +48,7 @@ impl EngineSource {
         match self {
             Self::Kind(kind, cache_len) => engine::open(*kind, folder, *cache_len),
             #[cfg(any(test, feature = "testing"))]
-            Self::Custom(open) => open(folder),
+            Self::Custom(open) | Self::Volatile(open) => open(folder),
         }
     }
 
@@ -54,8 +57,9 @@ impl EngineSource {
         match self {
             Self::Kind(EngineKind::Sled, _) => "sled",
             Self::Kind(EngineKind::Redb, _) => "redb",
-            #[cfg(any(test, feature = "testing"))]
             Self::Kind(EngineKind::Memory, _) => "memory",
+            #[cfg(any(test, feature = "testing"))]
+            Self::Volatile(_) => "memory",
             #[cfg(any(test, feature = "testing"))]
             Self::Custom(_) => "custom",
         }
@@ -64,8 +68,9 @@ impl EngineSource {
     /// True if the engine's rows outlive the process.
     pub(super) fn is_persistent(&self) -> bool {
         match self {
-            #[cfg(any(test, feature = "testing"))]
             Self::Kind(EngineKind::Memory, _) => false,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Volatile(_) => false,
             _ => true,
         }
     }
@@ -75,25 +80,67 @@ impl EngineSource {
 #[derive(Clone, Debug)]
 pub struct FolderLock {
     _lock: Arc<dyn Lock>,
+    /// The reason why the folder cannot be written.
+    read_only: Option<String>,
 }
 
 impl FolderLock {
-    /// Creates the folder if it does not exist (its parent must exist), and locks it.
+    /// Creates the folder if it does not exist (its parent must exist), and locks it. On a
+    /// read-only file system an existing folder is locked for reading the store in it.
     ///
     /// # Errors
     /// [`OpenError::InUse`] when another process holds the lock, or the file system's.
     pub fn acquire(fs: &dyn Fs, data: &Path) -> Result<Self, OpenError> {
-        fs.create_folder(data)?;
-        if let Some(parent) = data.parent() {
-            fs.sync_folder(parent)?;
+        let locked = fs.create_folder(data).and_then(|()| {
+            if let Some(parent) = data.parent() {
+                fs.sync_folder(parent)?;
+            }
+            fs.lock(data)
+        });
+        match locked {
+            Err(error) if is_unwritable(&error) && fs.exists(data)? => {
+                Self::acquire_existing(fs, data, error.to_string())
+            }
+            locked => Self::from_result(locked, None),
         }
-        match fs.lock(data) {
-            Ok(lock) => Ok(Self { _lock: Arc::from(lock) }),
+    }
+
+    /// Locks an existing folder that cannot be written, for this reason. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`FolderLock::acquire`].
+    pub(super) fn acquire_existing(
+        fs: &dyn Fs,
+        data: &Path,
+        reason: String,
+    ) -> Result<Self, OpenError> {
+        Self::from_result(fs.lock_existing(data), Some(reason))
+    }
+
+    fn from_result(
+        locked: io::Result<Box<dyn Lock>>,
+        read_only: Option<String>,
+    ) -> Result<Self, OpenError> {
+        match locked {
+            Ok(lock) => Ok(Self { _lock: Arc::from(lock), read_only }),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(OpenError::InUse),
             Err(error) => Err(error.into()),
         }
     }
+
+    /// The reason why the folder cannot be written; `None` if it can.
+    pub fn read_only_reason(&self) -> Option<&str> {
+        self.read_only.as_deref()
+    }
 }
+
+/// True if the file system is read-only, or the disk does not take writes.
+fn is_unwritable(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ReadOnlyFilesystem || error.raw_os_error() == Some(EIO)
+}
+
+/// Linux's error number of an input/output error, for which [`io::ErrorKind`] has no name.
+const EIO: i32 = 5;
 
 /// The phase of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +183,8 @@ pub struct StoreOptions<H> {
     pub blobs: Option<Blobs>,
     /// The free-space check; if `None`, only a failed write shows that the disk is full.
     pub space: Option<FreeSpace>,
+    /// The reason for opening the store read-only: nothing is written, and all changes are refused.
+    pub read_only: Option<String>,
     /// The lock on the data folder, if already held (it must be before blobs or vault are opened in
     /// the folder).
     pub folder_lock: Option<FolderLock>,
@@ -177,6 +226,7 @@ impl<H: Hint> StoreOptions<H> {
             stop: Stop::default(),
             blobs: None,
             space: None,
+            read_only: None,
             folder_lock: None,
             segment_len: SEGMENT_LEN,
             snapshot_after: SNAPSHOT_AFTER,
@@ -244,4 +294,27 @@ pub enum OpenError {
     /// The file system failed.
     #[error("the store cannot be opened: {0}")]
     Io(#[from] io::Error),
+}
+
+impl OpenError {
+    /// True if the disk cannot be written, so that the store may still be opened read-only.
+    pub fn is_unwritable(&self) -> bool {
+        match self {
+            Self::Io(error) | Self::Log(WalError::Io(error)) => is_unwritable(error),
+            Self::Store(error) | Self::Log(WalError::Consumer(error)) => {
+                matches!(error, StoreError::ReadOnly(_))
+            }
+            _ => false,
+        }
+    }
+
+    /// True if the disk is full.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io(error) | Self::Log(WalError::Io(error)) => fs::is_full(error),
+            Self::Engine(error) => *error == EngineError::Full,
+            Self::Store(error) | Self::Log(WalError::Consumer(error)) => *error == StoreError::Full,
+            _ => false,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::committer::Job;
+use super::queue::Job;
 use super::{StoreError, Tx};
 use crate::hints::Hint;
 

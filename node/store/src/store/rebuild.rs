@@ -1,4 +1,5 @@
-//! Rebuilds the engine's rows from the newest snapshot and the log since.
+//! Rebuilds the engine's rows from the newest snapshot and the log since: at the start, and in a
+//! running store whose engine does not open any more (recovery.rs).
 //!
 //! The new engine is written to a new folder, which replaces the old one when it is complete and
 //! durable. No row is readable before, because deleted rows and ended sessions would be visible
@@ -8,8 +9,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Stop;
 use super::engine_folder::{engine_folder, open_engine};
-use super::options::{OpenError, Stage, StoreOptions};
+use super::options::{EngineSource, OpenError, Stage, StoreOptions};
 use super::replay::{Replay, Replayed};
 use super::sealed_rows::SealedRows;
 use super::snapshot::{self, IntactSnapshot};
@@ -17,78 +19,155 @@ use crate::engine::{Engine, Write};
 use crate::fs::Fs;
 use crate::hints::Hint;
 use crate::seal::RowSeal;
+use crate::space::FreeSpace;
 use crate::wal::recover::Reader;
+use crate::wal::{Mark, WalId};
 
 /// The number of rows of a snapshot applied at a time.
 const PAGE_ROWS: usize = 500;
 
-/// Rebuilds the rows. Small blobs of groups up to the position `flushed` have files already. The
-/// caller applies the unconfirmed last group.
+/// The sources of a rebuild, and the folder of the new engine.
+pub(super) struct Rebuild<'a> {
+    pub(super) reader: &'a Reader,
+    pub(super) data: &'a Path,
+    pub(super) engine: &'a EngineSource,
+    pub(super) wal: WalId,
+    pub(super) stop: &'a Stop,
+    /// Receives the stage, the number of rows done, and the total number.
+    pub(super) report: &'a dyn Fn(Stage, u64, u64),
+}
+
+impl Rebuild<'_> {
+    /// [`Rebuild::replace`] on a disk that may be full: releases the reserve, and if that is not
+    /// enough, removes the folder of the old engine. Before that, snapshot and log are read once up
+    /// to the position `until`: they must not be the only copies that remain and be damaged.
+    pub(super) fn replace_on_full_disk<T>(
+        &self,
+        space: Option<&FreeSpace>,
+        until: u64,
+        fill: impl Fn(&Arc<dyn Engine>) -> Result<T, OpenError>,
+    ) -> Result<(Arc<dyn Engine>, T), OpenError> {
+        let mut replaced = self.replace(&fill);
+        let is_full =
+            |replaced: &Result<_, OpenError>| replaced.as_ref().is_err_and(OpenError::is_full);
+        if is_full(&replaced) && space.is_some_and(FreeSpace::release_reserve) {
+            replaced = self.replace(&fill);
+        }
+        if is_full(&replaced) {
+            let from = snapshot::newest_intact(self.reader, self.data, self.wal, self.stop)?
+                .map(|intact| intact.snapshot.mark);
+            let mut discard = |_| Ok(self.stop.check()?);
+            self.reader.read_until(from.as_ref(), until, &mut discard)?;
+            remove(&*self.reader.fs, &engine_folder(self.data, self.engine))?;
+            replaced = self.replace(&fill);
+        }
+        replaced
+    }
+
+    /// Fills a new engine by `fill`, which must not keep it, and replaces the old engine, which
+    /// must be closed. After an error the old engine's folder is unchanged, and the new one's
+    /// removed.
+    fn replace<T>(
+        &self,
+        fill: impl Fn(&Arc<dyn Engine>) -> Result<T, OpenError>,
+    ) -> Result<(Arc<dyn Engine>, T), OpenError> {
+        let fs = &*self.reader.fs;
+        let folder = engine_folder(self.data, self.engine);
+        if !self.engine.is_persistent() {
+            // In memory: the disk may be read-only.
+            let engine = self.engine.open(&folder)?;
+            let filled = fill(&engine)?;
+            return Ok((engine, filled));
+        }
+        let new = folder.with_extension("new");
+        remove(fs, &new)?;
+        let filled = open_engine(fs, self.engine, &new).and_then(|engine| {
+            let filled = fill(&engine)?;
+            engine.flush()?;
+            // The engine is closed before the rename: it may keep the paths of its files.
+            Ok(filled)
+        });
+        let filled = filled.inspect_err(|_| {
+            // A partial engine must not take the space that the next attempt needs.
+            let _ = remove(fs, &new);
+        })?;
+        remove(fs, &folder)?;
+        fs.rename(&new, &folder)?;
+        fs.sync_folder(self.data)?;
+        let engine = open_engine(fs, self.engine, &folder)?;
+        self.remove_other_engines()?;
+        Ok((engine, filled))
+    }
+
+    /// Writes the rows of the newest intact snapshot to an empty engine, and returns its mark.
+    pub(super) fn fill_from_snapshot(
+        &self,
+        engine: &dyn Engine,
+    ) -> Result<Option<Mark>, OpenError> {
+        let Some(IntactSnapshot { snapshot, rows: total, .. }) =
+            snapshot::newest_intact(self.reader, self.data, self.wal, self.stop)?
+        else {
+            return Ok(None);
+        };
+        let mark = snapshot.mark.clone();
+        let mut done = 0;
+        let mut page = Vec::with_capacity(PAGE_ROWS);
+        for row in snapshot {
+            page.push(row?);
+            if page.len() == PAGE_ROWS {
+                self.stop.check()?;
+                done += PAGE_ROWS as u64;
+                apply(engine, &mut page)?;
+                (self.report)(Stage::Rebuilding, done, total);
+            }
+        }
+        apply(engine, &mut page)?;
+        (self.report)(Stage::Rebuilding, total, total);
+        Ok(Some(mark))
+    }
+
+    /// Removes the folders of other engines.
+    fn remove_other_engines(&self) -> io::Result<()> {
+        let (fs, current) = (&*self.reader.fs, engine_folder(self.data, self.engine));
+        for entry in fs.list(self.data)? {
+            let path = self.data.join(&entry.name);
+            if entry.folder && entry.name.starts_with("rows-") && path != current {
+                fs.remove_folder(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rebuilds the rows at the start. Small blobs of groups up to the position `flushed` have files
+/// already. The caller applies the unconfirmed last group.
 pub(super) fn rebuild(
     reader: &Reader,
     options: &StoreOptions<impl Hint>,
     seal: &RowSeal,
     flushed: u64,
 ) -> Result<Replayed, OpenError> {
-    let fs = &*options.fs;
-    let folder = engine_folder(&options.data, &options.engine);
-    let new = folder.with_extension("new");
-    if !options.engine.is_persistent() {
-        return fill(reader, options, seal, open_engine(fs, &options.engine, &folder)?, flushed);
-    }
-    remove(fs, &new)?;
-    let Replayed { rows, end, flushed_early, encodings } =
-        fill(reader, options, seal, open_engine(fs, &options.engine, &new)?, flushed)?;
-    rows.engine().flush()?;
-    // Close the engine before the rename: it may keep the paths of its files.
-    drop(rows);
-    remove(fs, &folder)?;
-    fs.rename(&new, &folder)?;
-    fs.sync_folder(&options.data)?;
-    let rows = SealedRows::new(
-        open_engine(fs, &options.engine, &folder)?,
-        seal.clone(),
-        options.blobs.clone(),
-    );
-    remove_other_engines(options)?;
-    Ok(Replayed { rows, end, flushed_early, encodings })
-}
-
-fn fill(
-    reader: &Reader,
-    options: &StoreOptions<impl Hint>,
-    seal: &RowSeal,
-    engine: Arc<dyn Engine>,
-    flushed: u64,
-) -> Result<Replayed, OpenError> {
-    let snapshot = snapshot::newest_intact(reader, &options.data, options.log, &options.stop)?;
-    let from = snapshot.as_ref().map(|intact| intact.snapshot.mark.clone());
-    if let Some(intact) = snapshot {
-        fill_from_snapshot(intact, &*engine, options)?;
-    }
+    let report = |stage, done, total| options.report(stage, done, total);
+    let rebuild = Rebuild {
+        reader,
+        data: &options.data,
+        engine: &options.engine,
+        wal: options.log,
+        stop: &options.stop,
+        report: &report,
+    };
+    let space = options.space.as_ref();
+    let (engine, replayed) = rebuild.replace_on_full_disk(space, u64::MAX, |engine| {
+        let from = rebuild.fill_from_snapshot(&**engine)?;
+        let rows = SealedRows::new(engine.clone(), seal.clone(), options.blobs.clone());
+        let Replayed { rows, end, flushed_early, encodings } =
+            Replay::new(rows, flushed, options).run(reader, from.as_ref())?;
+        drop(rows);
+        Ok((end, flushed_early, encodings))
+    })?;
     let rows = SealedRows::new(engine, seal.clone(), options.blobs.clone());
-    Replay::new(rows, flushed, options).run(reader, from.as_ref())
-}
-
-fn fill_from_snapshot(
-    intact: IntactSnapshot,
-    engine: &dyn Engine,
-    options: &StoreOptions<impl Hint>,
-) -> Result<(), OpenError> {
-    let mut done = 0;
-    let mut page = Vec::with_capacity(PAGE_ROWS);
-    for row in intact.snapshot {
-        page.push(row?);
-        if page.len() == PAGE_ROWS {
-            options.stop.check()?;
-            done += PAGE_ROWS as u64;
-            apply(engine, &mut page)?;
-            options.report(Stage::Rebuilding, done, intact.rows);
-        }
-    }
-    apply(engine, &mut page)?;
-    options.report(Stage::Rebuilding, intact.rows, intact.rows);
-    Ok(())
+    let (end, flushed_early, encodings) = replayed;
+    Ok(Replayed { rows, end, flushed_early, encodings })
 }
 
 fn apply(engine: &dyn Engine, page: &mut Vec<snapshot::SnapshotRow>) -> Result<(), OpenError> {
@@ -104,16 +183,4 @@ fn remove(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }
-}
-
-/// Removes the folders of other engines.
-fn remove_other_engines(options: &StoreOptions<impl Hint>) -> io::Result<()> {
-    let current = engine_folder(&options.data, &options.engine);
-    for entry in options.fs.list(&options.data)? {
-        let path = options.data.join(&entry.name);
-        if entry.folder && entry.name.starts_with("rows-") && path != current {
-            options.fs.remove_folder(&path)?;
-        }
-    }
-    Ok(())
 }

@@ -80,7 +80,8 @@ impl<'a, H: Hint> Replay<'a, H> {
         if group.last() > self.flushed {
             self.rows.apply(&group.changes)?;
             self.encodings.record(&group.changes);
-            if self.rows.has_unflushed_over(UNFLUSHED_LEN_MAX) {
+            let may_write = self.options.read_only.is_none();
+            if may_write && self.rows.has_unflushed_over(UNFLUSHED_LEN_MAX) {
                 self.rows.flush_blobs()?;
                 self.flushed_early = true;
             }

@@ -5,26 +5,41 @@ use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{BlobId, Row, Scan, Stop, StoreError, Table, WalkedRow};
 use crate::blobs::{AtRest, Blobs, Hold, SmallBlob};
-use crate::engine::{Engine, EngineError, Write};
+use crate::engine::{ClosedEngine, Engine, EngineError, Write};
 use crate::seal::RowSeal;
 use crate::wal::group::{Change, RowWrite};
 
 /// The rows in the engine, and the blobs they refer to.
 pub(super) struct SealedRows {
-    engine: Arc<dyn Engine>,
     seal: RowSeal,
-    /// `Ok` while the engine holds all acknowledged changes; locked for writing while it catches
-    /// up.
-    gate: RwLock<Result<(), StoreError>>,
+    /// Locked for writing while the engine catches up, and to exchange it.
+    gate: RwLock<Gate>,
     /// A read failed: the engine's errors are sticky until it is reopened.
     failed: AtomicBool,
+    /// Called when a read finds that the engine failed.
+    on_failure: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// A row is damaged: the next checkpoint records that the next start must rebuild the engine.
     damaged: AtomicBool,
     blobs: Option<Blobs>,
+}
+
+/// The engine, and whether it may be read.
+pub(super) struct Gate {
+    engine: Arc<dyn Engine>,
+    /// `Ok` while the engine holds all acknowledged changes.
+    readable: Result<(), StoreError>,
+    /// The engine is in memory, because none on the disk works: no checkpoint may be made.
+    is_temporary: bool,
+}
+
+impl Gate {
+    pub(super) fn engine(&self) -> &dyn Engine {
+        &*self.engine
+    }
 }
 
 impl fmt::Debug for SealedRows {
@@ -36,43 +51,89 @@ impl fmt::Debug for SealedRows {
 impl SealedRows {
     pub(super) fn new(engine: Arc<dyn Engine>, seal: RowSeal, blobs: Option<Blobs>) -> Self {
         Self {
-            engine,
             seal,
-            gate: RwLock::new(Ok(())),
+            gate: RwLock::new(Gate { engine, readable: Ok(()), is_temporary: false }),
             failed: AtomicBool::new(false),
+            on_failure: OnceLock::new(),
             damaged: AtomicBool::new(false),
             blobs,
         }
     }
 
-    pub(super) fn engine(&self) -> &dyn Engine {
-        &*self.engine
+    /// Has `notify` called when a read finds that the engine failed; set once.
+    pub(super) fn on_failure(&self, notify: impl Fn() + Send + Sync + 'static) {
+        let _ = self.on_failure.set(Box::new(notify));
+    }
+
+    fn gate(&self) -> RwLockReadGuard<'_, Gate> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gate_for_writing(&self) -> RwLockWriteGuard<'_, Gate> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine, whether it may be read or not.
+    pub(super) fn engine(&self) -> Arc<dyn Engine> {
+        self.gate().engine.clone()
     }
 
     /// Locks the gate for reading; fails while the engine is behind the log.
-    pub(super) fn read_gate(
-        &self,
-    ) -> Result<RwLockReadGuard<'_, Result<(), StoreError>>, StoreError> {
-        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        (*gate).clone().map(|()| gate)
+    pub(super) fn read_gate(&self) -> Result<RwLockReadGuard<'_, Gate>, StoreError> {
+        let gate = self.gate();
+        gate.readable.clone().map(|()| gate)
     }
 
     /// Runs `catch_up`, which brings the engine up to the log. Reads wait until it returns, and
     /// fail if it failed.
     pub(super) fn while_catching_up(
         &self,
-        catch_up: impl FnOnce() -> Result<(), StoreError>,
+        catch_up: impl FnOnce(&dyn Engine) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut gate = self.gate_for_writing();
         self.failed.store(false, Ordering::Relaxed);
-        *gate = catch_up();
-        gate.clone()
+        let caught_up = catch_up(gate.engine());
+        gate.readable = caught_up.clone().map_err(|error| unreadable(&error));
+        caught_up
+    }
+
+    /// Closes the engine. Reads fail with `reason` until [`SealedRows::exchange_engine`] has set
+    /// another one.
+    pub(super) fn close_engine(&self, reason: StoreError) {
+        let closed: Arc<dyn Engine> = Arc::new(ClosedEngine);
+        self.gate_for_writing().readable = Err(reason);
+        let old = std::mem::replace(&mut self.gate_for_writing().engine, closed);
+        // Closing may take long, so no lock is held.
+        drop(old);
+    }
+
+    /// Sets an engine that holds all acknowledged changes; reads are served again. A temporary one
+    /// is in memory.
+    pub(super) fn exchange_engine(&self, engine: Arc<dyn Engine>, is_temporary: bool) {
+        let mut gate = self.gate_for_writing();
+        let old = std::mem::replace(&mut *gate, Gate { engine, readable: Ok(()), is_temporary });
+        self.failed.store(false, Ordering::Relaxed);
+        self.damaged.store(false, Ordering::Relaxed);
+        drop(gate);
+        drop(old);
+    }
+
+    /// True while the rows are in memory only.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.gate().is_temporary
+    }
+
+    /// The error of every read while the engine is behind the log.
+    pub(super) fn unreadable(&self) -> Option<StoreError> {
+        self.gate().readable.clone().err()
     }
 
     /// True if the engine failed and must be reopened and brought up to the log.
     pub(super) fn is_behind(&self) -> bool {
+        let gate = self.gate();
         self.failed.load(Ordering::Relaxed)
-            || self.gate.read().unwrap_or_else(PoisonError::into_inner).is_err()
+            || gate.readable.is_err()
+            || gate.engine.failure().is_some()
     }
 
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
@@ -80,8 +141,8 @@ impl SealedRows {
     }
 
     pub(super) fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        let _gate = self.read_gate()?;
-        let stored = self.engine.get(table, key).map_err(|error| self.record_failure(error))?;
+        let gate = self.read_gate()?;
+        let stored = gate.engine.get(table, key).map_err(|error| self.record_failure(error))?;
         stored.map(|bytes| self.unseal(table, key, &bytes)).transpose()
     }
 
@@ -90,9 +151,9 @@ impl SealedRows {
         after: Option<(&str, &[u8])>,
         limit: usize,
     ) -> Result<Vec<WalkedRow>, StoreError> {
-        let _gate = self.read_gate()?;
+        let gate = self.read_gate()?;
         let cells =
-            self.engine.walk(after, limit).map_err(|error| self.record_failure(error))?.into_iter();
+            gate.engine.walk(after, limit).map_err(|error| self.record_failure(error))?.into_iter();
         Ok(cells
             .map(|cell| WalkedRow {
                 row: self.unseal(&cell.table, &cell.key, &cell.value),
@@ -107,9 +168,9 @@ impl SealedRows {
         table: Table,
         scan: &Scan,
     ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
-        let _gate = self.read_gate()?;
+        let gate = self.read_gate()?;
         let stored =
-            self.engine.scan(table.name(), scan).map_err(|error| self.record_failure(error))?;
+            gate.engine.scan(table.name(), scan).map_err(|error| self.record_failure(error))?;
         let unseal = |(key, bytes): (Vec<u8>, Vec<u8>)| {
             self.unseal(table.name(), &key, &bytes).map(|row| (key, row))
         };
@@ -117,9 +178,9 @@ impl SealedRows {
     }
 
     pub(super) fn keys(&self, table: Table, scan: &Scan) -> Result<Vec<Vec<u8>>, StoreError> {
-        let _gate = self.read_gate()?;
+        let gate = self.read_gate()?;
         let stored =
-            self.engine.scan(table.name(), scan).map_err(|error| self.record_failure(error))?;
+            gate.engine.scan(table.name(), scan).map_err(|error| self.record_failure(error))?;
         Ok(stored.into_iter().map(|(key, _)| key).collect())
     }
 
@@ -129,10 +190,18 @@ impl SealedRows {
             // Reopening does not repair a damaged page.
             self.mark_damaged(table);
         } else {
-            tracing::error!(%error, "the engine failed; it is reopened");
-            self.failed.store(true, Ordering::Relaxed);
+            if !self.failed.swap(true, Ordering::Relaxed) {
+                tracing::error!(%error, "the engine failed; it is reopened");
+                if let Some(notify) = self.on_failure.get() {
+                    notify();
+                }
+            }
         }
-        error.into()
+        match error.into() {
+            // A read needs no space: the engine is not available, whatever made it fail.
+            error @ StoreError::Full => unreadable(&error),
+            error => error,
+        }
     }
 
     fn unseal(&self, table: &str, key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
@@ -171,23 +240,22 @@ impl SealedRows {
 
     /// Applies a durable group; its small blobs are readable from now on.
     pub(super) fn apply(&self, changes: &[Change]) -> Result<(), EngineError> {
-        self.register_blobs(changes);
-        self.apply_rows(changes)
+        self.apply_to(&*self.engine(), changes)
     }
 
     /// Applies only the rows of a durable group.
     pub(super) fn apply_rows(&self, changes: &[Change]) -> Result<(), EngineError> {
-        let rows = changes.iter().flat_map(|change| &change.rows);
-        let writes: Vec<_> = rows
-            .map(|row| Write { table: &row.table, key: &row.key, value: row.value.as_deref() })
-            .collect();
-        if writes.is_empty() {
-            return Ok(());
-        }
-        // An engine may panic after a disk error. The group is in the log, so a panic is handled
-        // like any other failure.
-        let result = catch_unwind(AssertUnwindSafe(|| self.engine.apply(&writes)));
-        result.unwrap_or_else(|_| Err(EngineError::Unavailable("the engine panicked".into())))
+        apply_rows_to(&*self.engine(), changes)
+    }
+
+    /// Applies a durable group to `engine`, while the gate is locked.
+    pub(super) fn apply_to(
+        &self,
+        engine: &dyn Engine,
+        changes: &[Change],
+    ) -> Result<(), EngineError> {
+        self.register_blobs(changes);
+        apply_rows_to(engine, changes)
     }
 
     fn register_blobs(&self, changes: &[Change]) {
@@ -224,6 +292,7 @@ impl SealedRows {
     /// during the replay (`flushed_early`), unreferenced files are removed as well.
     pub(super) fn drop_unreferenced_blobs(
         &self,
+        engine: &dyn Engine,
         flushed_early: bool,
         stop: &Stop,
     ) -> Result<(), StoreError> {
@@ -237,7 +306,7 @@ impl SealedRows {
         let mut after: Option<(String, Vec<u8>)> = None;
         loop {
             stop.check()?;
-            let page = self.engine.walk(
+            let page = engine.walk(
                 after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())),
                 WALK_ROWS,
             )?;
@@ -279,3 +348,26 @@ impl SealedRows {
 
 /// The number of rows read at a time.
 const WALK_ROWS: usize = 1000;
+
+/// Applies the rows of durable changes to an engine.
+pub(super) fn apply_rows_to(engine: &dyn Engine, changes: &[Change]) -> Result<(), EngineError> {
+    let rows = changes.iter().flat_map(|change| &change.rows);
+    let writes: Vec<_> = rows
+        .map(|row| Write { table: &row.table, key: &row.key, value: row.value.as_deref() })
+        .collect();
+    if writes.is_empty() {
+        return Ok(());
+    }
+    // An engine may panic after a disk error. The group is in the log, so a panic is handled
+    // like any other failure.
+    let result = catch_unwind(AssertUnwindSafe(|| engine.apply(&writes)));
+    result.unwrap_or_else(|_| Err(EngineError::Unavailable("the engine panicked".into())))
+}
+
+/// The error of reads while the engine is behind the log because of `cause`.
+fn unreadable(cause: &StoreError) -> StoreError {
+    match cause {
+        StoreError::Unavailable(_) => cause.clone(),
+        other => StoreError::Unavailable(format!("the storage engine failed: {other}")),
+    }
+}

@@ -13,11 +13,31 @@ pub(super) struct Shared {
     end: Mutex<Mark>,
     /// The next group must begin a new segment.
     rotate: AtomicBool,
+    /// The error that stopped the log.
+    log_failure: Mutex<Option<String>>,
+    /// The reason why this store was opened read-only.
+    read_only: Option<String>,
 }
 
 impl Shared {
     pub(super) fn new(rows: SealedRows, end: Mark) -> Self {
-        Self { rows, end: Mutex::new(end), rotate: AtomicBool::new(false) }
+        Self {
+            rows,
+            end: Mutex::new(end),
+            rotate: AtomicBool::new(false),
+            log_failure: Mutex::default(),
+            read_only: None,
+        }
+    }
+
+    /// The state of a store that refuses all changes for this reason.
+    pub(super) fn read_only(rows: SealedRows, end: Mark, reason: String) -> Self {
+        Self { read_only: Some(reason), ..Self::new(rows, end) }
+    }
+
+    /// The reason why the store was opened read-only; `None` if it was not.
+    pub(super) fn read_only_reason(&self) -> Option<&str> {
+        self.read_only.as_deref()
     }
 
     /// The last record that is durable and visible.
@@ -27,6 +47,18 @@ impl Shared {
 
     pub(super) fn set_end(&self, end: &Mark) {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).clone_from(end);
+    }
+
+    /// The error that stopped the log; `None` if it accepts changes.
+    pub(super) fn log_failure(&self) -> Option<String> {
+        self.log_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_log_failure(&self, failure: Option<&str>) {
+        let mut stored = self.log_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if stored.as_deref() != failure {
+            *stored = failure.map(str::to_owned);
+        }
     }
 
     pub(super) fn begin_segment(&self) {

@@ -17,9 +17,11 @@ use std::sync::Arc;
 use super::admission::AdmissionControl;
 use super::checkpoint::{Checkpoint, Condition};
 use super::checkpointer::{Checkpointer, Parts};
-use super::committer::{Committer, Queue};
+use super::committer::Committer;
 use super::engine_folder::engine_folder;
 use super::options::{EngineSource, FolderLock, OpenError, StoreOptions};
+use super::queue::Queue;
+use super::read_only;
 use super::rebuild;
 use super::replay::{Replay, Replayed};
 use super::sealed_rows::SealedRows;
@@ -37,6 +39,8 @@ pub(super) struct Started<H> {
     pub(super) shared: Arc<Shared>,
     pub(super) checkpointer: Arc<Checkpointer>,
     pub(super) threads: Vec<std::thread::JoinHandle<()>>,
+    /// The lock of a read-only store; otherwise the threads hold it.
+    pub(super) folder_lock: Option<FolderLock>,
 }
 
 fn engine_name(source: &EngineSource) -> [u8; 16] {
@@ -45,10 +49,20 @@ fn engine_name(source: &EngineSource) -> [u8; 16] {
     name
 }
 
-/// Starts a store; any error after [`StoreOptions::stop`] was raised is [`OpenError::Stopped`].
+/// Starts a store; any error after [`StoreOptions::stop`] was raised is [`OpenError::Stopped`]. If
+/// the disk is full, the reserve is released and the start repeated, as after a crash.
 pub(super) fn start<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
-    let stop = options.stop.clone();
-    open(options).map_err(|error| if stop.is_raised() { OpenError::Stopped } else { error })
+    if let Some(reason) = options.read_only.clone() {
+        return read_only::open(options, reason);
+    }
+    let (stop, space) = (options.stop.clone(), options.space.clone());
+    let opened = match open(options.clone()) {
+        Err(error) if error.is_full() && space.is_some_and(|space| space.release_reserve()) => {
+            open(options)
+        }
+        opened => opened,
+    };
+    opened.map_err(|error| if stop.is_raised() { OpenError::Stopped } else { error })
 }
 
 fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
@@ -74,7 +88,7 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     if previous.as_ref().is_some_and(|previous| previous.wal != options.log) {
         return Err(OpenError::OtherLog);
     }
-    let engine = usable_engine(&options, previous.as_ref());
+    let engine = usable_engine(&options, previous.as_ref())?;
     let rebuilding = engine.is_none();
     let mut running = Checkpoint {
         wal: options.log,
@@ -108,7 +122,7 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     }
     rows.engine().drain()?;
     // Before the first read, so that no blob of a deleted row is readable again.
-    rows.drop_unreferenced_blobs(flushed_early, &options.stop)?;
+    rows.drop_unreferenced_blobs(&*rows.engine(), flushed_early, &options.stop)?;
     if flushed_early {
         rows.keep_last_encodings(encodings.changed())?;
     }
@@ -134,11 +148,18 @@ fn run<H: Hint>(
     last: Checkpoint,
     folder_lock: FolderLock,
 ) -> Result<Started<H>, OpenError> {
-    let queue = Arc::new(Queue::default());
+    let queue = Arc::new(Queue::<H>::default());
     let shared = Arc::new(Shared::new(rows, wal.end().clone()));
+    let waiting = Arc::downgrade(&queue);
+    shared.rows.on_failure(move || {
+        if let Some(queue) = waiting.upgrade() {
+            queue.request_recovery();
+        }
+    });
     let parts = Parts {
         reader,
         data: options.data,
+        engine: options.engine,
         random: options.random,
         shared: shared.clone(),
         spare: wal.spare(),
@@ -163,7 +184,7 @@ fn run<H: Hint>(
             .name("store committer".into())
             .spawn(move || commit(committer))?,
     );
-    Ok(Started { queue, shared, checkpointer, threads })
+    Ok(Started { queue, shared, checkpointer, threads, folder_lock: None })
 }
 
 /// Runs the committer until the store is closed. If it panics, pending changes are refused, so that
@@ -183,32 +204,39 @@ fn create_folders(fs: &dyn Fs, data: &Path) -> io::Result<()> {
 }
 
 /// The engine as the last run left it, if it can be used.
+///
+/// # Errors
+/// If the disk is too full to open it.
 fn usable_engine(
     options: &StoreOptions<impl Hint>,
     previous: Option<&Checkpoint>,
-) -> Option<Arc<dyn Engine>> {
-    let previous = previous?;
+) -> Result<Option<Arc<dyn Engine>>, OpenError> {
+    let Some(previous) = previous else { return Ok(None) };
     let folder = engine_folder(&options.data, &options.engine);
     let usable = previous.engine == engine_name(&options.engine)
         && previous.condition != Condition::Rebuilding;
     if !usable || !options.engine.is_persistent() || !options.fs.exists(&folder).unwrap_or(false) {
-        return None;
+        return Ok(None);
     }
-    let report = |error: &EngineError| {
-        tracing::warn!(
-            %error,
-            "the storage engine does not open; the rows are rebuilt from snapshot and log"
-        );
+    let engine = match options.engine.open(&folder) {
+        Ok(engine) => engine,
+        Err(error @ EngineError::Full) => return Err(error.into()),
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "the storage engine does not open; the rows are rebuilt from snapshot and log"
+            );
+            return Ok(None);
+        }
     };
-    let engine = options.engine.open(&folder).inspect_err(report).ok()?;
     let power_cut = previous.condition == Condition::Running && previous.boot != options.boot;
     if power_cut && !engine.survives_power_cut() {
         tracing::info!(
             "the last run ended in a power cut; the rows are rebuilt from snapshot and log"
         );
-        return None;
+        return Ok(None);
     }
-    Some(engine)
+    Ok(Some(engine))
 }
 
 fn catch_up(

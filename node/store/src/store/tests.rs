@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::blobs::{AtRest, Blobs};
-use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError};
+use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError, Harm};
 use crate::fs::{self, Fs, MemoryFs};
 use crate::hints::Hints;
 use crate::space::{FreeSpace, Margins};
@@ -19,6 +19,8 @@ mod faults;
 mod headroom;
 mod model;
 mod power;
+mod read_only;
+mod recovery;
 mod replay;
 mod snapshots;
 
@@ -38,6 +40,13 @@ type StoreOptions = super::StoreOptions<Event>;
 const T: Table = Table::new("t");
 const U: Table = Table::new("u");
 
+/// Damages the first segment of the log, or repairs it.
+fn flip_log(fs: &MemoryFs) {
+    let first = crate::wal::segment::list(fs, Path::new("/data/log")).unwrap().remove(0);
+    let name = format!("{:016x}-{:08x}.seg", first.first, first.generation);
+    fs.damage(&Path::new("/data/log").join(name), 0, 1).unwrap();
+}
+
 /// All rows, by table and key.
 type AllRows = BTreeMap<(String, Vec<u8>), Row>;
 
@@ -52,9 +61,10 @@ fn all_rows(store: &Store) -> AllRows {
     all
 }
 
-/// Adversarial engines by folder; they outlive the store, as files do.
+/// Adversarial engines by folder; they outlive the store, as files do. The second field is the
+/// error of opening any engine.
 #[derive(Clone, Default)]
-struct Engines(Arc<Mutex<HashMap<PathBuf, AdversarialEngine>>>);
+struct Engines(Arc<Mutex<HashMap<PathBuf, AdversarialEngine>>>, Arc<Mutex<Option<EngineError>>>);
 
 impl Engines {
     fn source(&self) -> EngineSource {
@@ -71,6 +81,9 @@ impl Engines {
     }
 
     fn open(&self, folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {
+        if let Some(error) = &*self.1.lock().unwrap() {
+            return Err(error.clone());
+        }
         let mut engines = self.0.lock().unwrap();
         let new_folder = folder.with_extension("new");
         let engine = if folder == new_folder {
@@ -81,6 +94,17 @@ impl Engines {
         engine.reopen()?;
         engines.insert(folder.to_owned(), engine.clone());
         Ok(Arc::new(engine))
+    }
+
+    /// Makes the engine fail, and every attempt to open or rebuild one on the disk.
+    fn break_all(&self, error: EngineError) {
+        self.refuse_open(Some(error));
+        self.current().power_cut(Harm::Refuse);
+    }
+
+    /// Makes opening a new engine fail with `error`, or succeed.
+    fn refuse_open(&self, error: Option<EngineError>) {
+        *self.1.lock().unwrap() = error;
     }
 
     fn current(&self) -> AdversarialEngine {
@@ -110,8 +134,7 @@ fn options_on(fs: &MemoryFs, through: Arc<dyn Fs>) -> StoreOptions {
     options.fs = through.clone();
     options.segment_len = 7 * 1024;
     let _ = through.create_folder(Path::new("/data"));
-    let space =
-        FreeSpace::new(through.clone(), Path::new("/data"), Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(through.clone(), Path::new("/data"), Margins::NONE);
     options.blobs =
         Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
     options

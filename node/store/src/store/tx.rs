@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::admission::Headroom;
-use super::sealed_rows::SealedRows;
+use super::committed_rows::CommittedRows;
 use super::{
     BlobId, KEY_LEN_MAX, ROWS_MAX, Row, Scan, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX,
 };
 use crate::blobs::{Hold, Pinned, SmallBlob};
 use crate::hints::Hint;
 
+/// The most bytes that an essential change may add on a full disk.
+const ESSENTIAL_GROWTH_MAX: usize = 64 * 1024;
 /// The most bytes of small blobs in one change.
 const BLOBS_LEN_MAX: usize = 16 * 1024 * 1024;
 
@@ -19,7 +21,7 @@ pub(super) type Overlay = BTreeMap<(Table, Vec<u8>), Option<Row>>;
 /// A change while it runs: it sees all earlier changes and its own writes.
 pub struct Tx<'a, H> {
     position: u64,
-    rows: &'a SealedRows,
+    rows: CommittedRows<'a>,
     group: &'a Overlay,
     group_blobs: &'a [SmallBlob],
     headroom: Headroom,
@@ -31,6 +33,8 @@ pub struct Tx<'a, H> {
     len: usize,
     /// Set by [`Tx::frees_space_later`].
     frees_later: bool,
+    /// Set by [`Tx::mark_essential`].
+    essential: bool,
     /// The first failed write: the change fails with it even if its function ignores the error.
     failed: Option<StoreError>,
 }
@@ -47,7 +51,7 @@ pub(super) struct Written<H> {
 impl<'a, H: Hint> Tx<'a, H> {
     pub(super) fn new(
         position: u64,
-        rows: &'a SealedRows,
+        rows: CommittedRows<'a>,
         group: &'a Overlay,
         group_blobs: &'a [SmallBlob],
         headroom: Headroom,
@@ -65,6 +69,7 @@ impl<'a, H: Hint> Tx<'a, H> {
             hints,
             len: 0,
             frees_later: false,
+            essential: false,
             failed: None,
         }
     }
@@ -84,19 +89,25 @@ impl<'a, H: Hint> Tx<'a, H> {
     fn is_admitted(&self) -> Result<bool, StoreError> {
         let is_small = self.blobs.is_empty() && self.len <= VALUE_LEN_MAX;
         let is_empty = self.own.is_empty() && self.blobs.is_empty();
+        let grows_by_max = match self.essential {
+            true => ESSENTIAL_GROWTH_MAX,
+            false => 0,
+        };
         Ok(match self.headroom {
             Headroom::Enough => true,
-            Headroom::Low => is_small || self.frees_space()?,
+            Headroom::Low => is_small || self.grows_by_at_most(grows_by_max)?,
             Headroom::None => {
                 is_empty
-                    || ((self.frees_later || self.own.values().any(Option::is_none))
-                        && (is_small || self.frees_space()?))
+                    || ((self.essential
+                        || self.frees_later
+                        || self.own.values().any(Option::is_none))
+                        && (is_small || self.grows_by_at_most(grows_by_max)?))
             }
         })
     }
 
-    /// True if the rows it deletes or replaces are at least as long as its writes.
-    fn frees_space(&self) -> Result<bool, StoreError> {
+    /// True if its writes are at most `len` bytes longer than the rows it deletes or replaces.
+    fn grows_by_at_most(&self, len: usize) -> Result<bool, StoreError> {
         let row_len = |key: &[u8], row: &Row| key.len() + row.value.len() + row.blobs.len() * 32;
         let mut freed = 0;
         let mut written: usize = self.blobs.iter().map(|blob| blob.bytes.len()).sum();
@@ -114,7 +125,7 @@ impl<'a, H: Hint> Tx<'a, H> {
                 Err(error) => return Err(error),
             };
         }
-        Ok(written <= freed)
+        Ok(written <= freed.saturating_add(len))
     }
 
     /// The log position of this change, which is also the version of every row it writes.
@@ -202,6 +213,13 @@ impl<'a, H: Hint> Tx<'a, H> {
     /// admitted on a full disk if it is small.
     pub fn frees_space_later(&mut self) {
         self.frees_later = true;
+    }
+
+    /// Declares that the owner needs this change to log in, to read or to delete, so that it is
+    /// admitted on a full disk if it adds little (64 KiB): marking a thousand messages as deleted
+    /// makes each row some bytes longer.
+    pub fn mark_essential(&mut self) {
+        self.essential = true;
     }
 
     /// Deletes a row; a missing one is no error.

@@ -205,4 +205,7 @@ impl Fs for HookedFs {
     fn lock(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
         self.fs.lock(folder)
     }
+    fn lock_existing(&self, folder: &Path) -> io::Result<Box<dyn Lock>> {
+        self.fs.lock_existing(folder)
+    }
 }

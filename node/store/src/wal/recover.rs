@@ -137,6 +137,15 @@ impl Reader {
         Ok(())
     }
 
+    /// Makes the records of the newest segment durable, where its file system can be read only.
+    /// Fails if one may not be durable.
+    pub(crate) fn sync_newest(&self) -> io::Result<()> {
+        match segment::list(&*self.fs, &self.folder)?.pop() {
+            Some(newest) => self.fs.open(&newest.path(&self.folder))?.sync_data(),
+            None => Ok(()),
+        }
+    }
+
     /// The position of the last record in the newest segment, without unsealing it. Used as the
     /// total of the progress of a start.
     pub(crate) fn last_position(&self) -> Result<u64, WalError> {

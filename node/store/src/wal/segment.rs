@@ -106,6 +106,15 @@ pub(crate) fn create_spare(fs: &dyn Fs, folder: &Path, len: u64) -> io::Result<S
         _ => {}
     }
     let file = fs.create(&path)?;
+    if let Err(error) = fill(&*file, len) {
+        // A part of a segment must not take the last free space.
+        let _ = fs.remove(&path);
+        return Err(error);
+    }
+    Ok(Spare { file, len })
+}
+
+fn fill(file: &dyn File, len: u64) -> io::Result<()> {
     file.allocate(len)?;
     let mut at = 0;
     while at < len {
@@ -113,8 +122,7 @@ pub(crate) fn create_spare(fs: &dyn Fs, folder: &Path, len: u64) -> io::Result<S
         file.write_all_at(ZEROS.get(..rest).unwrap_or_default(), at)?;
         at += rest as u64;
     }
-    file.sync_data()?;
-    Ok(Spare { file, len })
+    file.sync_data()
 }
 
 /// An open segment.

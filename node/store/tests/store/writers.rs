@@ -50,7 +50,7 @@ pub(crate) fn open(
     } else {
         Vault::create(fs.clone(), &data, &unlock, &random).map_err(std::io::Error::other)?
     };
-    let space = FreeSpace::new(fs.clone(), &data, Margins { watermark: 0, reserve: 0 });
+    let space = FreeSpace::new(fs.clone(), &data, Margins::NONE);
     let blobs = Blobs::new(fs.clone(), &data, vault.keys(), random.clone(), space)?;
     let keys = vault.keys();
     let engine = EngineSource::Kind(kind, CACHE_LEN_DEFAULT);

@@ -147,6 +147,7 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
         random,
         presence: Presence::default(),
         throttle: Throttle::default(),
+        temporary_sessions: Default::default(),
     }
 }
 

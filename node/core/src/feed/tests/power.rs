@@ -91,6 +91,7 @@ fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<No
         random,
         presence: Presence::default(),
         throttle: Throttle::default(),
+        temporary_sessions: Default::default(),
     })
 }
 

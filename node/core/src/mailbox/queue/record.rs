@@ -142,6 +142,8 @@ fn write(
     outcomes: &[(String, Outcome)],
     dsn: Option<&deliver::PreparedDelivery>,
 ) -> Result<(), RecordError> {
+    // Without its result the attempt would be repeated, and the message delivered twice.
+    tx.mark_essential();
     let mut item = row::get::<ItemRow>(tx, &id.0)?.ok_or(RecordError::NoSuchItem)?;
     let mut all = recipients(tx, id)?;
     let mut changed = Vec::new();

@@ -114,13 +114,19 @@ fn hint_of_a_late_group_follows_its_visibility() {
     let mut hints = options.hints.subscribe();
     let store = Store::open(options).unwrap();
     put(&store, 1).unwrap();
-    // The engine failed and does not open: the durable change is neither visible nor hinted.
-    engines.current().power_cut(Harm::Refuse);
+    // The engine failed, neither it nor a new one opens, and the rows cannot be read into memory:
+    // the durable change is neither visible nor hinted.
+    engines.break_all(EngineError::Unavailable("refused".into()));
+    flip_log(&fs);
     put_with_hint(&store, 50, Event::Timeline).unwrap_err();
     put_with_hint(&store, 51, Event::Journal).unwrap_err();
     assert!(hints.try_recv().is_err());
     engines.current().allow_open();
-    put_with_hint(&store, 52, Event::Friends).unwrap();
+    engines.refuse_open(None);
+    flip_log(&fs);
+    while put_with_hint(&store, 52, Event::Friends).is_err() {
+        std::thread::yield_now();
+    }
     let stored = rows(&store).unwrap();
     assert!(stored.contains_key(&vec![50]) && !stored.contains_key(&vec![51]));
     assert_eq!(

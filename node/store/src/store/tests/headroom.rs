@@ -13,7 +13,7 @@ fn with_free_space_check(fs: &MemoryFs, engines: &Engines) -> Store {
     let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
-        Margins { watermark: 1000, reserve: 500 },
+        Margins { watermark: 1000, reserve: 500, ..Margins::NONE },
     );
     Store::open(StoreOptions { space: Some(space), engine: engines.source(), ..options }).unwrap()
 }
@@ -48,7 +48,7 @@ fn deletes_go_on_under_the_watermark() {
     let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
-        Margins { watermark: 1000, reserve: 500 },
+        Margins { watermark: 1000, reserve: 500, ..Margins::NONE },
     );
     let store = Store::open(StoreOptions { space: Some(space), ..options }).unwrap();
     put(&store, 1).unwrap();
@@ -84,7 +84,8 @@ fn outcome(
 ) -> Result<(), StoreError> {
     let shared = &store.0.shared;
     let group = tx::Overlay::new();
-    let mut tx = Tx::new(1000, &shared.rows, &group, &[], headroom);
+    let committed = committed_rows::CommittedRows::new(&shared.rows, &|| false);
+    let mut tx = Tx::new(1000, committed, &group, &[], headroom);
     work(&mut tx)?;
     tx.finish().map(drop)
 }
@@ -126,6 +127,78 @@ fn small_change_that_frees_space_later_is_admitted() {
     };
     assert_eq!(step(2), Ok(()));
     assert_eq!(step(3), Err(StoreError::Full));
+}
+
+#[test]
+fn essential_change_is_admitted_without_headroom() {
+    let store = Store::open(options(&MemoryFs::new())).unwrap();
+    for batch in 0..4 {
+        let fill =
+            move |tx: &mut Tx<'_>| (0..=255).try_for_each(|n| tx.put(T, &[batch, n], &[7; 300]));
+        store.commit_blocking(fill).unwrap();
+    }
+    let flag = |headroom, essential, growth: usize| {
+        outcome(&store, headroom, move |tx| {
+            if essential {
+                tx.mark_essential();
+            }
+            // A flag makes each of many rows some bytes longer.
+            (0..900_u16).try_for_each(|n| {
+                let [batch, n] = n.to_be_bytes();
+                tx.put(T, &[batch, n], &vec![8; 300 + growth])
+            })
+        })
+    };
+    for headroom in [Headroom::Low, Headroom::None] {
+        assert_eq!(flag(headroom, true, 50), Ok(()), "{headroom:?}");
+        assert_eq!(flag(headroom, true, 100), Err(StoreError::Full), "{headroom:?}");
+        assert_eq!(flag(headroom, false, 1), Err(StoreError::Full), "{headroom:?}");
+        let login = outcome(&store, headroom, |tx| {
+            tx.mark_essential();
+            tx.put(T, b"session", b"1")
+        });
+        assert_eq!(login, Ok(()), "{headroom:?}");
+    }
+}
+
+#[test]
+fn store_starts_on_a_full_disk() {
+    for boot in [1, 2] {
+        let mut used = 0;
+        for call in 1.. {
+            let (fs, engines) = (MemoryFs::new(), Engines::default());
+            let store = with_free_space_check(&fs, &engines);
+            (1..=20).for_each(|n| put(&store, n).unwrap());
+            let before = rows(&store).unwrap();
+            let crashed = fs.crash();
+            drop(store);
+            let space = FreeSpace::new(
+                Arc::new(crashed.clone()),
+                Path::new("/data"),
+                Margins { watermark: 1000, reserve: 500, ..Margins::NONE },
+            );
+            let options = StoreOptions {
+                space: Some(space),
+                engine: engines.source(),
+                boot: [boot; 32],
+                ..options(&crashed)
+            };
+            crashed.set_free(0);
+            crashed.fail_at(call, Fault::Full);
+            let store = Store::open(options).unwrap_or_else(|e| panic!("call {call}: {e}"));
+            assert_eq!(rows(&store).unwrap(), before, "call {call}");
+            let deleted = store.commit_blocking(|tx| {
+                tx.delete(T, &[1, 1]);
+                Ok::<_, StoreError>(())
+            });
+            assert_eq!(deleted, Ok(()), "call {call}");
+            if crashed.exists(Path::new(RESERVE)).unwrap() {
+                break;
+            }
+            used += 1;
+        }
+        assert!(used > 8, "{used}");
+    }
 }
 
 #[test]
@@ -172,7 +245,7 @@ fn deleting_a_blob_on_a_full_disk_frees_space() {
     let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
-        Margins { watermark: 1000, reserve: 500 },
+        Margins { watermark: 1000, reserve: 500, ..Margins::NONE },
     );
     let store = Store::open(StoreOptions { space: Some(space), ..options }).unwrap();
     let pinned = blobs.put(&[7; 300_000], AtRest::Sealed).unwrap();
@@ -206,7 +279,7 @@ fn snapshot_under_the_watermark_never_fills_the_disk() {
     let space = FreeSpace::new(
         Arc::new(fs.clone()),
         Path::new("/data"),
-        Margins { watermark: 100_000, reserve: 500 },
+        Margins { watermark: 100_000, reserve: 500, ..Margins::NONE },
     );
     let store = Store::open(StoreOptions { space: Some(space), ..options(&fs) }).unwrap();
     let names = || {
