@@ -107,7 +107,8 @@ fn rest(out: &mut Vec<u8>, bits: u32, digits: u32) {
 /// True for a text of words, which is no base64 whatever its label says.
 fn is_plain(body: &[u8]) -> bool {
     let gaps = body.windows(3).filter(|three| {
-        matches!(three, [before, b' ', after] if before.is_ascii_graphic() && after.is_ascii_graphic())
+        let is_word = |byte: &u8| byte.is_ascii_graphic();
+        matches!(three, [before, b' ', after] if is_word(before) && is_word(after))
     });
     let has_marks = body.iter().any(|byte| b".,;:?'".contains(byte));
     body.len() >= 40 && has_marks && gaps.take(body.len() / 12).count() == body.len() / 12

@@ -113,8 +113,8 @@ pub fn to_text(html: &str) -> String {
     reader.out
 }
 
-/// True if nothing of an HTML text can be seen without loading anything: neither words nor a picture
-/// that came with it.
+/// True if nothing of an HTML text can be seen without loading anything: neither words nor a
+/// picture that came with it.
 pub fn is_blank(html: &str) -> bool {
     if to_text(html).contains(crate::text::is_visible) {
         return false;
