@@ -9,6 +9,8 @@
 pub mod address;
 pub mod charset;
 pub mod content;
+#[cfg(test)]
+mod damaged;
 pub mod date;
 pub mod encoding;
 pub mod flowed;

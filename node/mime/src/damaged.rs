@@ -1,7 +1,7 @@
 //! Fuzz tests of the whole reader over damaged messages.
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
-use freehold_mime::{Content, Structure, address, content, date, header, html, word};
+use crate::{Content, Structure, address, content, date, header, html, word};
 use freehold_proto::testing::fuzz::fuzz;
 
 /// Messages of every shape that the reader knows.
