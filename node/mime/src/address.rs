@@ -75,7 +75,7 @@ pub fn parse(value: &[u8]) -> Vec<Entry> {
             0x1b => {
                 // Raw ISO-2022-JP (RFC 1468): its bytes are no punctuation until it ends.
                 reader.push(byte);
-                while let Some(byte) = bytes.next() {
+                for byte in bytes.by_ref() {
                     reader.push(byte);
                     if reader.plain.ends_with(b"\x1b(B") || reader.plain.ends_with(b"\x1b(J") {
                         break;
