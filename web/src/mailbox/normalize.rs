@@ -294,7 +294,7 @@ pub(super) fn is_data_picture(source: &str) -> bool {
     let lower = source.get(..24).unwrap_or(source).to_ascii_lowercase();
     let kinds = ["png", "jpeg", "jpg", "gif", "webp"];
     let is_kind = |kind: &&str| lower.starts_with(&format!("data:image/{kind};base64,"));
-    kinds.iter().any(|kind| is_kind(&kind))
+    kinds.iter().any(is_kind)
         && source
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b":;,/+=\r\n\t ".contains(&byte))
