@@ -13,10 +13,10 @@ use freehold_core::blobs::BlobReader;
 use freehold_core::mailbox::{self, MESSAGE_LEN_MAX, Message};
 use freehold_core::node::Node;
 use freehold_core::store::{BlobId, StoreError};
-use freehold_mime::header;
+use freehold_mime::header_end;
 use freehold_mime::structure::{HEADER_LEN_MAX, Structure as Parts};
 
-use super::mime::structure;
+use super::body_structure;
 use super::print::Printer;
 
 /// The size of one generation, in bytes.
@@ -89,7 +89,7 @@ impl StructureCache {
             .body
             .len()
             .saturating_add(structure.body_structure.len())
-            .saturating_add(structure.parts.len().saturating_mul(PART_LEN));
+            .saturating_add(structure.parts.count().saturating_mul(PART_LEN));
         self.insert(message.blob, len, |entry| entry.structure = Some(Arc::clone(&structure)));
         Ok(structure)
     }
@@ -136,9 +136,9 @@ impl Generations {
 fn parse(bytes: &[u8]) -> Structure {
     let parts = Parts::parse(bytes);
     let mut out = Printer::default();
-    structure::print(&mut out, bytes, &parts, Parts::ROOT, false);
+    body_structure::print(&mut out, bytes, &parts, Parts::ROOT, false);
     let body = out.take();
-    structure::print(&mut out, bytes, &parts, Parts::ROOT, true);
+    body_structure::print(&mut out, bytes, &parts, Parts::ROOT, true);
     Structure { parts, body, body_structure: out.take() }
 }
 
@@ -146,13 +146,13 @@ fn read_header(blob: &BlobReader) -> Result<Vec<u8>, StoreError> {
     let mut len_max = FIRST_READ_LEN;
     loop {
         let mut bytes = read_range(blob, 0, len_max)?;
-        match header::end(&bytes) {
+        match header_end::end(&bytes) {
             Some(end) => bytes.truncate(end),
             None if bytes.len() == len_max && len_max < HEADER_LEN_MAX => {
                 len_max = len_max.saturating_mul(8).min(HEADER_LEN_MAX);
                 continue;
             }
-            None => bytes.truncate(header::len(&bytes)),
+            None => bytes.truncate(header_end::len(&bytes)),
         }
         bytes.shrink_to_fit();
         return Ok(bytes);

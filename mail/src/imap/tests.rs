@@ -5,6 +5,7 @@ mod generated;
 mod messages;
 mod oracle;
 mod serialize;
+mod structure;
 mod transcript;
 
 use proptest::prelude::*;

@@ -15,6 +15,7 @@ pub mod date;
 pub mod encoding;
 pub mod flowed;
 pub mod header;
+pub mod header_end;
 pub mod html;
 pub mod media;
 pub mod people;

@@ -87,23 +87,18 @@ impl Structure {
     }
 
     /// The number of parts, the message itself included.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.inner.len().saturating_add(1)
-    }
-
-    /// False: the message itself is a part.
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// The part of this number, counted from 0 in the order of the message.
     pub fn id(&self, number: usize) -> Option<PartId> {
-        (number < self.len()).then_some(PartId(number))
+        (number < self.count()).then_some(PartId(number))
     }
 
     /// All parts in the order of the message, each before the parts inside it.
     pub fn ids(&self) -> impl Iterator<Item = PartId> {
-        (0..self.len()).map(PartId)
+        (0..self.count()).map(PartId)
     }
 
     /// The parts directly inside a part, in order.

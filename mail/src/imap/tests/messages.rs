@@ -6,8 +6,8 @@ use freehold_mime::{Kind, Structure};
 
 use super::oracle;
 use crate::imap::command::search::text;
-use crate::imap::mime::{envelope, structure};
 use crate::imap::print::Printer;
+use crate::imap::{body_structure, envelope};
 
 fn leaves(structure: &Structure) -> usize {
     structure.ids().filter(|id| structure.part(*id).kind == Kind::Leaf).count()
@@ -22,9 +22,9 @@ fn printed(message: &[u8]) -> Vec<u8> {
     out.raw("* 1 FETCH (ENVELOPE ");
     envelope::print(&mut out, parts.header(message, Structure::ROOT));
     out.raw(" BODY ");
-    structure::print(&mut out, message, &parts, Structure::ROOT, false);
+    body_structure::print(&mut out, message, &parts, Structure::ROOT, false);
     out.raw(" BODYSTRUCTURE ");
-    structure::print(&mut out, message, &parts, Structure::ROOT, true);
+    body_structure::print(&mut out, message, &parts, Structure::ROOT, true);
     out.raw(")\r\n");
     out.take()
 }

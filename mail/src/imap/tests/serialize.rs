@@ -7,7 +7,7 @@ use crate::imap::command::search::key::{Dated, Key, Order};
 use crate::imap::command::store::Sign;
 use crate::imap::command::{Command, Tagged, copy, status};
 use crate::imap::date::{self, Day};
-use crate::imap::mime::section::Text;
+use crate::imap::section::Text;
 use crate::imap::selected::Access;
 use crate::imap::sequence::{End, Numbering, Set};
 use crate::imap::utf7;

@@ -2,13 +2,11 @@
 
 use super::{DEPTH_MAX, HEADER_LEN_MAX, Kind, PARTS_MAX, Part, PartId, Structure};
 use crate::encoding::Encoding;
-use crate::header;
 use crate::media::Media;
+use crate::{header, header_end};
 
 /// Longest boundary, in bytes. RFC 2046 5.1.1 allows 70, but some programs write longer ones.
 const BOUNDARY_LEN_MAX: usize = 1_000;
-/// Most lines of a header that are compared with the boundary that the header names.
-const OWN_MAX: usize = 4;
 /// Most boundaries of one multipart: a header may have several `Content-Type` fields.
 const BOUNDARIES_MAX: usize = 4;
 
@@ -212,14 +210,9 @@ impl<'a> Scanner<'a> {
     fn header_end(&self, start: usize) -> (usize, bool) {
         let mut at = start;
         let mut is_cut = false;
-        let mut own = 0usize;
         while let Some(line) = self.line(at) {
-            if self.delimiter(line).is_some() || (own < OWN_MAX && line.starts_with(b"--")) {
-                // The empty line before the first delimiter may be missing.
-                own = own.saturating_add(1);
-                if self.delimiter(line).is_some() || self.is_own_delimiter(start, at, line) {
-                    break;
-                }
+            if self.delimiter(line).is_some() {
+                break;
             }
             at = at.saturating_add(line.len());
             if header::is_empty_line(line) {
@@ -231,19 +224,8 @@ impl<'a> Scanner<'a> {
             }
         }
         let region = self.message.get(start..at).unwrap_or_default();
-        let end = header::without_text(region).and_then(|len| start.checked_add(len));
+        let end = header_end::without_text(region).and_then(|len| start.checked_add(len));
         (end.filter(|_| !is_cut).unwrap_or(at), is_cut)
-    }
-
-    /// True if the header from `start` to `at` names the boundary of a delimiter line.
-    fn is_own_delimiter(&self, start: usize, at: usize, line: &[u8]) -> bool {
-        let header = self.message.get(start..at).unwrap_or_default();
-        let media = header::first(header, "content-type").map(Media::parse);
-        let media = media.filter(|media| media.is("multipart", None));
-        media.and_then(|media| media.boundary()).is_some_and(|boundary| {
-            let rest = line.get(2..).and_then(|rest| rest.strip_prefix(boundary.as_slice()));
-            rest.is_some_and(|rest| rest.trim_ascii().is_empty())
-        })
     }
 
     /// Finds the next delimiter of an open multipart and moves behind it.

@@ -85,7 +85,7 @@ fn multipart_without_delimiters_is_text() {
         multipart("", "words\r\n"),
     ] {
         let structure = Structure::parse(message.as_bytes());
-        assert_eq!(structure.len(), 1);
+        assert_eq!(structure.count(), 1);
         let root = structure.part(Structure::ROOT);
         assert!(root.media.is("text", Some("plain")) && root.kind == Kind::Leaf);
         assert_eq!(&message[root.body.clone()], "words\r\n");
@@ -141,21 +141,21 @@ fn structure_beyond_the_limits_is_a_file() {
     }
     deep.push_str("\r\nthe end");
     let structure = Structure::parse(deep.as_bytes());
-    assert_eq!(structure.len(), DEPTH_MAX + 1);
+    assert_eq!(structure.count(), DEPTH_MAX + 1);
     let last = structure.part(structure.ids().last().unwrap());
     assert!(last.media.is("application", Some("octet-stream")));
     assert!(deep[last.body.clone()].ends_with("the end"));
 
     let wide = multipart("b", &"--b\r\n\r\nx\r\n".repeat(20_000));
     let structure = Structure::parse(wide.as_bytes());
-    assert_eq!(structure.len(), PARTS_MAX + 1);
+    assert_eq!(structure.count(), PARTS_MAX + 1);
     let last = structure.part(structure.ids().last().unwrap());
     assert!(last.media.is("application", Some("octet-stream")));
     assert_eq!(last.body.end, wide.len());
 
     let fields = "A: b\r\n".repeat(HEADER_LEN_MAX / 5);
     let long = format!("X: y\r\n{fields}{}", multipart("b", "--b\r\n\r\n\r\n"));
-    assert_eq!(Structure::parse(long.as_bytes()).len(), 1);
+    assert_eq!(Structure::parse(long.as_bytes()).count(), 1);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn encoded_message_is_a_file() {
     let text =
         "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nQTogYg==\r\n";
     let structure = Structure::parse(text.as_bytes());
-    assert_eq!(structure.len(), 1);
+    assert_eq!(structure.count(), 1);
     assert_eq!(structure.decoded(text.as_bytes(), Structure::ROOT).bytes, &b"A: b"[..]);
 }
 

@@ -3,9 +3,9 @@
 
 use freehold_mime::Structure;
 
-use super::section::{Section, Text};
-use super::*;
+use crate::imap::body_structure;
 use crate::imap::print::Printer;
+use crate::imap::section::{Section, Text};
 
 const NESTED: &str = "From: a@b\r\nContent-Type: multipart/mixed; boundary=outer\r\n\r\npreamble\r\n--outer\r\n\r\nplain\r\n--outer\r\n\
 Content-Type: message/rfc822\r\nContent-Description: inner\r\n\r\nSubject: in\r\nContent-Type: multipart/alternative; boundary=\"out\"\r\n\r\n\
@@ -42,7 +42,7 @@ fn part_is_found_by_its_number() {
 fn structure_is_printed_by_the_grammar() {
     let parts = Structure::parse(NESTED.as_bytes());
     let mut out = Printer::default();
-    structure::print(&mut out, NESTED.as_bytes(), &parts, Structure::ROOT, true);
+    body_structure::print(&mut out, NESTED.as_bytes(), &parts, Structure::ROOT, true);
     assert_eq!(
         String::from_utf8(out.take()).unwrap(),
         "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 5 0 NIL NIL NIL NIL)\
@@ -64,7 +64,7 @@ fn unclosed_structure_is_parsed_to_the_end() {
     ] {
         let parts = Structure::parse(message.as_bytes());
         let mut out = Printer::default();
-        structure::print(&mut out, message.as_bytes(), &parts, Structure::ROOT, true);
+        body_structure::print(&mut out, message.as_bytes(), &parts, Structure::ROOT, true);
         assert!(out.len() > 0, "{message}");
     }
 }

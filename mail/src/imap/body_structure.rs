@@ -3,8 +3,8 @@
 use freehold_mime::media::{Parameters, parametrised};
 use freehold_mime::{Kind, PartId, Structure, header};
 
-use super::super::print::Printer;
 use super::envelope;
+use super::print::Printer;
 
 /// Prints the structure of a part of a message; `extended` is BODYSTRUCTURE, else BODY.
 ///

@@ -3,7 +3,7 @@
 use freehold_mime::address::{self, Entry};
 use freehold_mime::header;
 
-use super::super::print::Printer;
+use super::print::Printer;
 
 /// Longest value of one field that is printed, in bytes.
 const VALUE_LEN_MAX: usize = 64 * 1024;
