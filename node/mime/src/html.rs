@@ -1,5 +1,12 @@
 //! The words of an HTML text, for previews and search. Nothing here makes HTML safe to show.
 
+mod hidden;
+mod reference;
+
+pub use hidden::is_hiding;
+use hidden::{element_end, hides};
+use reference::named;
+
 /// Elements whose content is not text.
 const RAW: [&str; 5] = ["script", "style", "title", "template", "noscript"];
 /// Elements that begin and end a line.
@@ -33,56 +40,6 @@ const BLOCKS: [&str; 26] = [
 ];
 /// Most hidden elements that are looked at. For each, the rest is searched for its end.
 const HIDDEN_MAX: usize = 50;
-/// The names of the characters U+00A0 to U+00FF.
-const LATIN: [&str; 96] = [
-    "nbsp", "iexcl", "cent", "pound", "curren", "yen", "brvbar", "sect", "uml", "copy", "ordf",
-    "laquo", "not", "shy", "reg", "macr", "deg", "plusmn", "sup2", "sup3", "acute", "micro",
-    "para", "middot", "cedil", "sup1", "ordm", "raquo", "frac14", "frac12", "frac34", "iquest",
-    "Agrave", "Aacute", "Acirc", "Atilde", "Auml", "Aring", "AElig", "Ccedil", "Egrave", "Eacute",
-    "Ecirc", "Euml", "Igrave", "Iacute", "Icirc", "Iuml", "ETH", "Ntilde", "Ograve", "Oacute",
-    "Ocirc", "Otilde", "Ouml", "times", "Oslash", "Ugrave", "Uacute", "Ucirc", "Uuml", "Yacute",
-    "THORN", "szlig", "agrave", "aacute", "acirc", "atilde", "auml", "aring", "aelig", "ccedil",
-    "egrave", "eacute", "ecirc", "euml", "igrave", "iacute", "icirc", "iuml", "eth", "ntilde",
-    "ograve", "oacute", "ocirc", "otilde", "ouml", "divide", "oslash", "ugrave", "uacute", "ucirc",
-    "uuml", "yacute", "thorn", "yuml",
-];
-/// Other named characters that mail uses.
-const NAMED: [(&str, char); 34] = [
-    ("amp", '&'),
-    ("lt", '<'),
-    ("gt", '>'),
-    ("quot", '"'),
-    ("apos", '\''),
-    ("euro", '€'),
-    ("ndash", '–'),
-    ("mdash", '—'),
-    ("lsquo", '‘'),
-    ("rsquo", '’'),
-    ("sbquo", '‚'),
-    ("ldquo", '“'),
-    ("rdquo", '”'),
-    ("bdquo", '„'),
-    ("hellip", '…'),
-    ("bull", '•'),
-    ("trade", '™'),
-    ("zwnj", '\u{200c}'),
-    ("zwj", '\u{200d}'),
-    ("ensp", '\u{2002}'),
-    ("emsp", '\u{2003}'),
-    ("thinsp", '\u{2009}'),
-    ("lsaquo", '‹'),
-    ("rsaquo", '›'),
-    ("OElig", 'Œ'),
-    ("oelig", 'œ'),
-    ("Scaron", 'Š'),
-    ("scaron", 'š'),
-    ("Yuml", 'Ÿ'),
-    ("minus", '−'),
-    ("rarr", '→'),
-    ("larr", '←'),
-    ("check", '✓'),
-    ("star", '☆'),
-];
 /// Elements without content.
 const VOID: [&str; 8] = ["br", "hr", "img", "wbr", "input", "meta", "link", "area"];
 /// Longest character reference, in bytes.
@@ -124,30 +81,6 @@ pub fn is_blank(html: &str) -> bool {
         html.as_bytes().get(start..at)
     });
     !sources.any(|scheme| scheme.eq_ignore_ascii_case(b"cid")) && !html.contains("data:image/")
-}
-
-/// True if a `style` attribute hides its element.
-pub fn is_hiding(style: &str) -> bool {
-    let mut plain = String::with_capacity(style.len());
-    let mut rest = style;
-    while let Some((before, comment)) = rest.split_once("/*") {
-        plain.push_str(before);
-        rest = comment.split_once("*/").map_or("", |(_, after)| after);
-    }
-    plain.push_str(rest);
-    plain.to_ascii_lowercase().split(';').filter_map(|rule| rule.split_once(':')).any(
-        |(name, value)| {
-            let value = value.trim().trim_end_matches("!important").trim();
-            let is_zero = matches!(value, "0" | "0px" | "0pt" | "0em" | "0%" | "0.0");
-            match name.trim() {
-                "display" => value == "none",
-                "visibility" => value == "hidden",
-                "opacity" | "font-size" | "max-height" => is_zero,
-                "mso-hide" => value == "all",
-                _ => false,
-            }
-        },
-    )
 }
 
 struct Reader<'a> {
@@ -262,46 +195,6 @@ impl Reader<'_> {
     }
 }
 
-/// True for a start tag whose element is hidden.
-fn hides(tag: &str) -> bool {
-    let lower = tag.to_ascii_lowercase();
-    if let Some((_, style)) = lower.split_once("style") {
-        let value = style.trim_start().strip_prefix('=').unwrap_or_default().trim_start();
-        let value = match value.chars().next() {
-            Some(quote @ ('"' | '\'')) => value.get(1..).and_then(|v| v.split(quote).next()),
-            _ => value.split(|c: char| c.is_whitespace() || c == '>').next(),
-        };
-        if value.is_some_and(is_hiding) {
-            return true;
-        }
-    }
-    let is_end = |c: char| c.is_whitespace() || matches!(c, '>' | '=' | '/');
-    lower.split_once(" hidden").is_some_and(|(_, after)| after.starts_with(is_end))
-}
-
-/// The length of the content of an element with its end tag; elements of the same name may be
-/// inside.
-fn element_end(rest: &str, name: &str) -> Option<usize> {
-    let bytes = rest.as_bytes();
-    let mut depth = 1usize;
-    for at in memchr::memchr_iter(b'<', bytes) {
-        let after = bytes.get(at.checked_add(1)?..)?;
-        let (is_end, after) =
-            after.strip_prefix(b"/").map_or((false, after), |after| (true, after));
-        let is_same = after.get(..name.len())?.eq_ignore_ascii_case(name.as_bytes())
-            && after.get(name.len()).is_some_and(|byte| !byte.is_ascii_alphanumeric());
-        if !is_same {
-            continue;
-        }
-        depth = if is_end { depth.checked_sub(1)? } else { depth.saturating_add(1) };
-        if depth == 0 {
-            let tag_end = memchr::memchr(b'>', bytes.get(at..)?)?;
-            return at.checked_add(tag_end)?.checked_add(1);
-        }
-    }
-    None
-}
-
 /// The length of the content of a raw element and its end tag.
 fn raw_end(rest: &str, name: &str) -> Option<usize> {
     let bytes = rest.as_bytes();
@@ -311,26 +204,6 @@ fn raw_end(rest: &str, name: &str) -> Option<usize> {
         let is_end = bytes.get(start..end)?.eq_ignore_ascii_case(name.as_bytes());
         is_end.then(|| memchr::memchr(b'>', bytes.get(end..)?)?.checked_add(end)?.checked_add(1))?
     })
-}
-
-/// The character of a reference without `&` and `;`.
-fn named(name: &str) -> Option<char> {
-    if let Some(number) = name.strip_prefix('#') {
-        let code = match number.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-            None => number.parse().ok()?,
-        };
-        // HTML 13.2.5.80: these numbers mean windows-1252.
-        if let Ok(byte @ 0x80..=0x9f) = u8::try_from(code) {
-            return encoding_rs::WINDOWS_1252.decode_without_bom_handling(&[byte]).0.chars().next();
-        }
-        return char::from_u32(code).filter(|c| *c != '\0');
-    }
-    if let Some((_, c)) = NAMED.iter().find(|(known, _)| *known == name) {
-        return Some(*c);
-    }
-    let at = LATIN.iter().position(|known| *known == name)?;
-    char::from_u32(u32::try_from(at).ok()?.checked_add(0xa0)?)
 }
 
 #[cfg(test)]

@@ -194,7 +194,8 @@ fn charset_of(value: &[u8]) -> (String, &[u8]) {
     }
 }
 
-fn percent_decoded(value: &[u8]) -> Vec<u8> {
+/// Decodes `%XX`; other bytes, and a `%` without two digits, are as they are.
+pub fn percent_decoded(value: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some((byte, after)) = rest.split_first() {

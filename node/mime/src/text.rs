@@ -37,15 +37,15 @@ pub fn one_line(text: &str, len_max: usize) -> String {
 pub fn file_name(name: &str, len_max: usize) -> String {
     let name = one_line(name, usize::MAX);
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let kept: String = last.chars().filter(|c| !"<>:\"|?*".contains(*c)).collect();
-    let kept = kept.trim_matches(|c: char| c.is_whitespace()).trim_start_matches('.');
-    if kept.len() <= len_max {
-        return kept.trim_end_matches(['.', ' ']).to_owned();
+    let safe: String = last.chars().filter(|c| !"<>:\"|?*".contains(*c)).collect();
+    let safe = safe.trim_matches(|c: char| c.is_whitespace()).trim_start_matches('.');
+    if safe.len() <= len_max {
+        return safe.trim_end_matches(['.', ' ']).to_owned();
     }
     // The extension says what the file is.
-    let (stem, extension) = match kept.rfind('.').map(|at| kept.split_at(at)) {
+    let (stem, extension) = match safe.rfind('.').map(|at| safe.split_at(at)) {
         Some((stem, extension)) if extension.len() <= 16 => (stem, extension),
-        _ => (kept, ""),
+        _ => (safe, ""),
     };
     let stem_len = stem.floor_char_boundary(len_max.saturating_sub(extension.len()));
     format!("{}{extension}", stem.get(..stem_len).unwrap_or_default())

@@ -67,6 +67,8 @@ fn odd_forms_keep_their_address() {
     assert_eq!(parse(b"Ada (Team <ada@x>"), [person("Ada Team", "ada", "x")]);
     assert_eq!(parse(b"Ada (ada@x)"), [person("Ada", "ada", "x")]);
     assert_eq!(parse(b"Ada [ada@x]"), [person("Ada", "ada", "x")]);
+    let names = "Ann Bee, ".repeat(5_000);
+    assert_eq!(parse(names.as_bytes()).len(), ADDRESSES_MAX);
     assert_eq!(
         parse(b"Dr. Ada, PhD, LLC <ada@x>, Bob <b@x>"),
         [person("Dr. Ada, PhD, LLC", "ada", "x"), person("Bob", "b", "x")]
