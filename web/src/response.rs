@@ -60,15 +60,26 @@ pub(crate) fn moved(path: &str) -> Response<Body> {
     redirect(StatusCode::PERMANENT_REDIRECT, path)
 }
 
+/// Percent-encodes (RFC 3986 2.1) the bytes that are not plain.
+pub(crate) fn percent_encoded(bytes: &[u8], is_plain: impl Fn(u8) -> bool) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len()), |mut out, byte| {
+        if is_plain(*byte) {
+            out.push(char::from(*byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
 /// `path` may have letters of any script; the header takes only the characters of a URI (RFC 9110
 /// 10.2.2, RFC 3986 2), so all others are percent-encoded.
 fn redirect(status: StatusCode, path: &str) -> Response<Body> {
-    let encode = |byte: u8| {
-        let is_plain = byte.is_ascii_graphic()
-            && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
-        if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    let is_plain = |byte: u8| {
+        byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
     };
-    match HeaderValue::from_str(&path.bytes().map(encode).collect::<String>()) {
+    match HeaderValue::from_str(&percent_encoded(path.as_bytes(), is_plain)) {
         Ok(path) => (status, [(header::LOCATION, path)]).into_response(),
         Err(_) => Problem::BadRequest.into_response(),
     }
@@ -77,14 +88,11 @@ fn redirect(status: StatusCode, path: &str) -> Response<Body> {
 /// `Content-Disposition: attachment` with the name percent-encoded, a form that needs no quoting
 /// (RFC 6266 4.3, RFC 8187).
 pub(crate) fn attachment_named(name: &str) -> HeaderValue {
-    let encode = |byte: u8| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    let encoded: String = name.bytes().take(FILE_NAME_LEN_MAX).map(encode).collect();
+    let name = name.as_bytes();
+    let name = name.get(..FILE_NAME_LEN_MAX).unwrap_or(name);
+    let encoded = percent_encoded(name, |byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
+    });
     HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{encoded}"))
         .unwrap_or(HeaderValue::from_static("attachment"))
 }

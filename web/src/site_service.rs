@@ -121,7 +121,7 @@ impl SiteService {
             HeaderMap::new()
         };
         let mut request = request.map(Body::new);
-        let kept = unsaved::read(&mut request, client, &self.site, &self.unsaved).await;
+        let form = unsaved::read(&mut request, client, &self.site, &self.unsaved).await;
         request.extensions_mut().insert(client);
         // A router's error type is `Infallible`.
         let Ok(response) = self.router.clone().oneshot(request).await;
@@ -134,8 +134,8 @@ impl SiteService {
         {
             return response::moved(&target);
         }
-        if let Some(kept) = kept.filter(|_| unsaved::asks_for_login(&response)) {
-            return unsaved::page(&self.site, kept).unwrap_or(response);
+        if let Some(form) = form.filter(|_| unsaved::asks_for_login(&response)) {
+            return unsaved::page(&self.site, form).unwrap_or(response);
         }
         if !problem::lacks_page(&response) {
             return response;

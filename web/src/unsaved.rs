@@ -17,9 +17,10 @@ use crate::site::Site;
 use crate::site_service::Client;
 use crate::viewer;
 
-/// The longest form that is kept, in bytes: the longest post with every byte percent-encoded.
+/// The longest form that is shown again, in bytes: the longest post with every byte
+/// percent-encoded.
 const FORM_LEN_MAX: usize = 256 * 1024;
-/// The most fields of a form that is kept: each is more markup in the answer.
+/// The most fields of a form that is shown again: each is more markup in the answer.
 const FIELDS_MAX: usize = 200;
 /// The most forms that are held at one time.
 pub(crate) const FORMS_MAX: usize = 4;

@@ -1,6 +1,8 @@
 //! Display names: one line of bounded length, without control, bidi-override and zero-width
 //! characters.
 
+use freehold_mime::text::is_bidi_control;
+
 /// The longest name, in characters.
 pub const NAME_CHARS_MAX: usize = 80;
 
@@ -11,12 +13,6 @@ pub fn is_control_or_invisible(c: char) -> bool {
     c.is_control()
         || is_bidi_control(c)
         || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
-}
-
-/// True for characters that change the direction of the text around them (UAX 9).
-pub fn is_bidi_control(c: char) -> bool {
-    let is_mark = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}');
-    is_mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` as a display name: one line of at most [`NAME_CHARS_MAX`] characters, without control and

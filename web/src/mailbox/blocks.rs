@@ -9,7 +9,7 @@ use freehold_mime::structure::PartId;
 use freehold_mime::{Content, Kind, Shown, Structure, content, date, header, html, word};
 
 use super::links::{self, Run};
-use super::normalize::{HTML_LEN_MAX, NormalizedHtml, normalize};
+use super::normalize::{HTML_READ_LEN_MAX, NormalizedHtml, normalize};
 use super::parsed::ParsedMessage;
 use super::pictures::{self, Pictures, Place};
 use crate::dates;
@@ -17,8 +17,6 @@ use crate::sizes::size;
 
 /// All texts of a message together, in bytes; what is longer is a file.
 const TEXT_LEN_MAX: usize = 512 * 1024;
-/// Encoded bytes of one HTML text that are decoded: more than that would be over its limit.
-const HTML_READ_LEN_MAX: usize = 4 * HTML_LEN_MAX;
 /// Most blocks of one page; the rest of the parts are files.
 const BLOCKS_MAX: usize = 200;
 /// Most frames of one page: each parses the message again.

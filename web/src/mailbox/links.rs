@@ -2,6 +2,8 @@
 
 use freehold_mime::text::is_bidi_control;
 
+use crate::response::percent_encoded;
+
 /// A longer word is no address, in bytes.
 const ADDRESS_LEN_MAX: usize = 2_000;
 
@@ -60,7 +62,9 @@ fn address(word: &str) -> Option<(usize, usize, String)> {
     let end = at.checked_add(1)?.checked_add(host.len())?;
     let found = word.get(start..end)?;
     let is_host = host.contains('.') && host.starts_with(char::is_alphanumeric);
-    is_host.then(|| (start, end, format!("/home/mail/write?to={}", query(found))))
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_@".contains(&byte);
+    let to = percent_encoded(found.as_bytes(), is_plain);
+    is_host.then(|| (start, end, format!("/home/mail/write?to={to}")))
 }
 
 /// An address without the punctuation of the sentence around it.
@@ -87,19 +91,6 @@ fn without_punctuation(found: &str) -> &str {
         }
         found = shorter;
     }
-}
-
-/// A value for a query.
-fn query(value: &str) -> String {
-    value.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'@' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-        out
-    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use super::tokens::{Start, Token, Tokens};
 
 /// Longer HTML is refused, in bytes.
 pub(super) const HTML_LEN_MAX: usize = 1024 * 1024;
+/// Encoded bytes of an HTML text that are decoded: a longer one is over its limit.
+pub(super) const HTML_READ_LEN_MAX: usize = 4 * HTML_LEN_MAX;
 /// HTML with more tags is refused; a long newsletter has ten thousand.
 const TAGS_MAX: usize = 50_000;
 /// The deepest nesting of elements; a deeper element loses its tags and keeps its text.
@@ -191,8 +193,8 @@ impl NormalizedHtml {
     }
 
     fn attributes(&mut self, start: &Start<'_>) {
-        let kept = |name: &str| !matches!(name, "src" | "style" | "hidden");
-        for (name, value) in start.attributes.iter().filter(|(name, _)| kept(name)) {
+        let is_written = |name: &str| !matches!(name, "src" | "style" | "hidden");
+        for (name, value) in start.attributes.iter().filter(|(name, _)| is_written(name)) {
             self.html.extend([" ", name, "=\"", &value.replace('"', "&quot;"), "\""]);
         }
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::blocks::{is_html, saved_name};
 use super::message::find;
-use super::normalize::{HTML_LEN_MAX, normalize};
+use super::normalize::{HTML_READ_LEN_MAX, normalize};
 use super::parsed::parsed;
 use super::pictures::{self, Pictures, Place};
 use super::sanitise;
@@ -50,7 +50,7 @@ async fn html(
     let (message, _) = find(&site, folder, uid)?;
     let normalized = parsed(&site, &message, move |parsed| {
         let id = parsed.structure.id(part).filter(|id| is_html(&parsed.structure, *id))?;
-        let html = content::html_of(&parsed.bytes, &parsed.structure, id, 4 * HTML_LEN_MAX);
+        let html = content::html_of(&parsed.bytes, &parsed.structure, id, HTML_READ_LEN_MAX);
         let normalized = normalize(&html, &Pictures::of(parsed, id))?;
         let place = |part: &usize| Some((*part, Place::of(parsed, *part)?));
         let places: Vec<(usize, Place)> = normalized.pictures.iter().filter_map(place).collect();

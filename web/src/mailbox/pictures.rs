@@ -12,6 +12,7 @@ use freehold_core::mailbox::Message;
 use freehold_core::store::StoreError;
 use freehold_mime::content::content_id;
 use freehold_mime::encoding::{self, Encoding};
+use freehold_mime::media::percent_decoded;
 use freehold_mime::structure::PartId;
 use freehold_mime::{Kind, Structure, content, header};
 
@@ -58,7 +59,9 @@ impl Pictures {
         if let Some((scheme, id)) = source.split_once(':')
             && scheme.eq_ignore_ascii_case("cid")
         {
-            let id = percent_encoding(id);
+            // RFC 2392 2: the URL is percent-encoded, the Content-ID is not.
+            let id = percent_decoded(id.as_bytes());
+            let id = String::from_utf8_lossy(&id);
             let id = id.trim().trim_start_matches('<').trim_end_matches('>');
             return self.0.get(&format!("cid:{id}")).copied();
         }
@@ -94,21 +97,6 @@ fn names(message: &ParsedMessage, id: PartId) -> Vec<String> {
     let cid = cid.map(|cid| format!("cid:{}", text(cid)));
     let location = location.map(|place| text(place).trim_start_matches("./").to_owned());
     cid.into_iter().chain(location).chain((!file.is_empty()).then_some(file)).collect()
-}
-
-/// Decodes `%XX`: a `cid:` URL is percent-encoded, a Content-ID is not (RFC 2392 2).
-fn percent_encoding(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let digits = after.first_chunk::<2>().filter(|_| *byte == b'%');
-        let decoded = digits.and_then(|digits| {
-            HEXLOWER.decode(&digits.map(|digit| digit.to_ascii_lowercase())).ok()?.pop()
-        });
-        out.push(decoded.unwrap_or(*byte));
-        rest = if decoded.is_some() { after.get(2..).unwrap_or_default() } else { after };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The media type of a part, if it is a picture that browsers show.
