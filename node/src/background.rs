@@ -189,19 +189,20 @@ async fn seal_photos(node: &Node) {
     }
 }
 
-/// Gives freed memory back when the process has grown since the last time.
+/// Gives freed memory back after the start, and each time the process has grown since.
 async fn trim_heap() {
-    let mut least = u64::MAX;
+    let mut trimmed = None;
     loop {
         tokio::time::sleep(TRIM_EVERY).await;
         // Only Linux has the file; elsewhere memory is given back without help.
         let Some(pages) = private_pages().await else { return };
-        if pages > least.saturating_add(TRIM_AFTER_PAGES) || least == u64::MAX {
+        if trimmed.is_none_or(|least| pages > least + TRIM_AFTER_PAGES) {
             // The result does not matter: without free pages there is nothing to do.
             let _ = blocking(freehold_heap::trim).await;
-            least = private_pages().await.unwrap_or(pages);
+            trimmed = private_pages().await;
+        } else {
+            trimmed = trimmed.min(Some(pages));
         }
-        least = least.min(pages);
     }
 }
 

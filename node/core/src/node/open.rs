@@ -135,6 +135,26 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+impl NodeOptions {
+    /// The options of the store of this node.
+    fn store(
+        self,
+        fs: Arc<dyn Fs>,
+        vault: &Vault,
+        claim: FolderLock,
+        random: Random,
+    ) -> StoreOptions {
+        let keys = vault.keys();
+        let source = EngineSource::Kind(self.engine, self.cache_len);
+        let key = keys.store().clone();
+        let mut store = StoreOptions::new(self.data, fs, source, key, keys.log_id(), random);
+        store.progress = self.progress;
+        store.stop = self.stop;
+        store.folder_lock = Some(claim);
+        store
+    }
+}
+
 impl Node {
     /// Opens the node in a folder, or creates it there. Blocks; after a power cut possibly for
     /// long. On a disk that can't be written, an existing node is opened read-only: see
@@ -165,43 +185,30 @@ impl Node {
         let reason =
             format!("the data folder {} can't be written: {reason}", options.data.display());
         tracing::error!(%reason, "the node is opened read-only");
-        let NodeOptions { data, engine, cache_len, unlock, progress, stop, .. } = options;
         let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
         let fs: Arc<dyn Fs> = Arc::new(OsFs);
-        let vault = Vault::open(fs.clone(), &data, &unlock)?;
-        let space = FreeSpace::unmanaged(fs.clone(), &data);
-        let keys = vault.keys();
-        let source = EngineSource::Kind(engine, cache_len);
-        let mut store =
-            StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
-        store.progress = progress;
-        store.stop = stop;
-        store.folder_lock = Some(claim);
+        let vault = Vault::open(fs.clone(), &options.data, &options.unlock)?;
+        let space = FreeSpace::unmanaged(fs.clone(), &options.data);
+        let mut store = options.store(fs, &vault, claim, random);
         store.read_only = Some(reason);
         Self::assemble(store, &vault, space, Clock::system())
     }
 
     fn open_claimed(options: NodeOptions, claim: FolderLock) -> Result<Self, NodeOpenError> {
-        let NodeOptions { data, engine, cache_len, unlock, margins, progress, stop, .. } = options;
+        let (data, unlock) = (&options.data, &options.unlock);
         let random = Random::from_os().map_err(|_| NodeOpenError::NoRandomness)?;
         let fs: Arc<dyn Fs> = Arc::new(OsFs);
-        let vault = if Vault::exists(&*fs, &data)? {
-            Vault::open(fs.clone(), &data, &unlock)?
+        let vault = if Vault::exists(&*fs, data)? {
+            Vault::open(fs.clone(), data, unlock)?
         } else if fs.exists(&data.join("log")).unwrap_or(true) {
             // A new vault's keys would not open the existing log, and a restored copy of the right
             // vault would find a wrong one in its place.
-            return Err(VaultError::Missing(data).into());
+            return Err(VaultError::Missing(data.clone()).into());
         } else {
-            Vault::create(fs.clone(), &data, &unlock, &random)?
+            Vault::create(fs.clone(), data, unlock, &random)?
         };
-        let space = FreeSpace::new(fs.clone(), &data, margins);
-        let keys = vault.keys();
-        let source = EngineSource::Kind(engine, cache_len);
-        let mut store =
-            StoreOptions::new(data, fs, source, keys.store().clone(), keys.log_id(), random);
-        store.progress = progress;
-        store.stop = stop;
-        store.folder_lock = Some(claim);
+        let space = FreeSpace::new(fs.clone(), data, options.margins);
+        let mut store = options.store(fs, &vault, claim, random);
         store.space = Some(space.clone());
         Self::assemble(store, &vault, space, Clock::system())
     }
