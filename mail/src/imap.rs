@@ -34,21 +34,18 @@
 //! | 8970 | PREVIEW | not yet |
 //! | 9051 | IMAP4rev2 | part: the extensions above that it includes |
 
-mod body_structure;
 mod command;
 mod completion;
 mod connection;
 mod context;
 mod cursor;
 mod date;
-mod envelope;
 mod exchange;
 mod executor;
 mod flags;
 mod framer;
 mod glob;
 mod link;
-mod print;
 mod section;
 mod selected;
 mod sequence;

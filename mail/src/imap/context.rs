@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use freehold_core::node::Node;
 
-use super::print::Printer;
 use super::structure_cache::StructureCache;
+use freehold_mime::imap::Printer;
 
 /// Shared by all sessions.
 #[derive(Debug)]

@@ -17,9 +17,9 @@ use super::command::login::Login;
 use super::completion::Completion;
 use super::context::{Context, Shared};
 use super::executor::Executor;
-use super::print::Printer;
 use super::selected::Numbers;
 use super::session::{Answer, Question};
+use freehold_mime::imap::Printer;
 
 /// The pause between two records of the use of an app password, in milliseconds.
 const USE_RECORDED_EVERY_MS: u64 = 60 * 60 * 1000;

@@ -3,7 +3,7 @@
 use freehold_core::mailbox::Flags;
 
 use super::cursor::SyntaxError;
-use super::print::Printer;
+use freehold_mime::imap::Printer;
 
 const SYSTEM: [(&str, u8); 5] = [
     ("\\Answered", Flags::ANSWERED),

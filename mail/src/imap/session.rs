@@ -17,8 +17,8 @@ use super::command::{self, Command, Tagged, capability, id, idle, namespace};
 use super::completion::Completion;
 use super::framer::{Frame, Framer, Literal};
 use super::link::{Link, Privacy};
-use super::print::Printer;
 use super::selected::Numbers;
+use freehold_mime::imap::Printer;
 
 /// BAD responses after which the connection is closed.
 const BAD_COMMANDS_MAX: u32 = 50;

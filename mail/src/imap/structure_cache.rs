@@ -16,8 +16,8 @@ use freehold_core::store::{BlobId, StoreError};
 use freehold_mime::header_end;
 use freehold_mime::structure::{HEADER_LEN_MAX, Structure as Parts};
 
-use super::body_structure;
-use super::print::Printer;
+use freehold_mime::imap::Printer;
+use freehold_mime::imap::body_structure;
 
 /// The size of one generation, in bytes.
 const GENERATION_LEN_MAX: usize = 6 * 1024 * 1024;

@@ -3,12 +3,24 @@
 use data_encoding::{Encoding, Specification};
 use std::sync::LazyLock;
 
+use freehold_mime::imap::Printer;
+
+use super::cursor::is_atom_char;
+
 /// BASE64 with `,` for `/` and without padding.
 static BASE64: LazyLock<Option<Encoding>> = LazyLock::new(|| {
     let mut spec = Specification::new();
     spec.symbols.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,");
     spec.encoding().ok()
 });
+
+/// Prints a folder's name as `mailbox` (RFC 3501 section 9).
+pub(crate) fn print<'a>(out: &'a mut Printer, name: &str) -> &'a mut Printer {
+    let wire = encode(name);
+    let is_atom =
+        !wire.is_empty() && wire.bytes().all(is_atom_char) && !wire.eq_ignore_ascii_case("NIL");
+    if is_atom { out.raw(wire) } else { out.string(wire) }
+}
 
 /// Encodes a folder's name.
 pub(crate) fn encode(name: &str) -> String {
@@ -78,6 +90,17 @@ pub(crate) fn decode(wire: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folder_name_is_printed_as_atom_or_string() {
+        for (name, wire) in
+            [("INBOX", "INBOX"), ("Entwürfe 2", "\"Entw&APw-rfe 2\""), ("nil", "\"nil\"")]
+        {
+            let mut out = Printer::default();
+            print(&mut out, name);
+            assert_eq!(out.take(), wire.as_bytes());
+        }
+    }
     use proptest::prelude::*;
 
     #[test]

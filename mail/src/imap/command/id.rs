@@ -2,7 +2,7 @@
 
 use super::Command;
 use crate::imap::cursor::{Cursor, SyntaxError};
-use crate::imap::print::Printer;
+use freehold_mime::imap::Printer;
 
 /// Most strings a client may send: thirty fields, each with its value (RFC 2971 3.3).
 const STRINGS_MAX: usize = 60;

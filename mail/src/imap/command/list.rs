@@ -10,6 +10,7 @@ use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::glob;
+use crate::imap::utf7;
 
 /// Most patterns in one LIST.
 const PATTERNS_MAX: usize = 50;
@@ -140,7 +141,7 @@ pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Completion, Completio
         cx.out.raw("* LIST ").list(attributes, |out, attribute| {
             out.raw(attribute);
         });
-        cx.out.raw(" \"/\" ").mailbox(&name);
+        utf7::print(cx.out.raw(" \"/\" "), &name);
         if node.has_unlisted_match {
             cx.out.raw(" (CHILDINFO (\"SUBSCRIBED\"))");
         }

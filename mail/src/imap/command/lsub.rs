@@ -8,6 +8,7 @@ use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::glob;
+use crate::imap::utf7;
 
 /// Longest pattern, including its reference, in bytes.
 const PATTERN_LEN_MAX: usize = 1_000;
@@ -43,7 +44,7 @@ pub(crate) fn run(cx: &mut Context, lsub: &Lsub) -> Result<Completion, Completio
     for name in &subscribed {
         if glob::matches(&pattern, name) {
             let attributes = if folders.contains(name) { "" } else { "\\NonExistent" };
-            cx.out.show(format_args!("* LSUB ({attributes}) \"/\" ")).mailbox(name).end();
+            utf7::print(cx.out.show(format_args!("* LSUB ({attributes}) \"/\" ")), name).end();
         } else if pattern.ends_with('%') {
             let parents = name.match_indices('/').filter_map(|(at, _)| name.get(..at));
             ancestors.extend(
@@ -54,7 +55,7 @@ pub(crate) fn run(cx: &mut Context, lsub: &Lsub) -> Result<Completion, Completio
         }
     }
     for name in ancestors {
-        cx.out.raw("* LSUB (\\Noselect) \"/\" ").mailbox(name).end();
+        utf7::print(cx.out.raw("* LSUB (\\Noselect) \"/\" "), name).end();
     }
     Ok(Completion::ok("listed"))
 }

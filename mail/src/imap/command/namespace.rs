@@ -1,6 +1,6 @@
 //! NAMESPACE (RFC 2342): one personal namespace, with `/` as the hierarchy delimiter.
 
-use crate::imap::print::Printer;
+use freehold_mime::imap::Printer;
 
 /// Prints the namespaces.
 pub(crate) fn print(out: &mut Printer) {

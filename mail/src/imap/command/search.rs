@@ -2,7 +2,6 @@
 
 pub(crate) mod key;
 pub(crate) mod matching;
-pub(crate) mod text;
 
 use freehold_core::mailbox;
 

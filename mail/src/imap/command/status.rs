@@ -6,6 +6,7 @@ use freehold_core::mailbox::{self, Folder};
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::utf7;
 
 /// Most items of one STATUS.
 const ITEMS_MAX: usize = 20;
@@ -74,7 +75,7 @@ pub(crate) fn run(cx: &mut Context, status: &Status) -> Result<Completion, Compl
 /// One untagged STATUS.
 pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
     let limit = cx.shared.message_len_max;
-    cx.out.raw("* STATUS ").mailbox(&folder.name).raw(" ");
+    utf7::print(cx.out.raw("* STATUS "), &folder.name).raw(" ");
     cx.out.list(items, |out, item| {
         match item {
             Item::AppendLimit => out.show(format_args!("APPENDLIMIT {limit}")),

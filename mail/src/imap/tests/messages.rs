@@ -5,9 +5,8 @@
 use freehold_mime::{Kind, Structure};
 
 use super::oracle;
-use crate::imap::command::search::text;
-use crate::imap::print::Printer;
-use crate::imap::{body_structure, envelope};
+use freehold_mime::imap::{Printer, body_structure, envelope};
+use freehold_mime::search as text;
 
 fn leaves(structure: &Structure) -> usize {
     structure.ids().filter(|id| structure.part(*id).kind == Kind::Leaf).count()

@@ -3,9 +3,8 @@
 
 use freehold_mime::Structure;
 
-use crate::imap::body_structure;
-use crate::imap::print::Printer;
 use crate::imap::section::{Section, Text};
+use freehold_mime::imap::{Printer, body_structure};
 
 const NESTED: &str = "From: a@b\r\nContent-Type: multipart/mixed; boundary=outer\r\n\r\npreamble\r\n--outer\r\n\r\nplain\r\n--outer\r\n\
 Content-Type: message/rfc822\r\nContent-Description: inner\r\n\r\nSubject: in\r\nContent-Type: multipart/alternative; boundary=\"out\"\r\n\r\n\

@@ -1,8 +1,8 @@
 //! The data items of FETCH (RFC 3501 6.4.5; MODSEQ, RFC 7162 3.1.4).
 
 use crate::imap::cursor::{Cursor, SyntaxError};
-use crate::imap::print::Printer;
 use crate::imap::section::{Section, Text};
+use freehold_mime::imap::Printer;
 
 /// Most items of one FETCH.
 const ITEMS_MAX: usize = 200;

@@ -14,11 +14,11 @@ use freehold_mime::structure::HEADER_LEN_MAX;
 use super::item::{BodySection, Item};
 use crate::imap::context::Context;
 use crate::imap::date;
-use crate::imap::envelope;
 use crate::imap::flags;
-use crate::imap::print::Printer;
 use crate::imap::section::Text;
 use crate::imap::structure_cache::read_range;
+use freehold_mime::imap::Printer;
+use freehold_mime::imap::envelope;
 
 /// A piece of the response.
 #[derive(Debug)]

@@ -7,11 +7,9 @@ use std::sync::Arc;
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::{self, MESSAGE_LEN_MAX, Message};
 use freehold_core::store::StoreError;
-use freehold_mime::address::{self, Entry};
-use freehold_mime::{Structure, header};
+use freehold_mime::{Structure, header, search as text};
 
 use super::key::{Dated, Key, Order};
-use super::text;
 use crate::imap::context::Context;
 use crate::imap::date::Day;
 use crate::imap::flags;
@@ -129,7 +127,7 @@ impl Terms {
                 compare(sent, *order, *day)
             }
             Key::Address(name, wanted) => values(&candidate.header()?, name).any(|value| {
-                contains(value, wanted) || addresses(value).to_lowercase().contains(wanted)
+                contains(value, wanted) || text::addresses(value).to_lowercase().contains(wanted)
             }),
             Key::Header(name, wanted) => {
                 values(&candidate.header()?, name).any(|value| contains(value, wanted))
@@ -154,21 +152,6 @@ fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]>
 /// True if a field's text contains `wanted`, which is in lower case.
 fn contains(value: &[u8], wanted: &str) -> bool {
     wanted.is_empty() || text::field(value).to_lowercase().contains(wanted)
-}
-
-/// An address field as the envelope has it (RFC 3501 6.4.4): without comments, quotes and spaces
-/// inside addresses.
-fn addresses(value: &[u8]) -> String {
-    let entries = address::parse(value).into_iter().map(|entry| match entry {
-        Entry::Mailbox(mailbox) => {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let (local, host) = (text(&mailbox.local), text(&mailbox.host));
-            format!("{} <{local}@{host}>", mailbox.display_name(None))
-        }
-        Entry::GroupStart(name) => text::field(&name),
-        Entry::GroupEnd => String::new(),
-    });
-    entries.collect::<Vec<_>>().join(", ")
 }
 
 /// Lower-cases texts, resolves sets, and puts cheap keys first.

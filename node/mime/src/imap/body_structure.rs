@@ -1,21 +1,14 @@
 //! Prints BODY and BODYSTRUCTURE (RFC 3501 7.4.2).
 
-use freehold_mime::media::{Parameters, parametrised};
-use freehold_mime::{Kind, PartId, Structure, header};
-
 use super::envelope;
 use super::print::Printer;
+use crate::media::{Parameters, parametrised};
+use crate::{Kind, PartId, Structure, header};
 
 /// Prints the structure of a part of a message; `extended` is BODYSTRUCTURE, else BODY.
 ///
 /// It recurses as deep as the structure is parsed: 50 levels.
-pub(crate) fn print(
-    out: &mut Printer,
-    message: &[u8],
-    structure: &Structure,
-    id: PartId,
-    extended: bool,
-) {
+pub fn print(out: &mut Printer, message: &[u8], structure: &Structure, id: PartId, extended: bool) {
     let part = structure.part(id);
     let bytes = structure.header(message, id);
     if part.kind == Kind::Multipart {

@@ -1,9 +1,8 @@
 //! ENVELOPE (RFC 3501 7.4.2).
 
-use freehold_mime::address::{self, Entry};
-use freehold_mime::header;
-
 use super::print::Printer;
+use crate::address::{self, Entry};
+use crate::header;
 
 /// Longest value of one field that is printed, in bytes.
 const VALUE_LEN_MAX: usize = 64 * 1024;
@@ -13,7 +12,7 @@ const NO_MAILBOX: &[u8] = b"MISSING_MAILBOX";
 const NO_HOST: &[u8] = b"MISSING_DOMAIN";
 
 /// Prints the envelope of a header.
-pub(crate) fn print(out: &mut Printer, bytes: &[u8]) {
+pub fn print(out: &mut Printer, bytes: &[u8]) {
     let text = |name: &str| {
         header::first(bytes, name).map(header::unfold).map(|mut value| {
             value.truncate(VALUE_LEN_MAX);

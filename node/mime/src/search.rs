@@ -1,19 +1,35 @@
 //! The searchable text of a message: encodings and charsets decoded (RFC 3501 6.4.4 leaves the
 //! details to the server).
 
-use freehold_mime::structure::PartId;
-use freehold_mime::{Kind, Structure, content, header, html, word};
+use crate::address::{self, Entry};
+use crate::structure::PartId;
+use crate::{Kind, Structure, content, header, html, word};
 
 /// Text of one message that is decoded, in bytes; text beyond it is not searched.
 const TEXT_LEN_MAX: usize = 8 * 1024 * 1024;
 
 /// One field's value on one line, its encoded words (RFC 2047) decoded.
-pub(crate) fn field(value: &[u8]) -> String {
+pub fn field(value: &[u8]) -> String {
     word::decode(value, None)
 }
 
+/// An address field as the envelope has it (RFC 3501 6.4.4): without comments, quotes and spaces
+/// inside addresses.
+pub fn addresses(value: &[u8]) -> String {
+    let entries = address::parse(value).into_iter().map(|entry| match entry {
+        Entry::Mailbox(mailbox) => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (local, host) = (text(&mailbox.local), text(&mailbox.host));
+            format!("{} <{local}@{host}>", mailbox.display_name(None))
+        }
+        Entry::GroupStart(name) => field(&name),
+        Entry::GroupEnd => String::new(),
+    });
+    entries.collect::<Vec<_>>().join(", ")
+}
+
 /// A whole header, a field to a line; lines that are no field are kept.
-pub(crate) fn header(bytes: &[u8]) -> String {
+pub fn header(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for line in header::lines(bytes) {
         out.push_str(&word::decode(line, None));
@@ -24,7 +40,7 @@ pub(crate) fn header(bytes: &[u8]) -> String {
 
 /// The texts of the body: part headers, file names, texts, reports, and messages within it with
 /// their headers.
-pub(crate) fn body(message: &[u8], structure: &Structure) -> String {
+pub fn body(message: &[u8], structure: &Structure) -> String {
     let mut out = String::new();
     for id in structure.ids() {
         if out.len() > TEXT_LEN_MAX {
@@ -58,7 +74,6 @@ fn leaf(message: &[u8], structure: &Structure, id: PartId) -> Option<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a test may block")]
 mod tests {
     use super::*;
 

@@ -1,9 +1,7 @@
 //! Prints responses (RFC 3501 sections 7 and 9). Only this module chooses between quoted string and
 //! literal.
 
-use std::fmt::Write;
-
-use super::utf7;
+use std::io::Write;
 
 /// Longest text printed as a quoted string, in bytes. A longer one is printed as a literal, because
 /// many programs limit the length of a line.
@@ -11,40 +9,44 @@ const QUOTED_LEN_MAX: usize = 1_000;
 
 /// Responses waiting to be sent.
 #[derive(Debug, Default)]
-pub(crate) struct Printer(Vec<u8>);
+pub struct Printer(Vec<u8>);
 
 impl Printer {
-    /// Octets printed and not taken.
-    pub(crate) fn len(&self) -> usize {
+    /// The number of octets printed and not taken.
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
+    /// True if no octets wait to be taken.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes the printed octets.
-    pub(crate) fn take(&mut self) -> Vec<u8> {
+    pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)
     }
 
     /// Octets, unchanged.
-    pub(crate) fn raw(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+    pub fn raw(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.0.extend_from_slice(bytes.as_ref());
         self
     }
 
     /// A number or other syntax, by its `Display`.
-    pub(crate) fn show(&mut self, value: impl std::fmt::Display) -> &mut Self {
-        let mut text = String::new();
-        // Writing into a String can't fail.
-        let _ = write!(text, "{value}");
-        self.raw(text)
+    pub fn show(&mut self, value: impl std::fmt::Display) -> &mut Self {
+        // Writing into a Vec can't fail.
+        let _ = write!(self.0, "{value}");
+        self
     }
 
     /// The end of a line.
-    pub(crate) fn end(&mut self) -> &mut Self {
+    pub fn end(&mut self) -> &mut Self {
         self.raw("\r\n")
     }
 
     /// Adds responses printed elsewhere.
-    pub(crate) fn append(&mut self, responses: Vec<u8>) {
+    pub fn append(&mut self, responses: Vec<u8>) {
         if self.0.is_empty() {
             self.0 = responses;
         } else {
@@ -53,12 +55,12 @@ impl Printer {
     }
 
     /// One line.
-    pub(crate) fn line(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
+    pub fn line(&mut self, text: impl AsRef<[u8]>) -> &mut Self {
         self.raw(text).end()
     }
 
     /// `string`.
-    pub(crate) fn string(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+    pub fn string(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
         let plain = bytes.len() <= QUOTED_LEN_MAX
             && bytes.iter().all(|byte| (b' '..0x7f).contains(byte) || *byte == b'\t');
@@ -76,7 +78,7 @@ impl Printer {
     }
 
     /// `nstring`.
-    pub(crate) fn nstring(&mut self, bytes: Option<impl AsRef<[u8]>>) -> &mut Self {
+    pub fn nstring(&mut self, bytes: Option<impl AsRef<[u8]>>) -> &mut Self {
         match bytes {
             Some(bytes) => self.string(bytes),
             None => self.raw("NIL"),
@@ -85,27 +87,18 @@ impl Printer {
 
     /// `literal`. It can't contain NUL (RFC 3501 section 9, `CHAR8`): NUL is replaced by 0x80,
     /// which keeps the announced length.
-    pub(crate) fn literal(&mut self, bytes: &[u8]) -> &mut Self {
+    pub fn literal(&mut self, bytes: &[u8]) -> &mut Self {
         self.show(format_args!("{{{}}}\r\n", bytes.len())).octets(bytes)
     }
 
     /// Part of a literal whose length is already printed.
-    pub(crate) fn octets(&mut self, bytes: &[u8]) -> &mut Self {
+    pub fn octets(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend(bytes.iter().map(|byte| if *byte == 0 { 0x80 } else { *byte }));
         self
     }
 
-    /// `mailbox`.
-    pub(crate) fn mailbox(&mut self, name: &str) -> &mut Self {
-        let wire = utf7::encode(name);
-        let atom = !wire.is_empty()
-            && wire.bytes().all(super::cursor::is_atom_char)
-            && !wire.eq_ignore_ascii_case("NIL");
-        if atom { self.raw(wire) } else { self.string(wire) }
-    }
-
     /// Items separated by spaces, in parentheses.
-    pub(crate) fn list<T>(
+    pub fn list<T>(
         &mut self,
         items: impl IntoIterator<Item = T>,
         mut print: impl FnMut(&mut Self, T),
@@ -156,18 +149,6 @@ mod tests {
                 p.nstring(None::<&str>);
             }),
             "NIL"
-        );
-        assert_eq!(
-            printed(|p| {
-                p.mailbox("INBOX");
-            }),
-            "INBOX"
-        );
-        assert_eq!(
-            printed(|p| {
-                p.mailbox("Entwürfe 2");
-            }),
-            "\"Entw&APw-rfe 2\""
         );
         assert_eq!(
             printed(|p| {
