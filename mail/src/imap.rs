@@ -46,6 +46,7 @@ mod flags;
 mod framer;
 mod glob;
 mod link;
+mod listing;
 mod section;
 mod selected;
 mod sequence;

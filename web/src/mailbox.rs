@@ -13,7 +13,7 @@ mod sanitise;
 mod tokens;
 
 use axum::extract::{Path, Query, State};
-use freehold_core::mailbox::{self, Flags, Folder, FolderId, SpecialUse};
+use freehold_core::mailbox::{self, Flags, Folder, FolderId, Message, SpecialUse, Summary};
 use serde::Deserialize;
 
 use crate::dates;
@@ -117,7 +117,7 @@ fn sidebar(
     let older =
         (listed.len() == LIST_LEN).then(|| listed.last().map(|(message, _)| message.uid)).flatten();
     let queued = if current.special == Some(SpecialUse::Sent) {
-        mailbox::queued_blobs(&site.node)?
+        queued_uids(site, &listed)?
     } else {
         Vec::new()
     };
@@ -141,7 +141,7 @@ fn sidebar(
             machine_time: dates::machine(message.internal_date),
             is_unread: !message.flags.has(Flags::SEEN) && open != Some(message.uid),
             is_current: open == Some(message.uid),
-            is_queued: queued.contains(&message.blob),
+            is_queued: queued.contains(&message.uid),
         }
     });
     let empty_text =
@@ -154,6 +154,18 @@ fn sidebar(
         messages: messages.collect(),
         older,
     })
+}
+
+/// The UIDs of messages that are still to be sent.
+fn queued_uids(site: &Site, listed: &[(Message, Summary)]) -> Result<Vec<u32>, Problem> {
+    let blobs = mailbox::queued_blobs(&site.node)?;
+    let mut uids = Vec::new();
+    for (message, _) in listed.iter().filter(|_| !blobs.is_empty()) {
+        if mailbox::content(&site.node, message)?.is_some_and(|c| blobs.contains(&c.blob)) {
+            uids.push(message.uid);
+        }
+    }
+    Ok(uids)
 }
 
 /// The text that explains an empty folder.

@@ -16,9 +16,6 @@ use super::cursor::SyntaxError;
 use super::flags;
 use super::sequence::{Numbering, Set};
 
-/// Rows read at once while a folder is opened.
-const PAGE: usize = 1_000;
-
 /// The command that opened the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -110,21 +107,9 @@ impl Selected {
         folder: &Folder,
         access: Access,
     ) -> Result<Opened, StoreError> {
-        // Read before the UIDs: a message that arrives in between has no sequence number yet, and
-        // is not the oldest.
-        let unseen = mailbox::first_unseen(&cx.node, folder.id)?;
         let mut recent = Recent::default();
         recent.add(claim_recent(cx, folder, access).await);
-        let mut uids = Vec::new();
-        let mut from = 1;
-        loop {
-            let page = mailbox::uids(&cx.node, folder.id, from, PAGE)?;
-            uids.extend_from_slice(&page);
-            match page.last() {
-                Some(last) if page.len() == PAGE => from = last.saturating_add(1),
-                _ => break,
-            }
-        }
+        let mailbox::View { mut uids, first_unseen } = mailbox::view(&cx.node, folder.id)?;
         uids.shrink_to_fit();
         let mut selected = Self {
             folder: folder.id,
@@ -139,7 +124,7 @@ impl Selected {
             recent,
         };
         selected.recent.reported = selected.recent_len();
-        let first_unseen = unseen.and_then(|uid| selected.number_of(uid));
+        let first_unseen = first_unseen.and_then(|uid| selected.number_of(uid));
         Ok(Opened { selected, first_unseen })
     }
 
@@ -327,18 +312,9 @@ impl Selected {
 
     /// The UIDs with a sequence number that are no longer in the folder.
     fn unstored(&self, cx: &Context) -> Result<BTreeSet<u32>, StoreError> {
-        let mut unstored: BTreeSet<u32> = self.uids.iter().copied().collect();
-        let mut from = 1;
-        loop {
-            let page = mailbox::uids(&cx.node, self.folder, from, PAGE)?;
-            for uid in &page {
-                unstored.remove(uid);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => from = last.saturating_add(1),
-                _ => return Ok(unstored),
-            }
-        }
+        let stored = mailbox::view(&cx.node, self.folder)?.uids;
+        let is_unstored = |uid: &u32| stored.binary_search(uid).is_err();
+        Ok(self.uids.iter().copied().filter(is_unstored).collect())
     }
 
     fn report_expunged(&mut self, cx: &mut Context) {

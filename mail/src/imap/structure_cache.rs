@@ -1,18 +1,19 @@
 //! A cache of message headers and structures, so that listing thousands of messages opens each blob
 //! once.
 //!
-//! It has two generations. An entry that is used moves to the young one; when the young one is full
-//! it becomes the old one, and the previous old one is dropped. Blobs never change, so no entry is
-//! ever stale.
+//! It is used where the mailbox's index does not have what is asked. It has two generations. An entry
+//! that is used moves to the young one; when the young one is full it becomes the old one, and the
+//! previous old one is dropped. The bytes of a message never change and a UID is never reused, so no
+//! entry is ever stale.
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use freehold_core::blobs::BlobReader;
-use freehold_core::mailbox::{self, MESSAGE_LEN_MAX, Message};
+use freehold_core::mailbox::{self, FolderId, MESSAGE_LEN_MAX, Message};
 use freehold_core::node::Node;
-use freehold_core::store::{BlobId, StoreError};
+use freehold_core::store::StoreError;
 use freehold_mime::header_end;
 use freehold_mime::structure::{HEADER_LEN_MAX, Structure as Parts};
 
@@ -47,11 +48,18 @@ struct Entry {
     len: usize,
 }
 
+/// A message: its folder and its UID.
+type Key = (FolderId, u32);
+
+fn key(message: &Message) -> Key {
+    (message.folder, message.uid)
+}
+
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<BlobId, Entry>,
+    young: HashMap<Key, Entry>,
     young_len: usize,
-    old: HashMap<BlobId, Entry>,
+    old: HashMap<Key, Entry>,
 }
 
 /// See the module's text.
@@ -65,11 +73,11 @@ impl StructureCache {
         node: &Node,
         message: &Message,
     ) -> Result<Arc<Vec<u8>>, StoreError> {
-        if let Some(header) = self.entry(&message.blob).header {
+        if let Some(header) = self.entry(&key(message)).header {
             return Ok(header);
         }
         let header = Arc::new(read_header(&mailbox::body(node, message)?)?);
-        self.insert(message.blob, header.len(), |entry| entry.header = Some(Arc::clone(&header)));
+        self.insert(key(message), header.len(), |entry| entry.header = Some(Arc::clone(&header)));
         Ok(header)
     }
 
@@ -79,7 +87,7 @@ impl StructureCache {
         node: &Node,
         message: &Message,
     ) -> Result<Arc<Structure>, StoreError> {
-        if let Some(structure) = self.entry(&message.blob).structure {
+        if let Some(structure) = self.entry(&key(message)).structure {
             return Ok(structure);
         }
         let bytes = mailbox::body(node, message)?
@@ -90,46 +98,46 @@ impl StructureCache {
             .len()
             .saturating_add(structure.body_structure.len())
             .saturating_add(structure.parts.count().saturating_mul(PART_LEN));
-        self.insert(message.blob, len, |entry| entry.structure = Some(Arc::clone(&structure)));
+        self.insert(key(message), len, |entry| entry.structure = Some(Arc::clone(&structure)));
         Ok(structure)
     }
 
-    /// The entry of a blob, moved to the young generation; an empty one if there is none.
-    fn entry(&self, blob: &BlobId) -> Entry {
+    /// The entry of a message, moved to the young generation; an empty one if there is none.
+    fn entry(&self, message: &Key) -> Entry {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match generations.old.remove(blob) {
+        match generations.old.remove(message) {
             Some(entry) => {
-                generations.put(*blob, entry.clone());
+                generations.put(*message, entry.clone());
                 entry
             }
-            None => generations.young.get(blob).cloned().unwrap_or_default(),
+            None => generations.young.get(message).cloned().unwrap_or_default(),
         }
     }
 
-    fn insert(&self, blob: BlobId, len: usize, set: impl FnOnce(&mut Entry)) {
+    fn insert(&self, message: Key, len: usize, set: impl FnOnce(&mut Entry)) {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entry =
-            generations.take(&blob).unwrap_or(Entry { len: ENTRY_LEN, ..Entry::default() });
+            generations.take(&message).unwrap_or(Entry { len: ENTRY_LEN, ..Entry::default() });
         entry.len = entry.len.saturating_add(len);
         set(&mut entry);
-        generations.put(blob, entry);
+        generations.put(message, entry);
     }
 }
 
 impl Generations {
-    fn take(&mut self, blob: &BlobId) -> Option<Entry> {
-        let entry = self.young.remove(blob);
+    fn take(&mut self, message: &Key) -> Option<Entry> {
+        let entry = self.young.remove(message);
         self.young_len = self.young_len.saturating_sub(entry.as_ref().map_or(0, |entry| entry.len));
-        entry.or_else(|| self.old.remove(blob))
+        entry.or_else(|| self.old.remove(message))
     }
 
-    fn put(&mut self, blob: BlobId, entry: Entry) {
+    fn put(&mut self, message: Key, entry: Entry) {
         if self.young_len.saturating_add(entry.len) > GENERATION_LEN_MAX {
             self.young_len = 0;
             self.old = std::mem::take(&mut self.young);
         }
         self.young_len = self.young_len.saturating_add(entry.len);
-        self.young.insert(blob, entry);
+        self.young.insert(message, entry);
     }
 }
 
@@ -182,10 +190,8 @@ pub(crate) fn read_range(
 mod tests {
     use super::*;
 
-    fn blob(number: u32) -> BlobId {
-        let mut id = [0; 32];
-        id[..4].copy_from_slice(&number.to_be_bytes());
-        BlobId(id)
+    fn message(number: u32) -> Key {
+        (FolderId(1), number)
     }
 
     #[test]
@@ -193,12 +199,12 @@ mod tests {
         let cache = StructureCache::default();
         let header = Arc::new(vec![b'x'; 10_000]);
         for number in 0..5_000 {
-            cache.insert(blob(number), header.len(), |entry| {
+            cache.insert(message(number), header.len(), |entry| {
                 entry.header = Some(Arc::clone(&header))
             });
-            assert!(cache.entry(&blob(0)).header.is_some());
+            assert!(cache.entry(&message(0)).header.is_some());
         }
-        assert!(cache.entry(&blob(1)).header.is_none());
+        assert!(cache.entry(&message(1)).header.is_none());
         let generations = cache.0.lock().unwrap();
         let entry_count = generations.young.len() + generations.old.len();
         assert!(

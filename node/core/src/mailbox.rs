@@ -1,33 +1,43 @@
 //! The owner's mail: folders of messages, and the queue of messages to be sent.
 //!
 //! A folder is a mailbox of IMAP (RFC 9051 2.3): it has UIDs, a UIDVALIDITY and modseqs (RFC 7162).
-//! On disk a message has two rows under `folder ‖ uid`: one with its flags and modseq, which
-//! change, and one with its summary, which does not. A row under `folder ‖ modseq` names the
-//! message whose latest change, or expunge, has that modseq. The message's bytes are a blob. Counts
-//! are in the folder's row, so that no frequent path reads more rows than it shows. UIDs, modseqs
-//! and counts are read and increased within the commit: without gaps, and never visible before they
-//! are durable.
+//! On disk the flags, sizes and dates of messages are in pages of up to 64 ([`page`]), what lists and
+//! searches need of their texts in details, packed column by column once a page is full
+//! ([`details`], [`columns`]). A row under `folder ‖ UID` keeps the blob with a message's bytes.
+//! Counts are in the folder's row. So no list opens a blob, and a walk over a large folder reads a
+//! row for many messages. UIDs, modseqs and counts are read and increased within the commit: without
+//! gaps, and never visible before they are durable.
 
+mod append;
 mod change;
 mod check;
+mod columns;
 mod delete_folder;
 mod deliver;
+mod details;
 mod expunge;
 mod flags;
 mod folders;
 mod idempotency;
+mod index_older;
+mod page;
 pub mod queue;
 mod read;
 mod recent;
+mod remove;
 mod store_flags;
 mod subscriptions;
 mod summary;
+mod thread;
 mod transfer;
+mod varint;
 
 pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::check;
+pub use columns::{Values, values};
 pub use delete_folder::delete_folder;
 pub use deliver::{DeliverError, Delivery, deliver};
+pub use details::{Column, is_kept, searched, structures};
 pub use expunge::expunge;
 pub use flags::{FlagError, Flags};
 pub use folders::{
@@ -35,25 +45,27 @@ pub use folders::{
     folders_below, rename_below, rename_folder, special_folder,
 };
 pub use idempotency::IdempotencyKey;
+pub use index_older::read_details;
 pub use queue::{
     Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,
     SubmitError, due, next_due, queued_blobs, queued_with_blob, record_outcomes, submit,
 };
 pub use read::{
-    MESSAGE_LEN_MAX, Message, MessageId, body, first_unseen, message, messages, messages_in,
-    summaries, summary, uids,
+    Content, MESSAGE_LEN_MAX, Message, MessageId, View, blobs, body, content, message, messages,
+    messages_in, summaries, summary, view,
 };
 pub use recent::claim_recent;
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};
+pub use thread::ThreadId;
 pub use transfer::{TransferError, copy_messages, move_messages};
 
 use crate::node::Node;
 use crate::store::StoreError;
 
-/// How many messages one commit changes at most; a larger command takes several commits.
-const MESSAGES_PER_COMMIT: usize = 100;
+/// How many commits of one command wait together, so that they share a sync.
+const COMMITS_TOGETHER: usize = 16;
 
 /// Creates the special folders of a new node, brings rows of earlier versions up to date, and
 /// resumes deletions of folders that a stop interrupted. Idempotent; called at every start.
@@ -64,6 +76,7 @@ pub async fn initialise(node: &Node) -> Result<(), StoreError> {
     let now = node.clock.now().as_secs();
     node.store.commit(move |tx| folders::create_special_folders(tx, now)).await?;
     subscriptions::carry_over(node).await?;
+    index_older::convert(node).await?;
     delete_folder::resume(node).await
 }
 

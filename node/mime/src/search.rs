@@ -4,9 +4,18 @@
 use crate::address::{self, Entry};
 use crate::structure::PartId;
 use crate::{Kind, Structure, content, header, html, word};
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 /// Text of one message that is decoded, in bytes; text beyond it is not searched.
 const TEXT_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// The form in which texts are compared: lower case, composed characters (NFC).
+pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    ComposingNormalizerBorrowed::new_nfc().normalize(&text.to_lowercase()).into_owned()
+}
 
 /// One field's value on one line, its encoded words (RFC 2047) decoded.
 pub fn field(value: &[u8]) -> String {

@@ -204,7 +204,8 @@ async fn open_message(
 
 /// The state of delivery of a sent message for each recipient; empty if it is not in the queue.
 fn delivery(site: &Site, message: &Message) -> Result<Vec<RecipientStatus>, Problem> {
-    let Some(outgoing) = mailbox::queued_with_blob(&site.node, &message.blob)? else {
+    let Some(content) = mailbox::content(&site.node, message)? else { return Ok(Vec::new()) };
+    let Some(outgoing) = mailbox::queued_with_blob(&site.node, &content.blob)? else {
         return Ok(Vec::new());
     };
     let now = site.node.clock.now();

@@ -13,11 +13,15 @@ use self::message::Segment;
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::listing::{Listing, Needs};
 use crate::imap::selected::{Access, MessageRef, Selected};
 use crate::imap::sequence::{Numbering, Set};
 
-/// Messages whose rows are read, and that are marked as seen, at once.
-const MESSAGES_PER_SLICE: usize = 50;
+/// Messages that are read, and marked as seen, at once.
+const MESSAGES_PER_SLICE: usize = 256;
+/// Messages whose UIDs are farther apart are not read at once, because what lies between them would
+/// be read too.
+const UID_GAP_MAX: u32 = 64;
 /// Output of one slice, in bytes.
 const OUT_LEN: usize = 64 * 1024;
 
@@ -62,6 +66,9 @@ pub(crate) struct FetchProgress {
     changed_since: Option<u64>,
     todo: std::vec::IntoIter<MessageRef>,
     ready: VecDeque<(u32, Message)>,
+    /// What the index has of the messages in `ready`.
+    listing: Listing,
+    needs: Needs,
     /// The rest of the current message's response.
     segments: VecDeque<Segment>,
     marks_seen: bool,
@@ -86,12 +93,15 @@ impl FetchProgress {
         let todo = selected.resolve(&fetch.set, fetch.by)?.into_iter();
         let marks_seen =
             selected.access == Access::Write && fetch.items.iter().any(Item::marks_seen);
+        let needs = message::needs(&fetch.items);
         Ok(Self {
             by: fetch.by,
             items: fetch.items,
             changed_since: fetch.changed_since,
             todo,
             ready: VecDeque::new(),
+            listing: Listing::default(),
+            needs,
             segments: VecDeque::new(),
             marks_seen,
             has_failed: false,
@@ -112,7 +122,7 @@ impl FetchProgress {
                 }
             } else if let Some((number, message)) = self.ready.pop_front() {
                 let is_recent = selected.is_recent(message.uid);
-                match message::segments(cx, number, &message, is_recent, &self.items) {
+                match message::print(cx, &self.listing, number, &message, is_recent, &self.items) {
                     Ok(segments) => self.segments = segments,
                     Err(error) if error.is_refusal() => return Slice::Complete(error.into()),
                     Err(error) => {
@@ -147,11 +157,9 @@ impl FetchProgress {
         cx: &mut Context,
         selected: &mut Selected,
     ) -> Result<bool, Completion> {
-        let refs: Vec<MessageRef> = self.todo.by_ref().take(MESSAGES_PER_SLICE).collect();
-        if refs.is_empty() {
-            return Ok(false);
-        }
-        let mut found = rows(cx, selected, &refs)?;
+        let refs = self.next_refs();
+        let (Some(first), Some(last)) = (refs.first(), refs.last()) else { return Ok(false) };
+        let mut found = messages(cx, selected, &refs)?;
         if let Some(since) = self.changed_since {
             found.retain(|(_, message)| message.modseq > since);
         }
@@ -187,28 +195,32 @@ impl FetchProgress {
         if self.items.contains(&Item::Flags) {
             selected.report_keywords(cx, found.iter().map(|(_, message)| &message.flags));
         }
+        self.listing = Listing::read(&cx.node, selected.folder, self.needs, first.uid, last.uid)?;
         self.ready = found.into();
         Ok(true)
     }
+
+    /// The next messages, whose UIDs are close together.
+    fn next_refs(&mut self) -> Vec<MessageRef> {
+        let rest = self.todo.as_slice();
+        let is_far = |pair: &[MessageRef]| match pair {
+            [one, next] => next.uid.saturating_sub(one.uid) > UID_GAP_MAX,
+            _ => false,
+        };
+        let len = rest.windows(2).take(MESSAGES_PER_SLICE).position(is_far);
+        let len = len.map_or(MESSAGES_PER_SLICE, |at| at.saturating_add(1));
+        self.todo.by_ref().take(len).collect()
+    }
 }
 
-/// The rows of messages in order: by one scan where their UIDs are close together, else one by one.
-fn rows(
+/// The messages in order, each with its sequence number.
+fn messages(
     cx: &Context,
     selected: &Selected,
     refs: &[MessageRef],
 ) -> Result<Vec<(u32, Message)>, Completion> {
     let (Some(first), Some(last)) = (refs.first(), refs.last()) else { return Ok(Vec::new()) };
-    let span = last.uid.saturating_sub(first.uid) as usize;
-    let messages = if span <= refs.len().saturating_mul(4) {
-        mailbox::messages(&cx.node, selected.folder, first.uid, last.uid, span.saturating_add(1))?
-    } else {
-        let mut messages = Vec::with_capacity(refs.len());
-        for message in refs {
-            messages.extend(mailbox::message(&cx.node, selected.folder, message.uid)?);
-        }
-        messages
-    };
+    let messages = mailbox::messages(&cx.node, selected.folder, first.uid, last.uid, usize::MAX)?;
     let number = |uid: u32| {
         let index = refs.binary_search_by_key(&uid, |message| message.uid).ok()?;
         refs.get(index).map(|message| message.number)

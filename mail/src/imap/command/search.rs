@@ -10,11 +10,12 @@ use self::matching::{Candidate, Terms};
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::listing::Listing;
 use crate::imap::selected::{MessageRef, Selected};
 use crate::imap::sequence::{self, Numbering};
 
-/// Messages examined in one slice when only rows are read.
-const ROWS_PER_SLICE: usize = 1_000;
+/// Messages examined in one slice when only the index is read.
+const INDEXED_PER_SLICE: usize = 1_000;
 /// Messages examined in one slice when blobs are read.
 const BLOBS_PER_SLICE: usize = 20;
 /// Bytes of whole messages after which a slice ends: between slices the session sees whether the
@@ -145,20 +146,20 @@ impl SearchProgress {
 
     /// Examines the next slice of messages; the completion once all are examined.
     pub(crate) fn slice(&mut self, cx: &mut Context, selected: &Selected) -> Option<Completion> {
-        let len = if self.terms.reads_blobs() { BLOBS_PER_SLICE } else { ROWS_PER_SLICE };
+        let len = if self.terms.reads_blobs() { BLOBS_PER_SLICE } else { INDEXED_PER_SLICE };
         let refs: Vec<MessageRef> = self.todo.as_slice().iter().take(len).copied().collect();
         let (Some(first), Some(last)) = (refs.first(), refs.last()) else {
             self.print(cx);
             return Some(Completion::ok("searched"));
         };
-        let messages = match mailbox::messages(
-            &cx.node,
-            selected.folder,
-            first.uid,
-            last.uid,
-            usize::MAX >> 1,
-        ) {
+        let (first, last) = (first.uid, last.uid);
+        let messages = match mailbox::messages(&cx.node, selected.folder, first, last, usize::MAX) {
             Ok(messages) => messages,
+            Err(error) => return Some(error.into()),
+        };
+        let needs = self.terms.needs();
+        let listing = match Listing::read(&cx.node, selected.folder, needs, first, last) {
+            Ok(listing) => listing,
             Err(error) => return Some(error.into()),
         };
         let mut rest = refs.iter().peekable();
@@ -176,7 +177,8 @@ impl SearchProgress {
             if self.terms.reads_messages() {
                 bytes = bytes.saturating_add(message.size);
             }
-            let mut candidate = Candidate::new(cx, message, number, selected.is_recent(uid));
+            let mut candidate =
+                Candidate::new(cx, &listing, message, number, selected.is_recent(uid));
             match self.terms.match_message(&mut candidate) {
                 Ok(true) => {
                     self.found.push(if self.by == Numbering::Uid { uid } else { number });

@@ -1,15 +1,18 @@
 //! Changes of a folder in the order of modseqs (RFC 7162), expunges included.
 //!
-//! A message has one row here, however often it changes; an expunged one would have a row for ever.
-//! So old expunges are forgotten, as RFC 7162 3.2.5.1 allows, and the folder remembers the modseq
-//! up to which they are.
+//! Changes of messages are found by their pages ([`super::page`]), expunges by rows here, which would
+//! stay for ever. So old expunges are forgotten, as RFC 7162 3.2.5.1 allows, and the folder remembers
+//! the modseq up to which they are.
+
+use std::collections::BTreeSet;
 
 use minicbor::{Decode, Encode};
 
 use super::folders::{Folder, FolderId, load};
-use super::read::{self, Message};
+use super::page;
+use super::read::Message;
 use crate::node::Node;
-use crate::row::{self, Record};
+use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
 const PAGE: usize = 1000;
@@ -17,7 +20,8 @@ const PAGE: usize = 1000;
 /// expunged messages of one folder have here.
 pub const EXPUNGES_REMEMBERED: u64 = 100_000;
 
-/// Under `folder ‖ modseq`: the message whose latest change has that modseq.
+/// Under `folder ‖ modseq`: messages that were expunged. Earlier versions also had a row for each
+/// message, under the modseq of its latest change; those are skipped.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 pub(super) struct ChangeRow {
@@ -25,6 +29,10 @@ pub(super) struct ChangeRow {
     pub(super) uid: u32,
     #[n(1)]
     pub(super) is_expunged: bool,
+    /// Further messages that were expunged in the same commit.
+    #[n(2)]
+    #[cbor(default)]
+    pub(super) more: Vec<u32>,
 }
 
 impl Record for ChangeRow {
@@ -32,32 +40,26 @@ impl Record for ChangeRow {
     const VERSION: u8 = 1;
 }
 
-fn key(folder: FolderId, modseq: u64) -> Vec<u8> {
+pub(super) fn key(folder: FolderId, modseq: u64) -> Vec<u8> {
     row::key(&[&folder.key(), &modseq.to_be_bytes()])
 }
 
-/// Gives `folder`, which the caller saves, its next modseq and records the change of `uid` under
-/// it; the record of the message's previous change at `before` is removed. Returns the modseq.
-pub(super) fn record_change(
+/// Records that messages of `folder`, which the caller saves, were expunged under its latest modseq.
+pub(super) fn record_expunge(
     tx: &mut Tx<'_>,
     folder: &mut Folder,
-    uid: u32,
-    before: Option<u64>,
-    is_expunged: bool,
-) -> Result<u64, StoreError> {
-    folder.highest_modseq += 1;
-    let modseq = folder.highest_modseq;
-    if let Some(before) = before {
-        row::delete::<ChangeRow>(tx, &key(folder.id, before));
+    uids: &[u32],
+) -> Result<(), StoreError> {
+    if let Some((uid, more)) = uids.split_first() {
+        let row = ChangeRow { uid: *uid, is_expunged: true, more: more.to_vec() };
+        row::put(tx, &key(folder.id, folder.highest_modseq), &row)?;
     }
-    row::put(tx, &key(folder.id, modseq), &ChangeRow { uid, is_expunged })?;
-    forget_expunge(tx, folder)?;
-    Ok(modseq)
+    forget_expunge(tx, folder)
 }
 
 /// Forgets the expunge that is now [`EXPUNGES_REMEMBERED`] changes old, if that change was one.
 /// Each change looks at one modseq, so none is skipped.
-fn forget_expunge(tx: &mut Tx<'_>, folder: &mut Folder) -> Result<(), StoreError> {
+pub(super) fn forget_expunge(tx: &mut Tx<'_>, folder: &mut Folder) -> Result<(), StoreError> {
     let Some(old) = folder.highest_modseq.checked_sub(EXPUNGES_REMEMBERED) else { return Ok(()) };
     let old_key = key(folder.id, old);
     if row::get::<ChangeRow>(tx, &old_key)?.is_some_and(|change| change.is_expunged) {
@@ -65,6 +67,19 @@ fn forget_expunge(tx: &mut Tx<'_>, folder: &mut Folder) -> Result<(), StoreError
         folder.forgotten_modseq = old;
     }
     Ok(())
+}
+
+/// Deletes up to `limit` rows of a deleted folder and returns their number.
+pub(super) fn delete_some(
+    tx: &mut Tx<'_>,
+    folder: FolderId,
+    limit: usize,
+) -> Result<usize, StoreError> {
+    let found = tx.scan(ChangeRow::TABLE, &Scan::prefix(&folder.key(), limit))?;
+    for (key, _) in &found {
+        row::delete::<ChangeRow>(tx, key);
+    }
+    Ok(found.len())
 }
 
 /// The changes of a folder since a modseq.
@@ -83,31 +98,68 @@ pub struct Changes {
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
-pub fn changes_since(node: &Node, folder: FolderId, modseq: u64) -> Result<Changes, StoreError> {
+pub fn changes_since(node: &Node, id: FolderId, modseq: u64) -> Result<Changes, StoreError> {
+    let rows = &node.store;
     let mut changes = Changes::default();
-    let mut scan = Scan::prefix(&folder.key(), PAGE).after(&key(folder, modseq));
+    let mut firsts = BTreeSet::new();
+    let mut last = (modseq, u32::MAX);
     loop {
-        let page = row::scan::<ChangeRow>(&node.store, &scan)?;
-        for (_, change) in &page {
+        // A page that changes again during this scan is found under its newer modseq.
+        let found = page::changed_after(rows, id, last, PAGE)?;
+        firsts.extend(found.iter().map(|(_, first)| *first));
+        last = found.last().copied().unwrap_or(last);
+        if found.len() < PAGE {
+            break;
+        }
+    }
+    // Read before the pages, so that it has their keywords.
+    let keywords = |folder: Option<Folder>| folder.map_or(Vec::new(), |folder| folder.keywords);
+    let mut known = keywords(load(rows, id)?);
+    for first in firsts {
+        let Some(page) = page::load(rows, id, first)? else { continue };
+        let newest = page.entries.iter().filter(|entry| entry.modseq > modseq);
+        if newest.clone().any(|entry| entry.keywords.checked_shr(count(&known)).unwrap_or(0) != 0) {
+            known = keywords(load(rows, id)?);
+        }
+        changes.changed.extend(newest.map(|entry| entry.message(id, &known)));
+    }
+    changes.changed.sort_by_key(|message| (message.modseq, message.uid));
+    // Read after the pages: every expunge before a change that was found is found too.
+    let mut last = modseq;
+    loop {
+        let found = after(rows, id, last, PAGE)?;
+        let is_last = found.len() < PAGE;
+        for (modseq, change) in found {
             if change.is_expunged {
                 changes.vanished.push(change.uid);
-            } else {
-                // A message that changes again during this scan is found under its newer modseq,
-                // or was expunged.
-                changes.changed.extend(read::message(node, folder, change.uid)?);
+                changes.vanished.extend(change.more);
             }
+            last = modseq;
         }
-        match page.last() {
-            Some((last, _)) if page.len() == PAGE => {
-                scan = Scan::prefix(&folder.key(), PAGE).after(last)
-            }
-            _ => break,
+        if is_last {
+            break;
         }
     }
     // Read last: an expunge may have been forgotten during the scan.
-    changes.is_incomplete =
-        load(&node.store, folder)?.is_some_and(|folder| modseq < folder.forgotten_modseq);
+    changes.is_incomplete = load(rows, id)?.is_some_and(|folder| modseq < folder.forgotten_modseq);
     Ok(changes)
+}
+
+/// The rows after `modseq`, each with its modseq, at most `limit`.
+pub(super) fn after(
+    rows: &impl Rows,
+    folder: FolderId,
+    modseq: u64,
+    limit: usize,
+) -> Result<Vec<(u64, ChangeRow)>, StoreError> {
+    let scan = Scan::prefix(&folder.key(), limit).after(&key(folder, modseq));
+    let found = row::scan::<ChangeRow>(rows, &scan)?;
+    let modseq_of = |key: &[u8]| u64::from_be_bytes(row::key_part(key, 4));
+    Ok(found.into_iter().map(|(key, change)| (modseq_of(&key), change)).collect())
+}
+
+fn count(keywords: &[String]) -> u32 {
+    u32::try_from(keywords.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -3,32 +3,29 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{ChangeRow, EXPUNGES_REMEMBERED};
+use super::change::{self, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
-use super::read::{MessageRow, body, from_uid, key, messages};
-use super::summary::Summary;
-use super::{Flags, Message, flags};
+use super::page::{self, State};
+use super::read::{blobs, body};
+use super::{Flags, Message, columns, flags};
 use crate::node::Node;
-use crate::row;
-use crate::store::{Scan, StoreError};
+use crate::store::StoreError;
 
 const PAGE: usize = 1000;
 
 /// Broken invariants of the mailbox, a sentence each: wrong counts, UIDs or modseqs that were not
-/// assigned, missing summaries or message bytes.
+/// assigned, missing rows, summaries or message bytes.
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
-    for folder in folders(node)? {
-        let all = every_message(node, &folder)?;
+    for folder in folders(node)?.into_iter().filter(|folder| folder.is_paged) {
+        let all = check_pages(node, &folder, &mut wrong)?;
         check_counts(&folder, &all, &mut wrong);
-        check_changes(node, &folder, &all, &mut wrong)?;
+        check_expunges(node, &folder, &all, &mut wrong)?;
+        check_rows(node, &folder, &all, &mut wrong)?;
         for message in &all {
-            if row::get::<Summary>(&node.store, &key(folder.id, message.uid))?.is_none() {
-                wrong.push(format!("folder {}: UID {} has no summary", folder.id.0, message.uid));
-            }
             match body(node, message) {
                 Ok(text) if text.len() == message.size => {}
                 _ => wrong.push(format!(
@@ -41,17 +38,63 @@ pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
     Ok(wrong)
 }
 
-fn every_message(node: &Node, folder: &Folder) -> Result<Vec<Message>, StoreError> {
-    let mut all: Vec<Message> = Vec::new();
-    loop {
-        let first = all.last().map_or(0, |m| m.uid.saturating_add(1));
-        let page = messages(node, folder.id, first, u32::MAX, PAGE)?;
-        let is_last = page.len() < PAGE;
-        all.extend(page);
-        if is_last {
-            return Ok(all);
+/// Every message of a folder. Pages are in order, each has one change row, and each message has a
+/// summary.
+fn check_pages(
+    node: &Node,
+    folder: &Folder,
+    wrong: &mut Vec<String>,
+) -> Result<Vec<Message>, StoreError> {
+    let (mut all, mut pages, mut changes) = (Vec::<Message>::new(), Vec::new(), BTreeSet::new());
+    page::walk(&node.store, folder.id, 0, |page| {
+        pages.push(page);
+        true
+    })?;
+    for page in &pages {
+        changes.insert((page.changed, page.first));
+        let messages = page.entries.iter().map(|e| e.message(folder.id, &folder.keywords));
+        let before = all.last().map_or(0, |message| message.uid);
+        all.extend(messages);
+        let uids: Vec<u32> = page.entries.iter().map(|entry| entry.uid).collect();
+        if !uids.is_sorted() || uids.first().is_none_or(|uid| *uid < page.first || *uid <= before) {
+            wrong.push(format!("folder {}: page {} is out of order", folder.id.0, page.first));
+        }
+        if page.entries.iter().any(|entry| entry.modseq > page.changed) {
+            wrong.push(format!(
+                "folder {}: page {} has a message that changed after it",
+                folder.id.0, page.first
+            ));
+        }
+        let details = columns::all_of(&node.store, page)?;
+        let has_summary = |uid: &u32| {
+            details.iter().any(|(known, details)| known == uid && details.summary().is_some())
+        };
+        if page.state != State::Unread && !uids.iter().all(has_summary) {
+            wrong.push(format!(
+                "folder {}: a message of page {} has no summary",
+                folder.id.0, page.first
+            ));
         }
     }
+    let listed = page::changed_after(&node.store, folder.id, (0, 0), usize::MAX >> 1)?;
+    if !listed.into_iter().eq(changes) {
+        wrong.push(format!("folder {}: the changes of its pages do not match them", folder.id.0));
+    }
+    Ok(all)
+}
+
+/// Every message has a row, and every row belongs to a message.
+fn check_rows(
+    node: &Node,
+    folder: &Folder,
+    all: &[Message],
+    wrong: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let rows = blobs(node, folder.id, 0, u32::MAX)?;
+    if !rows.iter().map(|(uid, _)| *uid).eq(all.iter().map(|message| message.uid)) {
+        wrong.push(format!("folder {}: the rows of messages do not match its pages", folder.id.0));
+    }
+    Ok(())
 }
 
 fn check_counts(folder: &Folder, all: &[Message], wrong: &mut Vec<String>) {
@@ -95,46 +138,36 @@ fn check_counts(folder: &Folder, all: &[Message], wrong: &mut Vec<String>) {
     }
 }
 
-/// Every message has exactly one change row, at its modseq, and expunged messages have no row.
-fn check_changes(
+/// Expunged messages are in no page, and old expunges are forgotten.
+fn check_expunges(
     node: &Node,
     folder: &Folder,
     all: &[Message],
     wrong: &mut Vec<String>,
 ) -> Result<(), StoreError> {
-    let mut live = BTreeSet::new();
-    let mut scan = Scan::prefix(&folder.id.key(), PAGE);
+    let mut last = 0;
     loop {
-        let page = row::scan::<ChangeRow>(&node.store, &scan)?;
-        for (found, change) in &page {
-            let modseq = u64::from_be_bytes(row::key_part(found, 4));
+        let found = change::after(&node.store, folder.id, last, PAGE)?;
+        let is_last = found.len() < PAGE;
+        for (modseq, change) in found {
+            last = modseq;
+            let is_there = |uid: &u32| all.binary_search_by_key(uid, |m| m.uid).is_ok();
             if !change.is_expunged {
-                live.insert((change.uid, modseq));
+                continue;
             } else if modseq.saturating_add(EXPUNGES_REMEMBERED) <= folder.highest_modseq {
                 wrong.push(format!(
                     "folder {}: the expunge of UID {} is too old to be remembered",
                     folder.id.0, change.uid
                 ));
-            } else if row::get::<MessageRow>(&node.store, &key(folder.id, change.uid))?.is_some() {
+            } else if is_there(&change.uid) || change.more.iter().any(is_there) {
                 wrong.push(format!(
-                    "folder {}: UID {} is expunged and still has a row",
-                    folder.id.0, change.uid
+                    "folder {}: a message expunged at modseq {modseq} is still there",
+                    folder.id.0
                 ));
             }
         }
-        match page.last() {
-            Some((last, _)) if page.len() == PAGE => {
-                scan = Scan::prefix(&folder.id.key(), PAGE).after(last)
-            }
-            _ => break,
+        if is_last {
+            return Ok(());
         }
     }
-    if live != all.iter().map(|m| (m.uid, m.modseq)).collect() {
-        wrong.push(format!("folder {}: the change rows do not match its messages", folder.id.0));
-    }
-    let orphans = row::scan::<MessageRow>(&node.store, &from_uid(folder.id, folder.uid_next, 1))?;
-    if !orphans.is_empty() {
-        wrong.push(format!("folder {}: there are messages at or above UIDNEXT", folder.id.0));
-    }
-    Ok(())
 }

@@ -2,9 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
-use super::change::ChangeRow;
+use super::expunge;
 use super::folders::{FOLDERS_MAX, Folder, FolderError, FolderId, load};
-use super::{MESSAGES_PER_COMMIT, expunge};
 use crate::events::Event;
 use crate::node::Node;
 use crate::row::{self, Record};
@@ -59,13 +58,7 @@ async fn remove_messages(node: &Node, id: FolderId) -> Result<(), StoreError> {
             .store
             .commit(move |tx| {
                 tx.mark_essential();
-                let messages = expunge::remove_batch(tx, now, id)?;
-                let changes =
-                    tx.scan(ChangeRow::TABLE, &Scan::prefix(&id.key(), MESSAGES_PER_COMMIT))?;
-                for (key, _) in &changes {
-                    row::delete::<ChangeRow>(tx, key);
-                }
-                let is_empty = messages == 0 && changes.is_empty();
+                let is_empty = expunge::remove_batch(tx, now, id)? == 0;
                 if is_empty {
                     row::delete::<DeletedFolderRow>(tx, &id.key());
                 }

@@ -2,17 +2,21 @@
 
 use minicbor::{Decode, Encode};
 
-use super::folders::{FolderId, load, save};
+use super::append::{Appender, NewMessage};
+use super::details::{self, Reading};
+use super::flags;
+use super::folders::FolderId;
 use super::idempotency::IdempotencyKey;
-use super::read::{Message, MessageId, MessageRow, key};
-use super::summary::{self, Summary};
-use super::{change, flags, recent};
+use super::read::{MESSAGE_LEN_MAX, Message, MessageId, MessageRow, message_in};
+use super::thread::{self, ThreadId, ThreadKey};
 use crate::blobs::Pinned;
+use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::mailbox::{FlagError, Flags};
 use crate::node::Node;
 use crate::row::{self, Record};
-use crate::store::{Scan, StoreError, Table, Tx};
+use crate::store::{BlobId, Scan, StoreError, Table, Tx};
+use tokio::sync::Semaphore;
 
 /// How long the key of an expunged message is remembered, in milliseconds. Senders give up earlier
 /// (RFC 5321 4.5.4.1).
@@ -126,11 +130,14 @@ pub(super) fn remember_expunged(
     Ok(())
 }
 
-/// A delivery whose summary was read, ready for a commit.
+/// A delivery whose message was read, ready for a commit.
 pub(super) struct PreparedDelivery {
     pub(super) delivery: Delivery,
-    summary: Summary,
+    reading: Reading,
+    thread_keys: Vec<ThreadKey>,
+    /// The ids of the message and of its thread, if it begins one.
     message: MessageId,
+    thread: ThreadId,
     now: Timestamp,
 }
 
@@ -148,19 +155,37 @@ pub async fn deliver(node: &Node, delivery: Delivery) -> Result<Message, Deliver
         .await
 }
 
-/// Checks a delivery's flags and reads its summary from the message.
+/// Checks a delivery's flags and reads its message.
 pub(super) async fn prepare(
     node: &Node,
     delivery: Delivery,
 ) -> Result<PreparedDelivery, DeliverError> {
     flags::check_keywords(&delivery.flags)?;
-    let summary = summary::read(node, delivery.blob.id, delivery.blob.len).await?;
+    let reading = read(node, delivery.blob.id, delivery.blob.len).await?;
+    let thread_keys = thread::keys(node, &reading.summary)?;
     Ok(PreparedDelivery {
         delivery,
-        summary,
+        reading,
+        thread_keys,
         message: MessageId(node.random.array()),
+        thread: ThreadId(node.random.array()),
         now: node.clock.now(),
     })
+}
+
+/// Longer messages are read one at a time, because a message is in memory while it is read; bytes.
+const READ_TOGETHER_LEN_MAX: u64 = 256 * 1024;
+static LONG_READS: Semaphore = Semaphore::const_new(1);
+
+/// Reads what lists need of a stored message.
+pub(super) async fn read(node: &Node, blob: BlobId, len: u64) -> Result<Reading, StoreError> {
+    let _permit = match len > READ_TOGETHER_LEN_MAX {
+        true => LONG_READS.acquire().await.ok(),
+        false => None,
+    };
+    let blobs = node.blobs.clone();
+    let len_max = usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX);
+    try_blocking(move || Ok(details::read(&blobs.open(&blob)?.read_all(len_max)?))).await
 }
 
 /// Stores a message within a commit, or returns the message of an earlier delivery with the same
@@ -172,52 +197,56 @@ pub(super) fn insert(
     folder: FolderId,
 ) -> Result<Message, DeliverError> {
     let idempotency = prepared.delivery.id;
-    let row = MessageRow {
-        modseq: 0,
-        flags: prepared.delivery.flags.clone(),
-        internal_date: prepared.delivery.internal_date,
-        saved: prepared.now,
-        size: prepared.delivery.blob.len,
-        blob: prepared.delivery.blob.id,
-        id: prepared.message,
-        delivery: Some(idempotency),
-    };
     let earlier = row::get::<DeliveredRow>(tx, &idempotency.0)?;
     if let Some(earlier) = earlier.filter(|earlier| !earlier.is_expired(prepared.now)) {
-        let message = row::get::<MessageRow>(tx, &key(earlier.folder, earlier.uid))?;
-        return Ok(message.unwrap_or(row).into_message(earlier.folder, earlier.uid));
+        let message = message_in(tx, earlier.folder, earlier.uid)?;
+        return Ok(message.unwrap_or_else(|| prepared.expunged(earlier.folder, earlier.uid)));
     }
     tx.attach(&prepared.delivery.blob);
-    append(tx, folder, row, &prepared.summary)
+    let mut appender = Appender::open(tx, folder)?;
+    let new = prepared.message(tx)?;
+    let message = appender.push(tx, new)?;
+    appender.finish(tx)?;
+    Ok(message)
+}
+
+impl PreparedDelivery {
+    fn message(&self, tx: &mut Tx<'_>) -> Result<NewMessage, StoreError> {
+        let thread = thread::join(tx, &self.thread_keys, self.thread)?;
+        Ok(NewMessage {
+            flags: self.delivery.flags.clone(),
+            internal_date: self.delivery.internal_date,
+            sent_day: self.reading.sent_day,
+            size: self.delivery.blob.len,
+            row: MessageRow {
+                saved: self.now,
+                blob: self.delivery.blob.id,
+                id: self.message,
+                delivery: Some(self.delivery.id),
+                thread: Some(thread),
+                thread_keys: self.thread_keys.clone(),
+            },
+            details: self.reading.details.clone(),
+        })
+    }
+
+    /// The message as the answer to a repeated delivery, after it was expunged.
+    fn expunged(&self, folder: FolderId, uid: u32) -> Message {
+        Message {
+            folder,
+            uid,
+            modseq: 0,
+            flags: self.delivery.flags.clone(),
+            internal_date: self.delivery.internal_date,
+            sent_day: self.reading.sent_day,
+            size: self.delivery.blob.len,
+        }
+    }
 }
 
 /// Whether there was a delivery with this key, also if its message was expunged since.
 pub(super) fn was_delivered(tx: &Tx<'_>, idempotency: IdempotencyKey) -> Result<bool, StoreError> {
     Ok(row::get::<DeliveredRow>(tx, &idempotency.0)?.is_some())
-}
-
-/// Assigns the folder's next UID and modseq to a message and writes its rows.
-pub(super) fn append(
-    tx: &mut Tx<'_>,
-    id: FolderId,
-    mut message: MessageRow,
-    summary: &Summary,
-) -> Result<Message, DeliverError> {
-    let mut folder = load(tx, id)?.ok_or(DeliverError::NoSuchFolder)?;
-    let uid = folder.uid_next;
-    folder.uid_next = uid.checked_add(1).ok_or(DeliverError::FolderFull)?;
-    folder.total = folder.total.saturating_add(1);
-    folder.size = folder.size.saturating_add(message.size);
-    recent::add(&mut folder, uid);
-    flags::add(&mut folder, &message.flags)?;
-    message.modseq = change::record_change(tx, &mut folder, uid, None, false)?;
-    row::put_referring(tx, &key(id, uid), &message, &[message.blob])?;
-    row::put(tx, &key(id, uid), summary)?;
-    if let Some(idempotency) = message.delivery {
-        row::put(tx, &idempotency.0, &DeliveredRow { folder: id, uid, expunged: None })?;
-    }
-    save(tx, &folder)?;
-    Ok(message.into_message(id, uid))
 }
 
 #[cfg(test)]

@@ -1,55 +1,78 @@
 //! Expunging messages (RFC 9051 6.4.3). Their bytes are erased from blobs, write-ahead log and
 //! snapshots too ([`crate::erasure`]), unless another folder has a copy.
 
-use super::folders::{Folder, FolderId, load, save};
-use super::read::{MessageRow, from_uid, key, uid_of};
-use super::summary::Summary;
-use super::{FlagError, Flags, MESSAGES_PER_COMMIT, change, deliver, flags, recent};
+use futures::future::join_all;
+
+use super::folders::{FolderId, load, save};
+use super::read::{MessageRow, uid_of};
+use super::remove::{self, Extent};
+use super::summary::OldSummaryRow;
+use super::{FlagError, Flags, change, columns, deliver, details, page, thread};
 use crate::clock::Timestamp;
 use crate::erasure;
 use crate::node::Node;
 use crate::row;
 use crate::store::{BlobId, Scan, StoreError, Tx};
 
+/// How many messages of a deleted folder one commit removes.
+const MESSAGES_PER_COMMIT: usize = 100;
+/// How many rows of the index of a deleted folder one commit removes.
+const INDEX_ROWS_PER_COMMIT: usize = 300;
+
 /// Expunges the messages with \Deleted, only those among `uids` if given (UID EXPUNGE, RFC 4315
-/// 2.1), and returns their UIDs in order. Many messages take several commits, each atomic.
+/// 2.1), and returns their UIDs in order. Messages of several pages take several commits, each
+/// atomic.
 ///
 /// # Errors
-/// When there is no such folder or the store refuses; messages of earlier commits stay expunged.
+/// When there is no such folder or the store refuses; messages of other commits stay expunged.
 pub async fn expunge(
     node: &Node,
     folder: FolderId,
     uids: Option<&[u32]>,
 ) -> Result<Vec<u32>, FlagError> {
-    let wanted = match uids {
-        Some(uids) => uids.to_vec(),
-        None => deleted_uids(node, folder)?,
-    };
+    let batches = deleted_uids(node, folder, uids)?;
     let mut expunged = Vec::new();
-    for batch in wanted.chunks(MESSAGES_PER_COMMIT) {
-        let batch = batch.to_vec();
+    for together in batches.chunks(super::COMMITS_TOGETHER) {
         let now = node.clock.now();
-        expunged.extend(node.store.commit(move |tx| expunge_batch(tx, now, folder, &batch)).await?);
+        let commit =
+            |batch: Vec<u32>| node.store.commit(move |tx| expunge_batch(tx, now, folder, &batch));
+        for result in join_all(together.iter().cloned().map(commit)).await {
+            expunged.extend(result?);
+        }
     }
     expunged.sort_unstable();
     Ok(expunged)
 }
 
-/// The UIDs with \Deleted; scans the folder only if its row counts any.
-fn deleted_uids(node: &Node, id: FolderId) -> Result<Vec<u32>, FlagError> {
+/// The UIDs with \Deleted, page by page. The folder is walked only if its row counts any.
+fn deleted_uids(
+    node: &Node,
+    id: FolderId,
+    among: Option<&[u32]>,
+) -> Result<Vec<Vec<u32>>, FlagError> {
     let folder = load(&node.store, id)?.ok_or(FlagError::NoSuchFolder)?;
-    let (mut uids, mut first) = (Vec::new(), 0);
-    while uids.len() < folder.deleted as usize {
-        let page = row::scan::<MessageRow>(&node.store, &from_uid(id, first, 1000))?;
-        uids.extend(
-            page.iter().filter(|(_, m)| m.flags.has(Flags::DELETED)).map(|(key, _)| uid_of(key)),
-        );
-        match page.last() {
-            Some((last, _)) => first = uid_of(last).saturating_add(1),
-            None => break,
-        }
+    let among: Option<Vec<u32>> = among.map(|uids| {
+        let mut uids = uids.to_vec();
+        uids.sort_unstable();
+        uids
+    });
+    let is_named = |uid: u32| among.as_ref().is_none_or(|among| among.binary_search(&uid).is_ok());
+    let (mut batches, mut left) = (Vec::new(), folder.deleted as usize);
+    let from = among.as_ref().and_then(|among| among.first().copied()).unwrap_or(0);
+    if left == 0 || among.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(batches);
     }
-    Ok(uids)
+    page::walk(&node.store, id, from, |page| {
+        let deleted = page.entries.iter().filter(|entry| entry.bits & Flags::DELETED != 0);
+        let deleted: Vec<u32> = deleted.map(|entry| entry.uid).collect();
+        left = left.saturating_sub(deleted.len());
+        let named: Vec<u32> = deleted.into_iter().filter(|uid| is_named(*uid)).collect();
+        if !named.is_empty() {
+            batches.push(named);
+        }
+        left > 0
+    })?;
+    Ok(batches)
 }
 
 fn expunge_batch(
@@ -60,55 +83,35 @@ fn expunge_batch(
 ) -> Result<Vec<u32>, FlagError> {
     tx.mark_essential();
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
-    let (mut expunged, mut blobs, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-    for uid in uids.iter().copied() {
-        // \Deleted may have been removed since the scan.
-        let Some(message) =
-            row::get::<MessageRow>(tx, &key(id, uid))?.filter(|m| m.flags.has(Flags::DELETED))
-        else {
-            continue;
-        };
-        remove(tx, &mut folder, uid, &message)?;
-        keys.extend(message.delivery.map(|idempotency| (uid, idempotency)));
-        expunged.push(uid);
-        blobs.push(message.blob);
+    let mut messages = remove::stored(tx, &folder, uids, Extent::State)?;
+    // \Deleted may have been removed since the walk.
+    messages.retain(|message| message.flags.has(Flags::DELETED));
+    if messages.is_empty() {
+        return Ok(Vec::new());
     }
-    if !expunged.is_empty() {
-        save(tx, &folder)?;
-        deliver::remember_expunged(tx, now, id, &keys)?;
-        erasure::erase(tx, now, &blobs)?;
-    }
-    Ok(expunged)
+    remove::remove(tx, &mut folder, &messages)?;
+    save(tx, &folder)?;
+    let keys: Vec<_> = messages
+        .iter()
+        .filter_map(|message| Some((message.entry.uid, message.row.delivery?)))
+        .collect();
+    deliver::remember_expunged(tx, now, id, &keys)?;
+    let blobs: Vec<BlobId> = messages.iter().map(|message| message.row.blob).collect();
+    erasure::erase(tx, now, &blobs)?;
+    Ok(messages.iter().map(|message| message.entry.uid).collect())
 }
 
-/// Removes a message's rows, subtracts it from the counts of `folder`, which the caller saves, and
-/// records the expunge.
-pub(super) fn remove(
-    tx: &mut Tx<'_>,
-    folder: &mut Folder,
-    uid: u32,
-    message: &MessageRow,
-) -> Result<(), StoreError> {
-    row::delete::<MessageRow>(tx, &key(folder.id, uid));
-    row::delete::<Summary>(tx, &key(folder.id, uid));
-    recent::subtract(folder, uid);
-    flags::subtract(folder, &message.flags);
-    folder.total = folder.total.saturating_sub(1);
-    folder.size = folder.size.saturating_sub(message.size);
-    change::record_change(tx, folder, uid, Some(message.modseq), true)?;
-    Ok(())
-}
-
-/// Removes a batch of messages of a deleted folder and returns their number; 0 when none was left.
+/// Removes some rows of a deleted folder and returns their number; 0 when none was left.
 pub(super) fn remove_batch(
     tx: &mut Tx<'_>,
     now: Timestamp,
     folder: FolderId,
 ) -> Result<usize, StoreError> {
     let found = row::scan::<MessageRow>(tx, &Scan::prefix(&folder.key(), MESSAGES_PER_COMMIT))?;
-    for (key, _) in &found {
+    for (key, message) in &found {
         row::delete::<MessageRow>(tx, key);
-        row::delete::<Summary>(tx, key);
+        row::delete::<OldSummaryRow>(tx, key);
+        thread::leave(tx, &message.thread_keys)?;
     }
     if !found.is_empty() {
         let keys: Vec<_> = found
@@ -118,6 +121,13 @@ pub(super) fn remove_batch(
         deliver::remember_expunged(tx, now, folder, &keys)?;
         let blobs: Vec<BlobId> = found.iter().map(|(_, message)| message.blob).collect();
         erasure::erase(tx, now, &blobs)?;
+        return Ok(found.len());
     }
-    Ok(found.len())
+    let mut removed = 0;
+    for delete_some in
+        [page::delete_some, details::delete_some, columns::delete_some, change::delete_some]
+    {
+        removed += delete_some(tx, folder, INDEX_ROWS_PER_COMMIT.saturating_sub(removed))?;
+    }
+    Ok(removed)
 }

@@ -6,7 +6,8 @@ use super::folders::Folder;
 use crate::store::StoreError;
 
 const KEYWORD_LEN_MAX: usize = 50;
-/// How many different keywords the messages of a folder have together; its row lists them.
+/// How many different keywords the messages of a folder have together; its row lists them, and an
+/// entry of a page has a bit for each of 64.
 const KEYWORDS_MAX: usize = 50;
 
 /// System flags as bits, and keywords in the order they were set.
@@ -101,8 +102,30 @@ pub(super) fn check_keywords(flags: &Flags) -> Result<(), FlagError> {
 /// The count of a keyword from before keywords were counted; such a keyword is never dropped.
 pub(super) const NOT_COUNTED: u32 = u32::MAX;
 
+/// The keywords of an entry's bits; `keywords` are the folder's.
+pub(super) fn named(bits: u64, keywords: &[String]) -> Vec<String> {
+    if bits == 0 {
+        return Vec::new();
+    }
+    let has =
+        |at: usize| u32::try_from(at).is_ok_and(|at| bits.checked_shr(at).unwrap_or(0) & 1 == 1);
+    keywords.iter().enumerate().filter(|(at, _)| has(*at)).map(|(_, name)| name.clone()).collect()
+}
+
+/// The keywords of `flags`, which the folder's row counts, as an entry's bits.
+pub(super) fn keyword_bits(folder: &Folder, flags: &Flags) -> u64 {
+    if flags.keywords.is_empty() {
+        return 0;
+    }
+    (0u32..64)
+        .zip(&folder.keywords)
+        .filter(|(_, name)| flags.has_keyword(name))
+        .fold(0, |bits, (at, _)| bits | 1 << at)
+}
+
 /// Adds a message with `flags` to the folder's counts. If the list of keywords is full, one that no
-/// message has any more is replaced.
+/// message has any more is replaced. The others keep their places, because pages name them by their
+/// places.
 pub(super) fn add(folder: &mut Folder, flags: &Flags) -> Result<(), FlagError> {
     change_counts(folder, flags, |count| count.saturating_add(1));
     folder.keyword_counts.resize(folder.keywords.len(), NOT_COUNTED);
@@ -110,14 +133,19 @@ pub(super) fn add(folder: &mut Folder, flags: &Flags) -> Result<(), FlagError> {
         if folder.keywords.iter().any(|known| known.eq_ignore_ascii_case(keyword)) {
             continue;
         }
-        if folder.keywords.len() >= KEYWORDS_MAX {
-            let unused = folder.keyword_counts.iter().position(|count| *count == 0);
-            let unused = unused.ok_or(FlagError::TooManyKeywords)?;
-            folder.keywords.remove(unused);
-            folder.keyword_counts.remove(unused);
+        if folder.keywords.len() < KEYWORDS_MAX {
+            folder.keywords.push(keyword.clone());
+            folder.keyword_counts.push(1);
+            continue;
         }
-        folder.keywords.push(keyword.clone());
-        folder.keyword_counts.push(1);
+        let unused = folder.keyword_counts.iter().position(|count| *count == 0);
+        let unused = unused.ok_or(FlagError::TooManyKeywords)?;
+        if let (Some(name), Some(count)) =
+            (folder.keywords.get_mut(unused), folder.keyword_counts.get_mut(unused))
+        {
+            name.clone_from(keyword);
+            *count = 1;
+        }
     }
     Ok(())
 }

@@ -87,6 +87,11 @@ pub struct Folder {
     #[n(15)]
     #[cbor(default)]
     pub recent: u32,
+    /// Whether its messages are in pages; false in folders of earlier versions until they are
+    /// converted.
+    #[n(16)]
+    #[cbor(default)]
+    pub(super) is_paged: bool,
 }
 
 impl Record for Folder {
@@ -116,6 +121,10 @@ pub(super) struct NumbersRow {
     #[n(2)]
     #[cbor(default)]
     pub(super) has_subscription_rows: bool,
+    /// Whether the details of all messages of earlier versions were read.
+    #[n(3)]
+    #[cbor(default)]
+    pub(super) is_indexed: bool,
 }
 
 impl Record for NumbersRow {
@@ -184,6 +193,7 @@ fn insert(
         next_folder: 1,
         last_uid_validity: 0,
         has_subscription_rows: true,
+        is_indexed: true,
     });
     let uid_validity = u32::try_from(now_secs)
         .unwrap_or(u32::MAX)
@@ -205,6 +215,7 @@ fn insert(
         forgotten_modseq: 0,
         recent_from: None,
         recent: 0,
+        is_paged: true,
     };
     numbers.next_folder += 1;
     numbers.last_uid_validity = uid_validity;

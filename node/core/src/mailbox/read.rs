@@ -1,11 +1,15 @@
-//! Reading messages, summaries and message bytes.
+//! Reading messages: their state from pages, their summaries from details, their bytes from blobs.
 
 use minicbor::{Decode, Encode};
 
+use super::columns::{self, Values};
+use super::details::Column;
 use super::flags::Flags;
-use super::folders::{FolderId, load};
+use super::folders::{Folder, FolderId, load};
 use super::idempotency::IdempotencyKey;
-use super::summary::Summary;
+use super::page;
+use super::summary::{OldSummaryRow, Summary};
+use super::thread::{ThreadId, ThreadKey};
 use crate::blobs::BlobReader;
 use crate::clock::Timestamp;
 use crate::ids::id16;
@@ -15,14 +19,15 @@ use crate::store::{BlobId, Scan, StoreError, Table};
 
 /// The longest message, in bytes.
 pub const MESSAGE_LEN_MAX: u64 = 64 * 1024 * 1024;
-const PAGE: usize = 1000;
+/// The number of message rows read at a time.
+const ROWS_PER_READ: usize = 500;
 
 id16! {
     /// The id of a message, shared by its copies in other folders (EMAILID, RFC 8474 5.1).
     MessageId
 }
 
-/// A message in a folder, without its bytes.
+/// A message in a folder, without its bytes: what its page has of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The folder.
@@ -35,57 +40,41 @@ pub struct Message {
     pub flags: Flags,
     /// When it arrived (INTERNALDATE).
     pub internal_date: Timestamp,
-    /// When it was added to this folder (SAVEDATE, RFC 8514).
-    pub saved: Timestamp,
+    /// The day of its Date field in the sender's zone, in days since 1970.
+    pub sent_day: Option<i64>,
     /// Its length in bytes.
     pub size: u64,
-    /// Its bytes, as they arrived.
-    pub blob: BlobId,
-    /// Its id, equal in every folder that has a copy.
-    pub id: MessageId,
 }
 
+/// Under `folder ‖ UID`: what never changes in a message and no list needs. The row keeps the blob.
+/// Rows of earlier versions also have flags and dates, in fields that are not read any more.
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(map)]
 pub(super) struct MessageRow {
-    #[n(0)]
-    pub(super) modseq: u64,
-    #[n(1)]
-    pub(super) flags: Flags,
-    #[n(2)]
-    pub(super) internal_date: Timestamp,
+    /// When it was added to this folder (SAVEDATE, RFC 8514).
     #[n(3)]
     pub(super) saved: Timestamp,
-    #[n(4)]
-    pub(super) size: u64,
+    /// Its bytes, as they arrived.
     #[n(5)]
     pub(super) blob: BlobId,
+    /// Its id, equal in every folder that has a copy.
     #[n(6)]
     pub(super) id: MessageId,
     /// The key of its delivery; a move keeps it, a copy has none.
     #[n(7)]
     pub(super) delivery: Option<IdempotencyKey>,
+    /// Its thread; `None` in rows from before threads.
+    #[n(8)]
+    pub(super) thread: Option<ThreadId>,
+    /// The keys by which its thread is found.
+    #[n(9)]
+    #[cbor(default)]
+    pub(super) thread_keys: Vec<ThreadKey>,
 }
 
 impl Record for MessageRow {
     const TABLE: Table = Table::new("mailbox_messages");
     const VERSION: u8 = 1;
-}
-
-impl MessageRow {
-    pub(super) fn into_message(self, folder: FolderId, uid: u32) -> Message {
-        Message {
-            folder,
-            uid,
-            modseq: self.modseq,
-            flags: self.flags,
-            internal_date: self.internal_date,
-            saved: self.saved,
-            size: self.size,
-            blob: self.blob,
-            id: self.id,
-        }
-    }
 }
 
 pub(super) fn key(folder: FolderId, uid: u32) -> Vec<u8> {
@@ -103,6 +92,22 @@ pub(super) fn from_uid(folder: FolderId, first: u32, limit: usize) -> Scan {
         Some(before) => scan.after(&key(folder, before)),
         None => scan,
     }
+}
+
+/// A folder whose messages are in pages.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] for a folder of an earlier version that was not converted, because
+/// the node could not be written since.
+fn load_paged(rows: &impl Rows, id: FolderId) -> Result<Option<Folder>, StoreError> {
+    let folder = load(rows, id)?;
+    if folder.as_ref().is_some_and(|folder| !folder.is_paged) {
+        return Err(StoreError::Unavailable(
+            "this folder is of an earlier version and is converted when the disk can be written"
+                .to_owned(),
+        ));
+    }
+    Ok(folder)
 }
 
 /// Messages with a UID from `first` to `last`, at most `limit`, in the order of UIDs.
@@ -125,21 +130,23 @@ pub fn messages(
 /// As [`messages`].
 pub fn messages_in(
     rows: &impl Rows,
-    folder: FolderId,
+    id: FolderId,
     first: u32,
     last: u32,
     limit: usize,
 ) -> Result<Vec<Message>, StoreError> {
-    let span = usize::try_from(last.saturating_sub(first)).unwrap_or(usize::MAX).saturating_add(1);
-    if last < first {
-        return Ok(Vec::new());
-    }
-    let found = row::scan::<MessageRow>(rows, &from_uid(folder, first, limit.min(span)))?;
-    Ok(found
-        .into_iter()
-        .map(|(key, row)| row.into_message(folder, uid_of(&key)))
-        .take_while(|m| m.uid <= last)
-        .collect())
+    let mut found = Vec::new();
+    let Some(folder) = load_paged(rows, id)?.filter(|_| first <= last) else { return Ok(found) };
+    page::walk(rows, id, first, |page| {
+        let wanted = page.entries.iter().filter(|entry| (first..=last).contains(&entry.uid));
+        found.extend(
+            wanted
+                .take(limit.saturating_sub(found.len()))
+                .map(|entry| entry.message(id, &folder.keywords)),
+        );
+        found.len() < limit && page.entries.last().is_none_or(|entry| entry.uid < last)
+    })?;
+    Ok(found)
 }
 
 /// One message.
@@ -147,8 +154,18 @@ pub fn messages_in(
 /// # Errors
 /// As [`messages`].
 pub fn message(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Message>, StoreError> {
-    Ok(row::get::<MessageRow>(&node.store, &key(folder, uid))?
-        .map(|row| row.into_message(folder, uid)))
+    message_in(&node.store, folder, uid)
+}
+
+pub(super) fn message_in(
+    rows: &impl Rows,
+    id: FolderId,
+    uid: u32,
+) -> Result<Option<Message>, StoreError> {
+    let Some(folder) = load_paged(rows, id)? else { return Ok(None) };
+    let page = page::holding(rows, id, uid)?;
+    let entry = page.as_ref().and_then(|page| page.entry(uid));
+    Ok(entry.map(|entry| entry.message(id, &folder.keywords)))
 }
 
 /// Messages with their summaries, the newest first: those with a UID below `before` (all for
@@ -158,74 +175,113 @@ pub fn message(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Message
 /// As [`messages`].
 pub fn summaries(
     node: &Node,
-    folder: FolderId,
+    id: FolderId,
     before: Option<u32>,
     limit: usize,
 ) -> Result<Vec<(Message, Summary)>, StoreError> {
-    let scan = Scan::prefix(&folder.key(), limit).reversed();
-    let scan = match before {
-        Some(uid) => scan.after(&key(folder, uid)),
-        None => scan,
-    };
-    let mut listed = Vec::new();
-    for (found, row) in row::scan::<MessageRow>(&node.store, &scan)? {
-        // A message that is expunged between the two reads is not listed.
-        if let Some(summary) = row::get::<Summary>(&node.store, &found)? {
-            listed.push((row.into_message(folder, uid_of(&found)), summary));
-        }
+    let rows = &node.store;
+    let Some(folder) = load_paged(rows, id)? else { return Ok(Vec::new()) };
+    let mut until = before.map_or(Some(u32::MAX), |before| before.checked_sub(1));
+    let mut listed: Vec<Message> = Vec::new();
+    while let Some(uid) = until.filter(|_| listed.len() < limit) {
+        let Some(page) = page::holding(rows, id, uid)? else { break };
+        let entries = page.entries.iter().rev().filter(|entry| entry.uid <= uid);
+        listed.extend(
+            entries
+                .take(limit.saturating_sub(listed.len()))
+                .map(|entry| entry.message(id, &folder.keywords)),
+        );
+        until = page.first.checked_sub(1);
     }
-    Ok(listed)
+    let (Some(newest), Some(oldest)) = (listed.first(), listed.last()) else {
+        return Ok(Vec::new());
+    };
+    let values = columns::values(node, id, Column::Summary, oldest.uid, newest.uid)?;
+    let with_summary = |message: Message| {
+        let summary = summary_of(rows, &values, id, message.uid)?;
+        Ok((message, summary))
+    };
+    listed.into_iter().map(with_summary).collect()
 }
 
-/// The summary of one message.
+/// The summary of a message: from its details, or from a row of an earlier version. One of a
+/// message that was expunged meanwhile is empty.
+fn summary_of(
+    rows: &impl Rows,
+    values: &Values,
+    folder: FolderId,
+    uid: u32,
+) -> Result<Summary, StoreError> {
+    if let Some(value) = values.get(uid) {
+        return row::decode(Summary::VERSION, value)
+            .map_err(|_| StoreError::Corrupt { table: "details".into(), key: key(folder, uid) });
+    }
+    let old = row::get::<OldSummaryRow>(rows, &key(folder, uid))?;
+    Ok(old.map_or_else(Summary::default, |row| row.0))
+}
+
+/// The summary of one message; `None` if there is no such message.
 ///
 /// # Errors
 /// As [`messages`].
 pub fn summary(node: &Node, folder: FolderId, uid: u32) -> Result<Option<Summary>, StoreError> {
-    row::get(&node.store, &key(folder, uid))
+    if message(node, folder, uid)?.is_none() {
+        return Ok(None);
+    }
+    let values = columns::values(node, folder, Column::Summary, uid, uid)?;
+    summary_of(&node.store, &values, folder, uid).map(Some)
 }
 
-/// The UIDs of a folder in order, from `first` on, at most `limit`. Only keys are read, so that
-/// SELECT of a large folder is fast.
-///
-/// # Errors
-/// When the store is unavailable.
-pub fn uids(
-    node: &Node,
-    folder: FolderId,
-    first: u32,
-    limit: usize,
-) -> Result<Vec<u32>, StoreError> {
-    let keys = node.store.keys(MessageRow::TABLE, &from_uid(folder, first, limit))?;
-    Ok(keys.iter().map(|key| uid_of(key)).collect())
+/// The UIDs of a folder, and the lowest without \Seen (UNSEEN in the response to SELECT, RFC 3501
+/// 7.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// In order.
+    pub uids: Vec<u32>,
+    /// The lowest UID of a message without \Seen.
+    pub first_unseen: Option<u32>,
 }
 
-/// The lowest UID without \Seen (UNSEEN in the response to SELECT, RFC 3501 7.1). Scans from the
-/// newest message down until it has seen as many as the folder counts, since most unseen messages
-/// are new.
+/// The UIDs of a folder: a walk over its pages.
 ///
 /// # Errors
 /// As [`messages`].
-pub fn first_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, StoreError> {
-    let mut unseen_left = load(&node.store, folder)?.map_or(0, |folder| folder.unseen);
-    let mut oldest = None;
-    let mut scan = Scan::prefix(&folder.key(), PAGE).reversed();
-    while unseen_left > 0 {
-        let page = row::scan::<MessageRow>(&node.store, &scan)?;
-        for (key, _) in
-            page.iter().filter(|(_, row)| !row.flags.has(Flags::SEEN)).take(unseen_left as usize)
-        {
-            oldest = Some(uid_of(key));
-            unseen_left -= 1;
-        }
-        match page.last() {
-            Some((last, _)) if page.len() == PAGE => {
-                scan = Scan::prefix(&folder.key(), PAGE).reversed().after(last)
+pub fn view(node: &Node, id: FolderId) -> Result<View, StoreError> {
+    let Some(folder) = load_paged(&node.store, id)? else { return Ok(View::default()) };
+    let uids = Vec::with_capacity(folder.total as usize);
+    let mut view = View { uids, first_unseen: None };
+    page::walk(&node.store, id, 0, |page| {
+        for entry in &page.entries {
+            view.uids.push(entry.uid);
+            if view.first_unseen.is_none() && entry.bits & Flags::SEEN == 0 {
+                view.first_unseen = Some(entry.uid);
             }
-            _ => break,
         }
-    }
-    Ok(oldest)
+        true
+    })?;
+    Ok(view)
+}
+
+/// What never changes in a message and no list needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Its bytes, as they arrived.
+    pub blob: BlobId,
+    /// Its id, equal in every folder that has a copy.
+    pub id: MessageId,
+    /// When it was added to this folder (SAVEDATE, RFC 8514).
+    pub saved: Timestamp,
+    /// Its thread; `None` for a message of an earlier version whose details were not read yet.
+    pub thread: Option<ThreadId>,
+}
+
+/// What never changes in a message; `None` if it was expunged since `message` was read.
+///
+/// # Errors
+/// As [`messages`].
+pub fn content(node: &Node, message: &Message) -> Result<Option<Content>, StoreError> {
+    let row = row::get::<MessageRow>(&node.store, &key(message.folder, message.uid))?;
+    Ok(row.map(|MessageRow { saved, blob, id, thread, .. }| Content { blob, id, saved, thread }))
 }
 
 /// The bytes of a message, as they arrived.
@@ -233,5 +289,36 @@ pub fn first_unseen(node: &Node, folder: FolderId) -> Result<Option<u32>, StoreE
 /// # Errors
 /// When they are damaged, or the message was expunged since `message` was read.
 pub fn body(node: &Node, message: &Message) -> Result<BlobReader, StoreError> {
-    node.blobs.open(&message.blob)
+    let content = content(node, message)?.ok_or(StoreError::NoBlob)?;
+    node.blobs.open(&content.blob)
+}
+
+/// The blobs of the messages with a UID from `first` to `last`, in order.
+///
+/// # Errors
+/// As [`messages`].
+pub fn blobs(
+    node: &Node,
+    folder: FolderId,
+    first: u32,
+    last: u32,
+) -> Result<Vec<(u32, BlobId)>, StoreError> {
+    let mut found = Vec::new();
+    let mut from = first;
+    loop {
+        let limit = ROWS_PER_READ.min((last.saturating_sub(from) as usize).saturating_add(1));
+        let rows = row::scan::<MessageRow>(&node.store, &from_uid(folder, from, limit))?;
+        let is_last = rows.len() < limit;
+        for (key, row) in rows {
+            let uid = uid_of(&key);
+            if uid > last {
+                return Ok(found);
+            }
+            found.push((uid, row.blob));
+            from = uid.saturating_add(1);
+        }
+        if is_last || from > last {
+            return Ok(found);
+        }
+    }
 }

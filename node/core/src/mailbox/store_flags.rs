@@ -1,11 +1,13 @@
 //! STORE: changing the flags of messages (RFC 9051 6.4.6, RFC 7162 3.1.3).
 
-use super::folders::{FolderId, load, save};
-use super::read::{MessageRow, key};
+use super::folders::{Folder, FolderId, load, save};
+use super::page::{self, Page};
 use super::{FlagError, Flags, change, flags};
 use crate::node::Node;
-use crate::row;
 use crate::store::Tx;
+
+/// The most pages that one commit changes: each writes three rows.
+const PAGES_PER_COMMIT: usize = 250;
 
 /// A change of flags (STORE, RFC 9051 6.4.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +47,8 @@ pub struct StoreOutcome {
     pub modified: Vec<u32>,
 }
 
-/// Changes the flags of messages; UIDs that don't exist are skipped. Many messages take several
-/// commits, each atomic.
+/// Changes the flags of messages; UIDs that don't exist are skipped. Very many messages take several
+/// commits, each atomic. Messages of one commit share a modseq.
 ///
 /// # Errors
 /// When there is no such folder or a keyword is not allowed.
@@ -59,50 +61,110 @@ pub async fn store_flags(
 ) -> Result<StoreOutcome, FlagError> {
     flags::check_keywords(change.flags())?;
     let mut outcome = StoreOutcome::default();
-    for batch in uids.chunks(super::MESSAGES_PER_COMMIT) {
-        let (batch, change) = (batch.to_vec(), change.clone());
-        let part = node
+    let mut rest = uids.to_vec();
+    rest.sort_unstable();
+    rest.dedup();
+    loop {
+        let (batch, change) = (rest, change.clone());
+        let (part, left) = node
             .store
-            .commit(move |tx| store_batch(tx, folder, &batch, &change, unchanged_since))
+            .commit(move |tx| store_batch(tx, folder, batch, &change, unchanged_since))
             .await?;
         outcome.changed.extend(part.changed);
         outcome.modified.extend(part.modified);
+        if left.is_empty() {
+            return Ok(outcome);
+        }
+        rest = left;
     }
-    Ok(outcome)
 }
 
+/// Changes the flags of the first of `uids`, which are in order, and returns those that are left.
 fn store_batch(
     tx: &mut Tx<'_>,
     id: FolderId,
-    uids: &[u32],
+    mut uids: Vec<u32>,
     change: &FlagChange,
     unchanged_since: Option<u64>,
-) -> Result<StoreOutcome, FlagError> {
+) -> Result<(StoreOutcome, Vec<u32>), FlagError> {
     tx.mark_essential();
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
     let mut outcome = StoreOutcome::default();
     let before = folder.clone();
-    for uid in uids.iter().copied() {
-        let Some(mut message) = row::get::<MessageRow>(tx, &key(id, uid))? else { continue };
-        if unchanged_since.is_some_and(|since| message.modseq > since) {
-            outcome.modified.push(uid);
+    let modseq = folder.highest_modseq.saturating_add(1);
+    let store = PageStore { change, unchanged_since, modseq };
+    let (mut next, mut pages) = (0usize, 0usize);
+    while let Some(uid) = uids.get(next).copied()
+        && pages < PAGES_PER_COMMIT
+    {
+        let Some(mut page) = page::holding(tx, id, uid)? else {
+            next = next.saturating_add(1);
             continue;
+        };
+        let last = page.entries.last().map_or(uid, |entry| entry.uid.max(uid));
+        let end = uids.partition_point(|uid| *uid <= last);
+        let wanted = uids.get(next..end).unwrap_or_default();
+        next = end;
+        let changed = page.changed;
+        let is_changed = store.page(&mut folder, &mut page, wanted, &mut outcome)?;
+        if is_changed {
+            folder.highest_modseq = modseq;
+            page.changed = modseq;
+            page.save(tx, Some(changed))?;
+            pages = pages.saturating_add(1);
         }
-        let changed = change.apply(&message.flags);
-        if !changed.is_same(&message.flags) {
-            flags::subtract(&mut folder, &message.flags);
-            flags::add(&mut folder, &changed)?;
-            message.modseq =
-                change::record_change(tx, &mut folder, uid, Some(message.modseq), false)?;
-            message.flags = changed;
-            row::put_referring(tx, &key(id, uid), &message, &[message.blob])?;
-        }
-        outcome.changed.push((uid, message.modseq, message.flags));
     }
     if folder != before {
+        change::forget_expunge(tx, &mut folder)?;
         save(tx, &folder)?;
     }
-    Ok(outcome)
+    uids.drain(..next);
+    Ok((outcome, uids))
+}
+
+/// A change of flags that is made page by page.
+struct PageStore<'a> {
+    change: &'a FlagChange,
+    unchanged_since: Option<u64>,
+    /// The modseq of the messages that change.
+    modseq: u64,
+}
+
+impl PageStore<'_> {
+    /// Changes the flags of messages of one page; true if any has other flags then.
+    fn page(
+        &self,
+        folder: &mut Folder,
+        page: &mut Page,
+        uids: &[u32],
+        outcome: &mut StoreOutcome,
+    ) -> Result<bool, FlagError> {
+        let mut is_page_changed = false;
+        let mut wanted = uids.iter().peekable();
+        for entry in &mut page.entries {
+            while wanted.next_if(|uid| **uid < entry.uid).is_some() {}
+            if wanted.next_if(|uid| **uid == entry.uid).is_none() {
+                continue;
+            }
+            if self.unchanged_since.is_some_and(|since| entry.modseq > since) {
+                outcome.modified.push(entry.uid);
+                continue;
+            }
+            let mut flags = entry.message(folder.id, &folder.keywords).flags;
+            let changed = self.change.apply(&flags);
+            if !changed.is_same(&flags) {
+                flags::subtract(folder, &flags);
+                flags::add(folder, &changed)?;
+                entry.set_flags(folder, &changed);
+                entry.modseq = self.modseq;
+                is_page_changed = true;
+                // With the keywords in the folder's order and case.
+                flags = entry.message(folder.id, &folder.keywords).flags;
+            }
+            outcome.changed.push((entry.uid, entry.modseq, flags));
+        }
+        Ok(is_page_changed)
+    }
 }
 
 #[cfg(test)]

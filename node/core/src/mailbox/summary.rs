@@ -6,14 +6,12 @@ use freehold_mime::text::one_line;
 use freehold_mime::{Content, Shown, Structure, content, date, header, html, people, word};
 use minicbor::{Decode, Encode};
 
-use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
-use crate::node::Node;
 use crate::row::Record;
-use crate::store::{BlobId, StoreError, Table};
+use crate::store::Table;
 
-/// How many bytes of a message are read: enough for any header and the beginning of any text.
-const READ_LEN_MAX: usize = 512 * 1024;
+/// How many bytes of HTML are read for the preview.
+const HTML_READ_LEN: usize = 512 * 1024;
 // Together these keep the row under 4 KiB.
 const RECIPIENTS_MAX: usize = 3;
 const SUBJECT_LEN_MAX: usize = 500;
@@ -77,37 +75,27 @@ pub struct Summary {
     pub has_files: bool,
 }
 
-impl Record for Summary {
+impl Summary {
+    /// The version of its encoding.
+    pub(super) const VERSION: u8 = 1;
+}
+
+/// Under `folder ‖ UID`: the summary of a message of an earlier version, until its details are read.
+#[derive(Encode, Decode)]
+#[cbor(transparent)]
+pub(super) struct OldSummaryRow(#[n(0)] pub(super) Summary);
+
+impl Record for OldSummaryRow {
     const TABLE: Table = Table::new("mailbox_summaries");
-    const VERSION: u8 = 1;
+    const VERSION: u8 = Summary::VERSION;
 }
 
-/// Reads the summary of a stored message.
-pub(super) async fn read(node: &Node, blob: BlobId, len: u64) -> Result<Summary, StoreError> {
-    let node = node.clone();
-    let parse = move || {
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(READ_LEN_MAX)];
-        let reader = node.blobs.open(&blob)?;
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match reader.read_at(filled as u64, rest)? {
-                0 => break,
-                read => filled += read,
-            }
-        }
-        bytes.truncate(filled);
-        Ok(summarise(&bytes))
-    };
-    try_blocking(parse).await
-}
-
-/// The summary of a message's bytes, well-formed or not.
-fn summarise(message: &[u8]) -> Summary {
-    let structure = Structure::parse(message);
+/// The summary of a message, well-formed or not.
+pub(super) fn of(message: &[u8], structure: &Structure) -> Summary {
     let header = structure.header(message, Structure::ROOT);
-    let charset = content::main_charset(&structure);
+    let charset = content::main_charset(structure);
     let charset = charset.as_deref();
-    let content = Content::of(message, &structure);
+    let content = Content::of(message, structure);
     let subject = header::first(header, "subject").unwrap_or_default();
     Summary {
         // RFC 5322 3.6.2: the sender, if no author is named.
@@ -121,7 +109,7 @@ fn summarise(message: &[u8]) -> Summary {
             .and_then(date::parse)
             .and_then(|date| u64::try_from(date.secs).ok())
             .map(|secs| Timestamp(secs.saturating_mul(1000))),
-        preview: preview(message, &structure, &content),
+        preview: preview(message, structure, &content),
         message_id: ids(header, "message-id").into_iter().next(),
         in_reply_to: ids(header, "in-reply-to").pop(),
         references: {
@@ -161,7 +149,7 @@ fn ids(header: &[u8], name: &str) -> Vec<String> {
 fn preview(message: &[u8], structure: &Structure, content: &Content) -> String {
     let text_of = |id: PartId| content::text_of(message, structure, id, PREVIEW_READ_LEN);
     let html_of =
-        |id: PartId| html::to_text(&content::html_of(message, structure, id, READ_LEN_MAX));
+        |id: PartId| html::to_text(&content::html_of(message, structure, id, HTML_READ_LEN));
     let inner = content.shown.iter().find_map(|shown| match shown {
         Shown::Message(id) => Some(Content::inside(message, structure, *id)),
         _ => None,
@@ -187,6 +175,10 @@ mod tests {
     use crate::row;
     use crate::store::VALUE_LEN_MAX;
     use crate::testing::fuzz::fuzz;
+
+    fn summarise(message: &[u8]) -> Summary {
+        of(message, &Structure::parse(message))
+    }
 
     #[test]
     fn summary_has_decoded_header_fields_and_preview() {

@@ -1,18 +1,16 @@
 //! COPY and MOVE between folders (RFC 9051 6.4.7, 6.4.8).
 
-use super::deliver::{self, DeliverError};
+use futures::future::join_all;
+
+use super::append::{Appender, NewMessage};
+use super::deliver::DeliverError;
 use super::folders::{FolderId, load, save};
-use super::read::{MessageRow, key};
-use super::summary::Summary;
-use super::{FlagChange, FlagError, Flags, expunge, store_flags};
+use super::read::MessageRow;
+use super::remove::{self, Extent, Stored};
+use super::{FlagChange, FlagError, Flags, expunge, index_older, store_flags, thread};
 use crate::clock::Timestamp;
 use crate::node::Node;
-use crate::row;
 use crate::store::{StoreError, Tx};
-
-/// Fewer messages per commit than elsewhere: a moved one writes two summary rows of up to 4 KiB and
-/// two folder rows.
-const MESSAGES_PER_COMMIT: usize = 50;
 
 /// Why messages were not copied or moved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,27 +52,37 @@ pub async fn copy_messages(
     to: FolderId,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
     let mut copied = Vec::new();
-    for batch in batches(uids) {
+    for together in batches(node, from, uids).await?.chunks(super::COMMITS_TOGETHER) {
         let now = node.clock.now();
-        match node.store.commit(move |tx| copy_batch(tx, from, &batch, to, now)).await {
-            Ok(part) => copied.extend(part),
-            Err(error) => {
-                expunge_copies(node, to, &copied).await;
-                return Err(error);
+        let commit =
+            |batch: Vec<u32>| node.store.commit(move |tx| copy_batch(tx, from, &batch, to, now));
+        let mut failed = None;
+        for result in join_all(together.iter().cloned().map(commit)).await {
+            match result {
+                Ok(part) => copied.extend(part),
+                Err(error) => failed = Some(error),
             }
+        }
+        if let Some(error) = failed {
+            expunge_copies(node, to, &copied).await;
+            return Err(error);
         }
     }
     Ok(copied)
 }
 
 /// The UIDs in batches of one commit each; a single empty batch when there are none, so that the
-/// folders are still checked.
-fn batches(uids: &[u32]) -> Vec<Vec<u32>> {
-    if uids.is_empty() {
-        vec![Vec::new()]
-    } else {
-        uids.chunks(MESSAGES_PER_COMMIT).map(<[u32]>::to_vec).collect()
+/// folders are still checked. Their details are read if they never were.
+async fn batches(node: &Node, folder: FolderId, uids: &[u32]) -> Result<Vec<Vec<u32>>, StoreError> {
+    let mut uids = uids.to_vec();
+    uids.sort_unstable();
+    uids.dedup();
+    index_older::read_details_of(node, folder, &uids).await?;
+    let mut batches = remove::by_page(node, folder, &uids)?;
+    if batches.is_empty() {
+        batches.push(Vec::new());
     }
+    Ok(batches)
 }
 
 async fn expunge_copies(node: &Node, folder: FolderId, copied: &[(u32, u32)]) {
@@ -101,9 +109,13 @@ pub async fn move_messages(
     to: FolderId,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
     let mut moved = Vec::new();
-    for batch in batches(uids) {
+    for together in batches(node, from, uids).await?.chunks(super::COMMITS_TOGETHER) {
         let now = node.clock.now();
-        moved.extend(node.store.commit(move |tx| move_batch(tx, from, &batch, to, now)).await?);
+        let commit =
+            |batch: Vec<u32>| node.store.commit(move |tx| move_batch(tx, from, &batch, to, now));
+        for result in join_all(together.iter().cloned().map(commit)).await {
+            moved.extend(result?);
+        }
     }
     Ok(moved)
 }
@@ -115,20 +127,34 @@ fn copy_batch(
     to: FolderId,
     now: Timestamp,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
-    load(tx, from)?.ok_or(TransferError::NoSource)?;
+    let source = load(tx, from)?.ok_or(TransferError::NoSource)?;
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
+    let messages = remove::stored(tx, &source, uids, Extent::Whole)?;
+    let mut appender = Appender::open(tx, to)?;
     let mut copied = Vec::new();
-    for uid in uids.iter().copied() {
-        let Some((message, summary)) = message_and_summary(tx, from, uid)? else { continue };
-        let copy = deliver::append(
-            tx,
-            to,
-            MessageRow { delivery: None, saved: now, ..message },
-            &summary,
-        )?;
-        copied.push((uid, copy.uid));
+    for message in messages {
+        if let Some(thread) = message.row.thread {
+            thread::add(tx, &message.row.thread_keys, thread)?;
+        }
+        let old = message.entry.uid;
+        let row = MessageRow { delivery: None, saved: now, ..message.row.clone() };
+        copied.push((old, appender.push(tx, moved(message, row))?.uid));
+    }
+    if !copied.is_empty() {
+        appender.finish(tx)?;
     }
     Ok(copied)
+}
+
+fn moved(message: Stored, row: MessageRow) -> NewMessage {
+    NewMessage {
+        flags: message.flags,
+        internal_date: message.entry.internal_date,
+        sent_day: message.entry.sent_day,
+        size: message.entry.size,
+        row,
+        details: message.details,
+    }
 }
 
 fn move_batch(
@@ -140,30 +166,29 @@ fn move_batch(
 ) -> Result<Vec<(u32, u32)>, TransferError> {
     // Most messages are deleted by moving them to the trash.
     tx.mark_essential();
+    let mut source = load(tx, from)?.ok_or(TransferError::NoSource)?;
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
-    let mut moved = Vec::new();
-    for uid in uids.iter().copied() {
-        let mut source = load(tx, from)?.ok_or(TransferError::NoSource)?;
-        let Some((message, summary)) = message_and_summary(tx, from, uid)? else { continue };
-        expunge::remove(tx, &mut source, uid, &message)?;
-        save(tx, &source)?;
-        let new = deliver::append(tx, to, MessageRow { saved: now, ..message }, &summary)?;
-        moved.push((uid, new.uid));
+    let messages = remove::stored(tx, &source, uids, Extent::Whole)?;
+    if messages.is_empty() {
+        return Ok(Vec::new());
     }
-    if moved.is_empty() {
-        load(tx, from)?.ok_or(TransferError::NoSource)?;
+    // The moved message keeps its references to the thread.
+    for message in &messages {
+        if let Some(thread) = message.row.thread {
+            thread::add(tx, &message.row.thread_keys, thread)?;
+        }
     }
-    Ok(moved)
-}
-
-fn message_and_summary(
-    tx: &Tx<'_>,
-    folder: FolderId,
-    uid: u32,
-) -> Result<Option<(MessageRow, Summary)>, StoreError> {
-    let message = row::get::<MessageRow>(tx, &key(folder, uid))?;
-    let summary = row::get::<Summary>(tx, &key(folder, uid))?;
-    Ok(message.zip(summary))
+    remove::remove(tx, &mut source, &messages)?;
+    save(tx, &source)?;
+    let mut appender = Appender::open(tx, to)?;
+    let mut uids = Vec::new();
+    for message in messages {
+        let old = message.entry.uid;
+        let row = MessageRow { saved: now, ..message.row.clone() };
+        uids.push((old, appender.push(tx, moved(message, row))?.uid));
+    }
+    appender.finish(tx)?;
+    Ok(uids)
 }
 
 #[cfg(test)]

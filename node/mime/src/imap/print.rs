@@ -45,6 +45,11 @@ impl Printer {
         self.raw("\r\n")
     }
 
+    /// Drops what was printed after the first `len` octets.
+    pub fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+
     /// Adds responses printed elsewhere.
     pub fn append(&mut self, responses: Vec<u8>) {
         if self.0.is_empty() {
@@ -93,7 +98,11 @@ impl Printer {
 
     /// Part of a literal whose length is already printed.
     pub fn octets(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.extend(bytes.iter().map(|byte| if *byte == 0 { 0x80 } else { *byte }));
+        if memchr::memchr(0, bytes).is_none() {
+            self.0.extend_from_slice(bytes);
+        } else {
+            self.0.extend(bytes.iter().map(|byte| if *byte == 0 { 0x80 } else { *byte }));
+        }
         self
     }
 

@@ -15,8 +15,9 @@ use super::item::{BodySection, Item};
 use crate::imap::context::Context;
 use crate::imap::date;
 use crate::imap::flags;
+use crate::imap::listing::{Listing, Needs};
 use crate::imap::section::Text;
-use crate::imap::structure_cache::read_range;
+use crate::imap::structure_cache::{Structure, read_range};
 use freehold_mime::imap::Printer;
 use freehold_mime::imap::envelope;
 
@@ -41,7 +42,7 @@ impl Segment {
     ) -> Result<Option<Self>, StoreError> {
         match self {
             Self::Text(text) => {
-                out.raw(text);
+                out.append(text);
                 Ok(None)
             }
             Self::Bytes { blob, from, end } => {
@@ -59,37 +60,60 @@ impl Segment {
     }
 }
 
-/// The whole response for one message.
-pub(crate) fn segments(
-    cx: &Context,
+/// What the items need of the index.
+pub(crate) fn needs(items: &[Item]) -> Needs {
+    let mut needs = Needs::default();
+    for item in items {
+        match item {
+            Item::Envelope => needs.envelope = true,
+            Item::Body | Item::BodyStructure => needs.structure = true,
+            Item::Section(wanted) if is_kept(wanted) => needs.header = true,
+            Item::Section(_) => needs.blobs = true,
+            Item::Flags | Item::InternalDate | Item::ModSeq | Item::Size | Item::Uid => {}
+        }
+    }
+    needs
+}
+
+/// Whether the index has the header fields of a section.
+fn is_kept(wanted: &BodySection) -> bool {
+    let section = &wanted.section;
+    matches!(&section.text, Text::Fields { not: false, names }
+        if section.path.is_empty() && names.iter().all(|name| mailbox::is_kept(name)))
+}
+
+/// Prints the response for one message, up to the first range of its blob; returns the rest. After
+/// an error nothing is printed.
+pub(crate) fn print(
+    cx: &mut Context,
+    listing: &Listing,
     number: u32,
     message: &Message,
     is_recent: bool,
     items: &[Item],
 ) -> Result<VecDeque<Segment>, StoreError> {
-    let mut response = Response {
-        cx,
-        message,
-        is_recent,
-        blob: None,
-        out: Printer::default(),
-        segments: VecDeque::new(),
-    };
-    response.out.show(format_args!("* {number} FETCH ("));
-    for (at, item) in items.iter().enumerate() {
-        if at > 0 {
-            response.out.raw(" ");
-        }
-        response.item(item)?;
+    let out = std::mem::take(&mut cx.out);
+    let before = out.len();
+    let mut response =
+        Response { cx, listing, message, is_recent, blob: None, out, segments: VecDeque::new() };
+    let printed = response.items(number, items);
+    let Response { mut out, mut segments, .. } = response;
+    if let Some(Segment::Text(_)) = segments.front()
+        && let Some(Segment::Text(text)) = segments.pop_front()
+    {
+        segments.push_back(Segment::Text(out.take()));
+        out.append(text);
     }
-    response.out.raw(")\r\n");
-    let text = response.out.take();
-    response.segments.push_back(Segment::Text(text));
-    Ok(response.segments)
+    if printed.is_err() {
+        out.truncate(before);
+    }
+    cx.out = out;
+    printed.map(|()| segments)
 }
 
 struct Response<'a> {
     cx: &'a Context,
+    listing: &'a Listing,
     message: &'a Message,
     is_recent: bool,
     blob: Option<Arc<BlobReader>>,
@@ -98,8 +122,20 @@ struct Response<'a> {
 }
 
 impl Response<'_> {
+    fn items(&mut self, number: u32, items: &[Item]) -> Result<(), StoreError> {
+        self.out.show(format_args!("* {number} FETCH ("));
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.out.raw(" ");
+            }
+            self.item(item)?;
+        }
+        self.out.raw(")\r\n");
+        Ok(())
+    }
+
     fn item(&mut self, item: &Item) -> Result<(), StoreError> {
-        let (cx, message) = (self.cx, self.message);
+        let message = self.message;
         match item {
             Item::Flags => {
                 self.out.raw("FLAGS ");
@@ -114,34 +150,49 @@ impl Response<'_> {
             ),
             Item::Envelope => {
                 self.out.raw("ENVELOPE ");
-                envelope::print(
-                    &mut self.out,
-                    &cx.shared.structure_cache.header(&cx.node, message)?,
-                );
+                match self.listing.envelope(message.uid) {
+                    Some(envelope) => drop(self.out.raw(envelope)),
+                    None => {
+                        let header = self.whole_header()?;
+                        envelope::print(&mut self.out, &header);
+                    }
+                }
             }
-            Item::Body => drop(
-                self.out
-                    .raw("BODY ")
-                    .raw(&cx.shared.structure_cache.structure(&cx.node, message)?.body),
-            ),
-            Item::BodyStructure => drop(
-                self.out
-                    .raw("BODYSTRUCTURE ")
-                    .raw(&cx.shared.structure_cache.structure(&cx.node, message)?.body_structure),
-            ),
+            Item::Body | Item::BodyStructure => {
+                let is_body = *item == Item::Body;
+                self.out.raw(if is_body { "BODY " } else { "BODYSTRUCTURE " });
+                let pick = |body, structure| if is_body { body } else { structure };
+                match self.listing.structures(message.uid) {
+                    Some((body, structure)) => drop(self.out.raw(pick(body, structure))),
+                    None => {
+                        let parsed = self.structure()?;
+                        self.out.raw(pick(&*parsed.body, &*parsed.body_structure));
+                    }
+                }
+            }
             Item::Section(wanted) => self.section(wanted)?,
         }
         Ok(())
     }
 
+    /// The whole header, read from the message.
+    fn whole_header(&self) -> Result<Arc<Vec<u8>>, StoreError> {
+        self.cx.shared.structure_cache.header(&self.cx.node, self.message)
+    }
+
+    /// The structure, read from the message.
+    fn structure(&self) -> Result<Arc<Structure>, StoreError> {
+        self.cx.shared.structure_cache.structure(&self.cx.node, self.message)
+    }
+
     /// RFC 3501 6.4.5, `BODY[<section>]<<partial>>`.
     fn section(&mut self, wanted: &BodySection) -> Result<(), StoreError> {
-        let (cx, message) = (self.cx, self.message);
+        let message = self.message;
         wanted.print_name(&mut self.out);
         self.out.raw(" ");
         let section = &wanted.section;
         let range = if section.needs_structure() {
-            match section.range(&cx.shared.structure_cache.structure(&cx.node, message)?.parts) {
+            match section.range(&self.structure()?.parts) {
                 Some(range) => range.start as u64..range.end as u64,
                 None => {
                     self.out.raw("NIL");
@@ -151,12 +202,13 @@ impl Response<'_> {
         } else {
             match section.text {
                 Text::Whole => 0..message.size,
-                Text::Body => {
-                    cx.shared.structure_cache.header(&cx.node, message)?.len() as u64..message.size
-                }
+                Text::Body => self.whole_header()?.len() as u64..message.size,
                 Text::Header | Text::Mime | Text::Fields { .. } => {
-                    let bytes = cx.shared.structure_cache.header(&cx.node, message)?;
-                    self.header(wanted, &bytes);
+                    let listing = self.listing;
+                    match listing.header(message.uid).filter(|_| is_kept(wanted)) {
+                        Some(kept) => self.header(wanted, kept),
+                        None => self.header(wanted, &*self.whole_header()?),
+                    }
                     return Ok(());
                 }
             }
@@ -200,7 +252,11 @@ impl Response<'_> {
         if let Some(blob) = &self.blob {
             return Ok(Arc::clone(blob));
         }
-        let blob = Arc::new(mailbox::body(&self.cx.node, self.message)?);
+        let blob = match self.listing.blob(self.message.uid) {
+            Some(id) => self.cx.node.blobs.open(&id)?,
+            None => mailbox::body(&self.cx.node, self.message)?,
+        };
+        let blob = Arc::new(blob);
         Ok(Arc::clone(self.blob.insert(blob)))
     }
 }

@@ -1,7 +1,10 @@
 //! Search keys (RFC 3501 6.4.4; WITHIN, RFC 5032; CONDSTORE, RFC 7162 3.1.5).
 
+use freehold_core::mailbox;
+
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::date::Day;
+use crate::imap::listing::Needs;
 use crate::imap::sequence::Set;
 
 /// Deepest nesting of NOT, OR and parentheses.
@@ -24,6 +27,19 @@ pub(crate) enum Order {
     Before,
     On,
     Since,
+}
+
+/// The data that a key needs, the cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cost {
+    /// Flags, size and dates.
+    State,
+    /// The texts in the index.
+    Index,
+    /// The whole header.
+    Header,
+    /// The whole message.
+    Message,
 }
 
 /// One condition.
@@ -68,15 +84,33 @@ impl Key {
         Ok(all(keys))
     }
 
-    /// The data that the key needs: 0 is the row, 1 the header, 2 the whole message.
-    pub(crate) fn cost(&self) -> u8 {
+    /// The data that the key needs.
+    pub(crate) fn cost(&self) -> Cost {
         match self {
-            Self::Body(_) | Self::Text(_) => 2,
-            Self::Address(..) | Self::Header(..) | Self::Date(Dated::Sent, ..) => 1,
-            Self::And(keys) => keys.iter().map(Self::cost).max().unwrap_or(0),
+            Self::Body(_) | Self::Text(_) => Cost::Message,
+            Self::Header(name, _) if !mailbox::is_kept(name) => Cost::Header,
+            Self::Address(..) | Self::Header(..) | Self::Date(Dated::Sent, ..) => Cost::Index,
+            Self::And(keys) => keys.iter().map(Self::cost).max().unwrap_or(Cost::State),
             Self::Not(key) => key.cost(),
             Self::Or(a, b) => a.cost().max(b.cost()),
-            _ => 0,
+            _ => Cost::State,
+        }
+    }
+
+    /// What the index must have of the messages.
+    pub(crate) fn needs(&self) -> Needs {
+        match self {
+            Self::Address(..) => Needs { search: true, ..Needs::default() },
+            Self::Header(name, _) if name.eq_ignore_ascii_case("subject") => {
+                Needs { search: true, ..Needs::default() }
+            }
+            Self::Header(..) | Self::Date(Dated::Sent, ..) => {
+                Needs { header: true, ..Needs::default() }
+            }
+            Self::And(keys) => keys.iter().map(Self::needs).fold(Needs::default(), Needs::with),
+            Self::Not(key) => key.needs(),
+            Self::Or(a, b) => a.needs().with(b.needs()),
+            _ => Needs::default(),
         }
     }
 
@@ -217,8 +251,11 @@ mod tests {
     #[test]
     fn key_cost_is_the_highest_of_its_parts() {
         let Key::And(keys) = parse("BODY x FROM y UNSEEN").unwrap() else { panic!("no list") };
-        assert_eq!(keys.iter().map(Key::cost).collect::<Vec<_>>(), [2, 1, 0]);
-        assert_eq!(parse("OR (SEEN FROM y) NOT BODY x").unwrap().cost(), 2);
+        assert_eq!(
+            keys.iter().map(Key::cost).collect::<Vec<_>>(),
+            [Cost::Message, Cost::Index, Cost::State]
+        );
+        assert_eq!(parse("OR (SEEN FROM y) NOT BODY x").unwrap().cost(), Cost::Message);
     }
 
     #[test]

@@ -9,23 +9,26 @@ use freehold_core::mailbox::{self, MESSAGE_LEN_MAX, Message};
 use freehold_core::store::StoreError;
 use freehold_mime::{Structure, header, search as text};
 
-use super::key::{Dated, Key, Order};
+use super::key::{Cost, Dated, Key, Order};
 use crate::imap::context::Context;
 use crate::imap::date::Day;
 use crate::imap::flags;
+use crate::imap::listing::{Listing, Needs};
 use crate::imap::selected::Selected;
 
-/// Search keys with resolved sets and lower-case texts.
+/// Search keys with resolved sets and folded texts.
 #[derive(Debug)]
 pub(crate) struct Terms {
     key: Key,
-    cost: u8,
+    cost: Cost,
+    needs: Needs,
     now: Timestamp,
 }
 
 /// The message being examined, with the parts of it that were read for earlier keys.
 pub(crate) struct Candidate<'a> {
     cx: &'a Context,
+    listing: &'a Listing,
     message: &'a Message,
     number: u32,
     is_recent: bool,
@@ -35,8 +38,26 @@ pub(crate) struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    pub(crate) fn new(cx: &'a Context, message: &'a Message, number: u32, is_recent: bool) -> Self {
-        Self { cx, message, number, is_recent, header: None, body: None }
+    pub(crate) fn new(
+        cx: &'a Context,
+        listing: &'a Listing,
+        message: &'a Message,
+        number: u32,
+        is_recent: bool,
+    ) -> Self {
+        Self { cx, listing, message, number, is_recent, header: None, body: None }
+    }
+
+    /// Runs `read` on a header that has all fields of this name.
+    fn with_field<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, StoreError> {
+        match self.listing.header(self.message.uid).filter(|_| mailbox::is_kept(name)) {
+            Some(kept) => Ok(read(kept)),
+            None => Ok(read(&self.header()?)),
+        }
     }
 
     fn header(&mut self) -> Result<Arc<Vec<u8>>, StoreError> {
@@ -53,7 +74,7 @@ impl<'a> Candidate<'a> {
             None => {
                 let len_max = usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX);
                 let bytes = mailbox::body(&self.cx.node, self.message)?.read_all(len_max)?;
-                text::body(&bytes, &Structure::parse(&bytes)).to_lowercase()
+                text::fold(&text::body(&bytes, &Structure::parse(&bytes)))
             }
         };
         Ok(self.body.insert(body))
@@ -65,18 +86,23 @@ impl Terms {
     /// none: RFC 3501 section 9 makes it an error, but programs search for one that another session
     /// has just expunged.
     pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Self {
-        let cost = key.cost();
-        Self { key: resolve(key, selected), cost, now }
+        let (cost, needs) = (key.cost(), key.needs());
+        Self { key: resolve(key, selected), cost, needs, now }
+    }
+
+    /// What the index must have of the messages.
+    pub(crate) fn needs(&self) -> Needs {
+        self.needs
     }
 
     /// True if blobs must be read.
     pub(crate) fn reads_blobs(&self) -> bool {
-        self.cost > 0
+        self.cost >= Cost::Header
     }
 
     /// True if whole messages must be read.
     pub(crate) fn reads_messages(&self) -> bool {
-        self.cost > 1
+        self.cost == Cost::Message
     }
 
     /// True if a message matches all keys.
@@ -118,24 +144,38 @@ impl Terms {
                 compare(Day::of(message.internal_date), *order, *day)
             }
             Key::Date(Dated::Sent, order, day) => {
-                let header = candidate.header()?;
+                let of_header =
+                    |header: &[u8]| header::first(header, "date").and_then(Day::of_header);
+                let sent = match message.sent_day {
+                    Some(day) => Some(Day(day)),
+                    None => candidate.with_field("date", of_header)?,
+                };
                 // RFC 3501 6.4.4 compares the Date header; a message without one is compared by its
                 // internal date.
-                let sent = header::first(&header, "date")
-                    .and_then(Day::of_header)
-                    .unwrap_or_else(|| Day::of(message.internal_date));
+                let sent = sent.unwrap_or_else(|| Day::of(message.internal_date));
                 compare(sent, *order, *day)
             }
-            Key::Address(name, wanted) => values(&candidate.header()?, name).any(|value| {
-                contains(value, wanted) || text::addresses(value).to_lowercase().contains(wanted)
-            }),
-            Key::Header(name, wanted) => {
-                values(&candidate.header()?, name).any(|value| contains(value, wanted))
-            }
+            Key::Address(name, wanted) => match candidate.listing.searched(message.uid, name) {
+                Some(text) => !text.is_empty() && text.contains(wanted),
+                None => candidate.with_field(name, |header| {
+                    values(header, name).any(|value| {
+                        contains(value, wanted)
+                            || text::fold(&text::addresses(value)).contains(wanted)
+                    })
+                })?,
+            },
+            Key::Header(name, wanted) => match candidate.listing.searched(message.uid, name) {
+                Some(text) if name.eq_ignore_ascii_case("subject") => {
+                    !text.is_empty() && text.contains(wanted)
+                }
+                _ => candidate.with_field(name, |header| {
+                    values(header, name).any(|value| contains(value, wanted))
+                })?,
+            },
             Key::Body(wanted) => candidate.body()?.contains(wanted.as_str()),
             Key::Text(wanted) => {
                 let header = candidate.header()?;
-                text::header(&header).to_lowercase().contains(wanted)
+                text::fold(&text::header(&header)).contains(wanted)
                     || candidate.body()?.contains(wanted.as_str())
             }
         })
@@ -149,18 +189,18 @@ fn values<'a>(header: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]>
         .map(|field| field.value)
 }
 
-/// True if a field's text contains `wanted`, which is in lower case.
+/// True if a field's text contains `wanted`, which is folded.
 fn contains(value: &[u8], wanted: &str) -> bool {
-    wanted.is_empty() || text::field(value).to_lowercase().contains(wanted)
+    wanted.is_empty() || text::fold(&text::field(value)).contains(wanted)
 }
 
 /// Lower-cases texts, resolves sets, and puts cheap keys first.
 fn resolve(key: Key, selected: &Selected) -> Key {
     match key {
-        Key::Body(text) => Key::Body(text.to_lowercase()),
-        Key::Text(text) => Key::Text(text.to_lowercase()),
-        Key::Address(name, text) => Key::Address(name, text.to_lowercase()),
-        Key::Header(name, text) => Key::Header(name, text.to_lowercase()),
+        Key::Body(text) => Key::Body(text::fold(&text)),
+        Key::Text(text) => Key::Text(text::fold(&text)),
+        Key::Address(name, text) => Key::Address(name, text::fold(&text)),
+        Key::Header(name, text) => Key::Header(name, text::fold(&text)),
         Key::Numbers(set) => Key::Numbers(set.resolved(selected.len())),
         Key::Uids(set) => Key::Uids(set.resolved(selected.largest_uid())),
         Key::Not(key) => Key::Not(Box::new(resolve(*key, selected))),

@@ -1,8 +1,8 @@
 use super::*;
 use crate::blobs::AtRest;
 use crate::mailbox::{
-    FlagChange, SpecialUse, body, changes_since, expunge, first_unseen, folder, folder_named,
-    messages, move_messages, special_folder, store_flags, summaries,
+    FlagChange, SpecialUse, body, changes_since, expunge, folder, folder_named, messages,
+    move_messages, special_folder, store_flags, summaries, view,
 };
 use crate::testing::TestNode;
 
@@ -25,7 +25,7 @@ async fn uids_have_no_gaps_and_summaries_are_newest_first() {
     }
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     assert_eq!((inbox.uid_next, inbox.total, inbox.unseen, inbox.highest_modseq), (6, 5, 5, 6));
-    assert_eq!(first_unseen(&alice, inbox.id).unwrap(), Some(1));
+    assert_eq!(view(&alice, inbox.id).unwrap().first_unseen, Some(1));
     let listed = summaries(&alice, inbox.id, None, 2).unwrap();
     let subjects: Vec<&str> = listed.iter().map(|(_, s)| s.subject.as_str()).collect();
     assert_eq!(subjects, ["No. 5", "No. 4"]);

@@ -1,7 +1,8 @@
 use super::*;
 use crate::blobs::AtRest;
 use crate::mailbox::{
-    Delivery, IdempotencyKey, changes_since, deliver, folder, folder_named, message, summary,
+    Delivery, IdempotencyKey, changes_since, content, deliver, folder, folder_named, message,
+    summary,
 };
 use crate::testing::TestNode;
 
@@ -35,11 +36,10 @@ async fn copied_message_keeps_id_flags_and_date() {
         message(&alice, inbox, 3).unwrap().unwrap(),
         message(&alice, archive, 3).unwrap().unwrap(),
     );
-    assert_eq!(
-        (old.id, old.blob, &old.flags, old.internal_date),
-        (new.id, new.blob, &new.flags, new.internal_date)
-    );
-    assert!(new.saved > old.saved);
+    assert_eq!((&old.flags, old.internal_date), (&new.flags, new.internal_date));
+    let [old, new] = [old, new].map(|message| content(&alice, &message).unwrap().unwrap());
+    assert_eq!((old.id, old.blob, old.thread), (new.id, new.blob, new.thread));
+    assert!(new.saved > old.saved && new.thread.is_some());
     assert_eq!(summary(&alice, archive, 3).unwrap().unwrap().subject, "3");
     assert_eq!(copy_messages(&alice, inbox, &[900], archive).await.unwrap(), []);
     // A copy into the source folder is one more message.
@@ -50,8 +50,8 @@ async fn copied_message_keeps_id_flags_and_date() {
 async fn moved_message_vanishes_from_its_source_folder() {
     let (alice, inbox, archive) = filled(3).await;
     let since = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
-    assert_eq!(move_messages(&alice, inbox, &[3, 1], archive).await.unwrap(), [(3, 1), (1, 2)]);
-    assert_eq!(changes_since(&alice, inbox, since).unwrap().vanished, [3, 1]);
+    assert_eq!(move_messages(&alice, inbox, &[3, 1], archive).await.unwrap(), [(1, 1), (3, 2)]);
+    assert_eq!(changes_since(&alice, inbox, since).unwrap().vanished, [1, 3]);
     let left = folder(&alice, inbox).unwrap().unwrap();
     assert_eq!((left.total, folder(&alice, archive).unwrap().unwrap().total), (1, 2));
     // Its idempotency key still finds it in the other folder.
