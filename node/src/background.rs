@@ -2,6 +2,7 @@
 //! - publish entries that fall due and expire others;
 //! - remove deleted content from files, log and snapshots, and write a snapshot a day;
 //! - seal or open photos when their audience changes;
+//! - index messages of earlier versions;
 //! - publish the profile once there is an identity;
 //! - every six hours, collect blobs without a reference and drop old unfollow notices;
 //! - give freed memory back to the system.
@@ -13,7 +14,7 @@ use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::store::StoreError;
-use freehold_core::{apply, erasure, feed, friends, photos, publish};
+use freehold_core::{apply, erasure, feed, friends, mailbox, photos, publish};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest sleep between two runs of a task, so that a changed system clock is noticed.
@@ -83,6 +84,7 @@ pub(crate) async fn run(node: Node) {
         erase(&node),
         seal_photos(&node),
         collect(&node),
+        index_older_messages(&node),
         publish_profile(&node),
         trim_heap()
     );
@@ -212,6 +214,17 @@ async fn private_pages() -> Option<u64> {
     let mut fields = statm.split(' ').skip(1).map(|field| field.parse::<u64>().ok());
     let (resident, shared) = (fields.next()??, fields.next()??);
     resident.checked_sub(shared)
+}
+
+/// Reads what lists and searches need of messages of earlier versions.
+async fn index_older_messages(node: &Node) {
+    let mut failures = FailureLog::default();
+    while failures
+        .record(node, "indexing older messages", mailbox::index_older_messages(node).await)
+        .is_none()
+    {
+        tokio::time::sleep(RUN_EVERY).await;
+    }
 }
 
 /// Publishes the profile in the feed once there is an identity: set-up may store either first.

@@ -45,7 +45,7 @@ pub use folders::{
     folders_below, rename_below, rename_folder, special_folder,
 };
 pub use idempotency::IdempotencyKey;
-pub use index_older::read_details;
+pub use index_older::index_older_messages;
 pub use queue::{
     Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,
     SubmitError, due, next_due, queued_blobs, queued_with_blob, record_outcomes, submit,

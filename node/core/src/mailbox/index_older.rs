@@ -3,7 +3,7 @@
 //! 1. At the start, before anything is served, the rows of messages are read into pages
 //!    ([`convert`]): about a second for 100,000 messages.
 //! 2. While the node runs, the details of those messages are read from their bytes, page by page
-//!    ([`read_details`]). Until then a list that needs them reads the bytes.
+//!    ([`index_older_messages`]). Until then a list that needs them reads the bytes.
 //!
 //! Both go on where a stop interrupted them.
 
@@ -120,7 +120,7 @@ fn count_keywords(tx: &mut Tx<'_>, folder: &mut Folder) -> Result<(), StoreError
 ///
 /// # Errors
 /// When the store refuses; the next call goes on.
-pub async fn read_details(node: &Node) -> Result<(), StoreError> {
+pub async fn index_older_messages(node: &Node) -> Result<(), StoreError> {
     let numbers = row::get::<NumbersRow>(&node.store, NUMBERS)?;
     if numbers.is_none_or(|numbers| numbers.is_indexed) {
         return Ok(());
@@ -261,3 +261,6 @@ fn pack_page(
     let changed = page.changed;
     page.save(tx, Some(changed))
 }
+
+#[cfg(test)]
+mod tests;

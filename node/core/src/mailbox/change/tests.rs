@@ -3,11 +3,14 @@ use crate::mailbox::tests::filled;
 use crate::mailbox::{FlagChange, Flags, expunge, folder, message, store_flags, view};
 use crate::testing::TestNode;
 
+/// Expunges messages, each in a commit of its own.
 async fn remove(alice: &TestNode, folder: FolderId, uids: &[u32]) {
     store_flags(alice, folder, uids, FlagChange::Add(Flags::of(Flags::DELETED)), None)
         .await
         .unwrap();
-    assert_eq!(expunge(alice, folder, Some(uids)).await.unwrap(), uids);
+    for uid in uids {
+        assert_eq!(expunge(alice, folder, Some(&[*uid])).await.unwrap(), [*uid]);
+    }
 }
 
 /// Changes the flags of a message.
