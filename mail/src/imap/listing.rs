@@ -1,5 +1,5 @@
-//! What the mailbox's index has of some messages: printed envelopes and structures, header fields,
-//! search texts. A message whose details were too long to be kept, or were not read yet, has none;
+//! The mailbox's index of some messages: printed envelopes and structures, header fields, search
+//! texts. A message whose details were too long to be kept, or were not read yet, has none;
 //! then its bytes are read.
 
 use freehold_core::mailbox::{self, Column, FolderId, Values};
@@ -17,7 +17,7 @@ pub(crate) struct Listing {
     blobs: Vec<(u32, BlobId)>,
 }
 
-/// What is read of the messages.
+/// The data that is read of the messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
     pub(crate) header: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    /// What is needed here or there.
+    /// The data that is needed here or there.
     pub(crate) fn with(self, other: Self) -> Self {
         Self {
             header: self.header || other.header,

@@ -1,10 +1,10 @@
 //! A cache of message headers and structures, so that listing thousands of messages opens each blob
 //! once.
 //!
-//! It is used where the mailbox's index does not have what is asked. It has two generations. An entry
-//! that is used moves to the young one; when the young one is full it becomes the old one, and the
-//! previous old one is dropped. The bytes of a message never change and a UID is never reused, so no
-//! entry is ever stale.
+//! It is used where the mailbox's index does not have what is asked. It has two generations. An
+//! entry that is used moves to the young one; when the young one is full it becomes the old one,
+//! and the previous old one is dropped. The bytes of a message never change and a UID is never
+//! reused, so no entry is ever stale.
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use std::collections::HashMap;

@@ -66,7 +66,7 @@ pub(crate) struct FetchProgress {
     changed_since: Option<u64>,
     todo: std::vec::IntoIter<MessageRef>,
     ready: VecDeque<(u32, Message)>,
-    /// What the index has of the messages in `ready`.
+    /// The index of the messages in `ready`.
     listing: Listing,
     needs: Needs,
     /// The rest of the current message's response.

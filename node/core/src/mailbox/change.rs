@@ -1,8 +1,8 @@
 //! Changes of a folder in the order of modseqs (RFC 7162), expunges included.
 //!
-//! Changes of messages are found by their pages ([`super::page`]), expunges by rows here, which would
-//! stay for ever. So old expunges are forgotten, as RFC 7162 3.2.5.1 allows, and the folder remembers
-//! the modseq up to which they are.
+//! Changes of messages are found by their pages ([`super::page`]), expunges by rows here, which
+//! would stay for ever. So old expunges are forgotten, as RFC 7162 3.2.5.1 allows, and the folder
+//! remembers the modseq up to which they are.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +44,8 @@ pub(super) fn key(folder: FolderId, modseq: u64) -> Vec<u8> {
     row::key(&[&folder.key(), &modseq.to_be_bytes()])
 }
 
-/// Records that messages of `folder`, which the caller saves, were expunged under its latest modseq.
+/// Records that messages of `folder`, which the caller saves, were expunged under its latest
+/// modseq.
 pub(super) fn record_expunge(
     tx: &mut Tx<'_>,
     folder: &mut Folder,

@@ -1,4 +1,5 @@
-//! Details: what lists, searches and FETCH need of a message, read from its bytes once, at delivery.
+//! Details: what lists, searches and FETCH need of a message, read from its bytes once, at
+//! delivery.
 //!
 //! They have five columns. On disk the details of a message lie in rows of their own under
 //! `folder ‖ UID ‖ number` until its page is full; then those of the page are packed, column by
@@ -111,7 +112,7 @@ pub fn is_kept(field: &str) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Details([Option<Vec<u8>>; 5]);
 
-/// What is read from the bytes of a message at delivery.
+/// The details of a message, and what else is read from its bytes at delivery.
 pub(super) struct Reading {
     pub(super) details: Details,
     pub(super) summary: Summary,

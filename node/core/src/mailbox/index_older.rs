@@ -201,7 +201,7 @@ async fn read_page(node: &Node, folder: FolderId, first: u32) -> Result<(), Stor
     node.store.commit(commit).await
 }
 
-/// What was read of a message of an earlier version, and the id of its thread if it begins one.
+/// A message of an earlier version as it was read, and the id of its thread if it begins one.
 struct OldMessage {
     reading: Reading,
     thread_keys: Vec<thread::ThreadKey>,

@@ -1,5 +1,5 @@
-//! Pages: the UIDs, flags, sizes and dates of up to [`PAGE_LEN`] messages of a folder in one row, so
-//! that a walk over a folder of 100,000 messages reads some 1,600 rows.
+//! Pages: the UIDs, flags, sizes and dates of up to [`PAGE_LEN`] messages of a folder in one row,
+//! so that a walk over a folder of 100,000 messages reads some 1,600 rows.
 //!
 //! On disk a page lies under `folder ‖ first UID`, the UID of its first message when it was begun.
 //! The key stays when that message is expunged. The last page of a folder grows with each delivery;
@@ -23,7 +23,7 @@ pub(super) const PAGE_LEN: usize = 64;
 /// The number of pages read at a time.
 const PAGES_PER_READ: usize = 100;
 
-/// What a page holds of one message.
+/// The state of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) uid: u32,

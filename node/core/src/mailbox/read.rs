@@ -262,7 +262,7 @@ pub fn view(node: &Node, id: FolderId) -> Result<View, StoreError> {
     Ok(view)
 }
 
-/// What never changes in a message and no list needs.
+/// The data of a message that never changes and that no list needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Content {
     /// Its bytes, as they arrived.
@@ -275,7 +275,7 @@ pub struct Content {
     pub thread: Option<ThreadId>,
 }
 
-/// What never changes in a message; `None` if it was expunged since `message` was read.
+/// The data of a message that never changes; `None` if it was expunged since `message` was read.
 ///
 /// # Errors
 /// As [`messages`].

@@ -19,8 +19,8 @@ pub(super) struct Stored {
     pub(super) details: Details,
 }
 
-/// The UIDs among `uids`, which are in order, that are in the folder: page by page, so that a commit
-/// for each rewrites one page.
+/// The UIDs among `uids`, which are in order, that are in the folder: page by page, so that a
+/// commit for each rewrites one page.
 pub(super) fn by_page(
     node: &Node,
     folder: FolderId,

@@ -47,8 +47,8 @@ pub struct StoreOutcome {
     pub modified: Vec<u32>,
 }
 
-/// Changes the flags of messages; UIDs that don't exist are skipped. Very many messages take several
-/// commits, each atomic. Messages of one commit share a modseq.
+/// Changes the flags of messages; UIDs that don't exist are skipped. Very many messages take
+/// several commits, each atomic. Messages of one commit share a modseq.
 ///
 /// # Errors
 /// When there is no such folder or a keyword is not allowed.

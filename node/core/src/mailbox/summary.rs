@@ -80,7 +80,8 @@ impl Summary {
     pub(super) const VERSION: u8 = 1;
 }
 
-/// Under `folder ‖ UID`: the summary of a message of an earlier version, until its details are read.
+/// Under `folder ‖ UID`: the summary of a message of an earlier version, until its details are
+/// read.
 #[derive(Encode, Decode)]
 #[cbor(transparent)]
 pub(super) struct OldSummaryRow(#[n(0)] pub(super) Summary);

@@ -60,7 +60,7 @@ impl Segment {
     }
 }
 
-/// What the items need of the index.
+/// The data that the items need.
 pub(crate) fn needs(items: &[Item]) -> Needs {
     let mut needs = Needs::default();
     for item in items {

@@ -97,7 +97,7 @@ impl Key {
         }
     }
 
-    /// What the index must have of the messages.
+    /// The columns of the index that the key needs.
     pub(crate) fn needs(&self) -> Needs {
         match self {
             Self::Address(..) => Needs { search: true, ..Needs::default() },

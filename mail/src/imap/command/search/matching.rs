@@ -90,7 +90,7 @@ impl Terms {
         Self { key: resolve(key, selected), cost, needs, now }
     }
 
-    /// What the index must have of the messages.
+    /// The columns of the index that the keys need.
     pub(crate) fn needs(&self) -> Needs {
         self.needs
     }

@@ -95,7 +95,9 @@ mod tests {
         }
 
         #[test]
-        fn damaged_page_entries_are_refused_or_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn damaged_page_entries_are_refused_or_read(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
             decode(&bytes, 7);
         }
     }
