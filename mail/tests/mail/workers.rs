@@ -210,6 +210,42 @@ fn held_blob_reads_leave_both_workers_free() {
 }
 
 #[test]
+fn list_commands_open_no_blob() {
+    const COMMANDS: [&str; 9] = [
+        "STATUS INBOX (MESSAGES UNSEEN)",
+        "FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY)",
+        "FETCH 1:* BODY.PEEK[HEADER.FIELDS (From Subject References Content-Type)]",
+        "SEARCH FROM bob UNSEEN LARGER 10 SENTSINCE 1-Jan-2000",
+        "SEARCH SUBJECT 7 HEADER Message-ID example",
+        "STORE 1:* +FLAGS (\\Flagged)",
+        "COPY 1:66 Archive",
+        "STORE 2:3 +FLAGS (\\Deleted)",
+        "EXPUNGE",
+    ];
+    let server = Server::new();
+    // More than a page, so that packed details are read too.
+    for number in 0..70 {
+        let header = format!(
+            "From: bob@bob.example\r\nDate: 1 May 2026 10:00 +0000\r\nMessage-ID: <{number}@a.example>\r\n"
+        );
+        let message = header + &large_message(&number.to_string());
+        server.runtime.block_on(deliver(&server.node, message.as_bytes()));
+    }
+    let mail = server.start();
+    let mut client = server.inbox(&mail);
+    server.gate.take_opened();
+    for command in COMMANDS {
+        client.send(&format!("a {command}\r\n"));
+        let lines = client.assert_completes("a OK");
+        assert!(!lines.is_empty() || command.starts_with("COPY"), "{command}");
+        assert_eq!(server.gate.take_opened(), 0, "{command}");
+    }
+    client.send("b UID SEARCH SUBJECT 66\r\n");
+    assert_eq!(client.assert_completes("b OK"), "* SEARCH 67\r\n");
+    server.runtime.block_on(mail.shutdown());
+}
+
+#[test]
 fn search_stops_when_its_client_has_left() {
     const MESSAGES: usize = 60;
     let server = Server::new();

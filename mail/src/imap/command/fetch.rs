@@ -162,6 +162,9 @@ impl FetchProgress {
         let mut found = messages(cx, selected, &refs)?;
         if let Some(since) = self.changed_since {
             found.retain(|(_, message)| message.modseq > since);
+            if found.is_empty() {
+                return Ok(true);
+            }
         }
         if self.marks_seen {
             let unseen: Vec<u32> = found

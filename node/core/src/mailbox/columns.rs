@@ -312,29 +312,4 @@ pub(super) fn delete_some(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::fuzz::fuzz;
-
-    #[test]
-    fn packed_block_round_trips() {
-        let mut block = Block::default();
-        for uid in [3, 4, 900] {
-            block.push(uid, format!("value of {uid}").as_bytes());
-        }
-        block.push(901, b"");
-        let values = Values { blocks: vec![Block::unpack(&block.pack()).unwrap()] };
-        assert_eq!(values.get(4), Some(&b"value of 4"[..]));
-        assert_eq!(values.get(901), Some(&b""[..]));
-        assert_eq!([0, 5, 902].map(|uid| values.get(uid)), [None; 3]);
-    }
-
-    #[test]
-    fn damaged_block_is_refused() {
-        let mut block = Block::default();
-        block.push(1, b"some text, some text, some text");
-        fuzz("mailbox column", &[block.pack()], |input| {
-            Block::unpack(input);
-        });
-    }
-}
+mod tests;

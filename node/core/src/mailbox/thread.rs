@@ -135,6 +135,48 @@ fn base_subject(subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blobs::AtRest;
+    use crate::mailbox::{
+        Delivery, FlagChange, Flags, IdempotencyKey, content, deliver, expunge, folder_named,
+        store_flags,
+    };
+    use crate::store::Scan;
+    use crate::testing::TestNode;
+
+    /// Delivers a message with these header fields and returns its thread.
+    async fn thread_of(alice: &TestNode, header: &str) -> ThreadId {
+        let folder = folder_named(alice, "INBOX").unwrap().unwrap().id;
+        let blob = alice.blobs.put(format!("{header}\r\n\r\n").as_bytes(), AtRest::Sealed).unwrap();
+        let (id, internal_date) = (IdempotencyKey::new(alice), alice.clock.now());
+        let delivery = Delivery { folder, blob, id, internal_date, flags: Flags::default() };
+        let message = deliver(alice, delivery).await.unwrap();
+        content(alice, &message).unwrap().unwrap().thread.unwrap()
+    }
+
+    #[tokio::test]
+    async fn answers_join_the_thread_of_their_references() {
+        let alice = TestNode::new("alice").await;
+        let first = thread_of(&alice, "Message-ID: <1@x>\r\nSubject: The plan").await;
+        let answer = "Message-ID: <2@x>\r\nSubject: Re: The plan\r\nIn-Reply-To: <1@x>";
+        assert_eq!(thread_of(&alice, answer).await, first);
+        // The message between them never arrived.
+        let later = "Message-ID: <4@x>\r\nSubject: AW: the plan\r\nReferences: <1@x> <2@x> <3@x>";
+        assert_eq!(thread_of(&alice, later).await, first);
+        let missing = "Message-ID: <3@x>\r\nSubject: Re: the plan";
+        assert_eq!(thread_of(&alice, missing).await, first);
+        // Another subject begins another thread, and so does a message without ids.
+        let other = "Message-ID: <5@x>\r\nSubject: Lunch\r\nIn-Reply-To: <1@x>";
+        assert_ne!(thread_of(&alice, other).await, first);
+        let (one, two) =
+            (thread_of(&alice, "Subject: x").await, thread_of(&alice, "Subject: x").await);
+        assert_ne!(one, two);
+        let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
+        let deleted = FlagChange::Add(Flags::of(Flags::DELETED));
+        store_flags(&alice, inbox, &[1, 2, 3, 4, 5, 6, 7], deleted, None).await.unwrap();
+        expunge(&alice, inbox, None).await.unwrap();
+        let left = alice.store.scan(ThreadRow::TABLE, &Scan::prefix(&[], 10)).unwrap();
+        assert!(left.is_empty());
+    }
 
     #[test]
     fn base_subject_has_no_prefixes() {
