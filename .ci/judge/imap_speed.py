@@ -28,6 +28,7 @@ import contextlib
 import os
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import threading
@@ -56,13 +57,13 @@ LISTED_SECONDS = 60
 
 
 class Bench:
-    """The folders that this run fills, the table, and the failures."""
+    """The folders that this run fills, the table, and the number of failures."""
 
     def __init__(self, options, lab):
         self.freehold, self.lab = str(Path(options.freehold).resolve()), lab
         self.full_count, self.list_count = (10_000, 2_000) if options.quick else (100_000, 10_000)
         self.rounds = options.rounds or (3 if options.quick else 7)
-        self.table, self.failures, self.filled = Table(), [], []
+        self.table, self.failures, self.filled = Table(), 0, []
 
     @contextlib.contextmanager
     def sides(self, login, count, fill):
@@ -93,7 +94,8 @@ class Bench:
         return self.sides("list", self.list_count, fill_list)
 
     def measure(self, name, goal, sides, once, warm_up=True):
-        """Calls `once(side)` in turns. It returns milliseconds, and a value that must be the same on both sides."""
+        """Calls `once(side)` in turns. That returns milliseconds, and a value that must be the same on both sides. Returns both sides'
+        milliseconds, or None if a command failed."""
         times = [[], []]
         try:
             for number in range(-1 if warm_up else 0, self.rounds):
@@ -106,10 +108,12 @@ class Bench:
             self.table.add(name, goal, *times)
         except (CommandFailed, OSError) as error:
             self.fail(name, error)
+            return None
+        return times
 
     def fail(self, name, error):
-        self.failures.append(f"FAILED {name}: {error}")
-        print(self.failures[-1], flush=True)
+        self.failures += 1
+        print(f"FAILED {name}: {error}", flush=True)
 
 
 def select(bench):
@@ -223,8 +227,12 @@ def expunge(bench):
 def append(bench):
     with bench.list() as sides:
         for session_count, each in ((1, 500), (20, 50)):
-            bench.measure(f"APPEND of {session_count * each}, sessions: {session_count}", Goal(ratio=2), sides,
-                          lambda side, session_count=session_count, each=each: append_all(side, session_count, each))
+            count = session_count * each
+            times = bench.measure(f"APPEND of {count}, sessions: {session_count}", Goal(ratio=2), sides,
+                                  lambda side, session_count=session_count, each=each: append_all(side, session_count, each))
+            if times:
+                bench.table.line("  in messages a second, median", *(f"{count * 1000 / statistics.median(side):.0f}" for side in times),
+                                 "", "", "")
 
 
 def append_all(side, session_count, each):
@@ -260,10 +268,19 @@ def noop(bench):
     def at_list(opened):
         opened.command("SELECT List")
 
+    def flagged(sign):
+        """All messages have the flag, or have it not."""
+        def prepare(opened):
+            at_list(opened)
+            opened.command(rf"UID STORE 1:* {sign}FLAGS.SILENT (\Seen)")
+            time.sleep(SETTLE_SECONDS)
+        return prepare
+
     count = bench.list_count
     works = [(f"FETCH {name}", at_list, f"FETCH 1:* {items}") for name, items, _ in FETCHES]
     works += [(f"SEARCH {key}", at_list, f"SEARCH {key}") for key, _ in SEARCHES[1:]]
-    works += [(rf"UID STORE {sign}FLAGS.SILENT (\Seen)", at_list, rf"UID STORE 1:* {sign}FLAGS.SILENT (\Seen)") for sign in "+-"]
+    works += [(rf"UID STORE {sign}FLAGS.SILENT (\Seen)", flagged(other), rf"UID STORE 1:* {sign}FLAGS.SILENT (\Seen)")
+              for sign, other in ("+-", "-+")]
     works += [(f"COPY of {count // 10}", prepare_copy, f"COPY 1:{count // 10} Copies"),
               (f"EXPUNGE of {count // 5}", lambda opened: prepare_expunge(opened, count // 5), "EXPUNGE")]
     with bench.list() as sides, each_session(sides, "List") as sessions:
@@ -332,6 +349,11 @@ def make_lab(options):
     return lab
 
 
+def remove(folders):
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
 def main():
     options = parse()
     if os.getuid() != 0:
@@ -344,11 +366,12 @@ def main():
         for name in options.parts or PARTS:
             PARTS[name](bench)
     finally:
-        if not options.keep:
-            for folder in bench.filled:
-                shutil.rmtree(folder)
+        if options.keep:
+            print(f"the filled folders are in {lab}")
+        else:
+            remove(bench.filled if options.lab else [lab])
     if bench.failures:
-        sys.exit("\n".join(bench.failures))
+        sys.exit(f"{bench.failures} failed")
 
 
 if __name__ == "__main__":
