@@ -16,8 +16,11 @@ noop     the slowest NOOP of another session while one of these commands runs
 memory   the node's memory, size and number of files with 100,000 messages; takes a minute of waiting
 
 A time is from sending the command to its tagged reply. Shown are the least and the median of the rounds; for `noop` the slowest answer in
-the best and in the worst round. The exit code says whether all commands succeeded and both servers answered with equally many messages;
-the figures do not change it. Installs Dovecot if it is missing, and runs its own instance (dovecot.py).
+the best and in the worst round. On a machine with other work, `nice -n -15` before the command makes the times steadier: both servers
+inherit it.
+
+The exit code is 1 if a command failed or the servers answered differently; the figures do not change it. The script installs Dovecot if
+it is missing, and runs an instance of its own (dovecot.py).
 
 The folders are filled in DIR, by default a new folder in target/judges, which takes a minute or two. With --keep they stay, and each
 later run with the same DIR uses them, with another binary too. A newer binary may change its data so that an older one does not read
