@@ -71,7 +71,7 @@ class Node:
     def ask(self, **request):
         """Sends a request through the control socket."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.connect(str(self.data / "control.sock"))
+            self.connect_control(s)
             s.sendall(json.dumps(request).encode() + b"\n")
             response = b""
             while not response.endswith(b"\n") and (chunk := s.recv(65536)):
@@ -80,6 +80,17 @@ class Node:
         if "error" in response:
             sys.exit(f"{request['ask']}: {response['error']}")
         return response["value"]
+
+    def connect_control(self, s):
+        """Connects to the control socket, which may appear a moment after /readyz answers."""
+        end = time.monotonic() + 5
+        while True:
+            try:
+                return s.connect(str(self.data / "control.sock"))
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     def memory(self, field):
         """A field of smaps_rollup, in MiB."""
