@@ -8,9 +8,7 @@ socket, which takes minutes. `page` compares with nginx for the same bytes, if n
 session while two others read messages of 60 MiB.
 """
 import imaplib
-import json
 import os
-import random
 import shutil
 import signal
 import smtplib
@@ -23,111 +21,19 @@ import threading
 import time
 from pathlib import Path
 
+from node import TICKS, Node, deliver, free_port, wait_until_idle
+
 FREEHOLD = str(Path(sys.argv[1]).resolve())
 WANTED = sys.argv[2:] or ["idle", "ten", "page", "photo", "post"]
-PORTS = ("web", "smtp", "submission", "smtps", "imap", "imaps", "libp2p")
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def report(name, value):
     print(f"{name:72} {value}", flush=True)
 
 
-def free_port(given=set()):
-    """A free port below the ephemeral range that was not returned before."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        if port not in given:
-            given.add(port)
-            return port
-
-
-class Node:
-    """A node in its own folder."""
-
-    def __init__(self, folder, login, routes=None):
-        self.data, self.login, self.process = Path(folder), login, None
-        self.data.mkdir(parents=True, exist_ok=True)
-        self.ports = {name: free_port() for name in PORTS}
-        lines = ["[node]", 'log = "warn"', "[listen]"] + [f'{name} = "127.0.0.1:{port}"' for name, port in self.ports.items()]
-        (self.data / "freehold.toml").write_text("\n".join(lines) + "\n")
-        subprocess.run([FREEHOLD, "--data", self.data, "init", "--name", login.title(), "--login", login, "--password-file", "-"],
-                       input=b"measuring a node", check=True, stdout=subprocess.DEVNULL)
-
-    def start(self):
-        """Starts the node. Returns the seconds until /readyz answers 200."""
-        begun = time.monotonic()
-        self.process = subprocess.Popen([FREEHOLD, "--data", self.data, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while True:
-            try:
-                if b" 200 " in self.get("/readyz").split(b"\r\n")[0]:
-                    return time.monotonic() - begun
-            except OSError:
-                if self.process.poll() is not None:
-                    sys.exit(f"the node in {self.data} ended with {self.process.returncode}")
-                time.sleep(0.002)
-
-    def get(self, path, host="127.0.0.1"):
-        with socket.create_connection(("127.0.0.1", self.ports["web"]), timeout=10) as s:
-            s.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}:{self.ports['web']}\r\n\r\n".encode())
-            response = b""
-            while chunk := s.recv(65536):
-                response += chunk
-            return response
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        self.process.wait()
-
-    def ask(self, **request):
-        """Sends a request through the control socket."""
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(str(self.data / "control.sock"))
-            s.sendall(json.dumps(request).encode() + b"\n")
-            response = b""
-            while not response.endswith(b"\n") and (chunk := s.recv(65536)):
-                response += chunk
-        response = json.loads(response)
-        if "error" in response:
-            sys.exit(f"{request['ask']}: {response['error']}")
-        return response["value"]
-
-    def memory(self, field):
-        """A field of smaps_rollup, in MiB."""
-        for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith(field + ":"):
-                return int(line.split()[1]) / 1024
-        return 0.0
-
-    def cpu(self):
-        """Processor time used so far, in seconds."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def peak(self):
-        """The peak resident memory, in MiB."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
-        return 0.0
-
-
-def wait_until_idle(node):
-    """Waits until the node was idle for a second."""
-    while True:
-        before = node.cpu()
-        time.sleep(1)
-        if node.cpu() - before < 0.02:
-            return
-
-
 def idle(base):
     starts = []
-    node = Node(base / "idle", "idle")
+    node = Node(FREEHOLD, base / "idle", "idle")
     for _ in range(5):
         starts.append(node.start())
         wait_until_idle(node)
@@ -138,7 +44,7 @@ def idle(base):
 
 
 def ten(base):
-    nodes = [Node(base / f"ten{i}", f"ten{i}") for i in range(10)]
+    nodes = [Node(FREEHOLD, base / f"ten{i}", f"ten{i}") for i in range(10)]
     for node in nodes:
         node.start()
     for node in nodes:
@@ -147,25 +53,6 @@ def ten(base):
     report("ten empty nodes on one machine, PSS each, mean (most) MiB", f"{statistics.mean(pss):.1f} ({max(pss):.1f})")
     for node in nodes:
         node.stop()
-
-
-def deliver(node, count, sessions=32):
-    """Delivers `count` messages by SMTP over `sessions` connections."""
-    address = f"{node.login}@{node.login}.localhost"
-    body = "It rained, and then it did not.\r\n" * 40
-
-    def session(numbers):
-        with smtplib.SMTP("127.0.0.1", node.ports["smtp"], local_hostname="bench.example") as smtp:
-            for number in numbers:
-                smtp.sendmail("sender@bench.example", [address],
-                              f"From: sender@bench.example\r\nTo: {address}\r\nSubject: Message {number}\r\n"
-                              f"Message-ID: <{number}@bench.example>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\n{body}")
-
-    threads = [threading.Thread(target=session, args=(range(i, count, sessions),)) for i in range(sessions)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def publish(node, count, sessions=16):
@@ -182,7 +69,7 @@ def publish(node, count, sessions=16):
 
 
 def full(base, messages=100_000, entries=10_000):
-    node = Node(base / "full", "full")
+    node = Node(FREEHOLD, base / "full", "full")
     node.start()
     begun = time.monotonic()
     deliver(node, messages)
@@ -234,7 +121,7 @@ def load(pid_cpu, port, path, host, requests):
 
 
 def page(base, requests=40_000):
-    node = Node(base / "page", "page")
+    node = Node(FREEHOLD, base / "page", "page")
     node.start()
     text = "\n\n".join(["The chart is honest about this in its way: depths liable to change. " * 6] * 12)
     made = node.ask(ask="post", title="A page that many people read", text=text, photos=[], draft=False)
@@ -281,7 +168,7 @@ def photo(base):
     picture = base / "24.jpg"
     noise = Image.effect_noise((1500, 1000), 40).resize((6000, 4000), Image.BICUBIC)
     Image.merge("RGB", [noise, noise.rotate(180), noise.transpose(Image.FLIP_LEFT_RIGHT)]).save(picture, quality=92)
-    node = Node(base / "photo", "photo")
+    node = Node(FREEHOLD, base / "photo", "photo")
     node.start()
     wait_until_idle(node)
     before, begun = node.cpu(), time.monotonic()
@@ -292,7 +179,7 @@ def photo(base):
 
 
 def post(base, count=100):
-    alice, bob = Node(base / "alice", "alice"), Node(base / "bob", "bob")
+    alice, bob = Node(FREEHOLD, base / "alice", "alice"), Node(FREEHOLD, base / "bob", "bob")
     for node in (alice, bob):
         node.start()
     bob.ask(ask="friend-add", invite=alice.ask(ask="invite")["invite"])
@@ -318,7 +205,7 @@ def large(number):
 
 
 def noop(base, small_count=5000, large_count=3):
-    node = Node(base / "noop", "noop")
+    node = Node(FREEHOLD, base / "noop", "noop")
     with open(node.data / "freehold.toml", "a") as config:
         config.write("[mail]\nmessage_len_max = 67108864\n")
     node.start()

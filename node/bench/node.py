@@ -1,0 +1,140 @@
+"""A node in its own folder, for the programs that measure one from outside."""
+import json
+import os
+import random
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+PORTS = ("web", "smtp", "submission", "smtps", "imap", "imaps", "libp2p")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port(given=set()):
+    """A free port below the ephemeral range that was not returned before."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        if port not in given:
+            given.add(port)
+            return port
+
+
+class Node:
+    """A node in its own folder. An existing folder is kept, with new ports."""
+
+    def __init__(self, freehold, folder, login):
+        self.freehold, self.data, self.login, self.process = freehold, Path(folder), login, None
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.ports = {name: free_port() for name in PORTS}
+        config = self.data / "freehold.toml"
+        exists = config.exists()
+        lines = ["[node]", 'log = "warn"', "[listen]"] + [f'{name} = "127.0.0.1:{port}"' for name, port in self.ports.items()]
+        config.write_text("\n".join(lines) + "\n")
+        if not exists:
+            subprocess.run([freehold, "--data", self.data, "init", "--name", login.title(), "--login", login, "--password-file", "-"],
+                           input=b"measuring a node", check=True, stdout=subprocess.DEVNULL)
+
+    def start(self):
+        """Starts the node. Returns the seconds until /readyz answers 200."""
+        begun = time.monotonic()
+        self.process = subprocess.Popen([self.freehold, "--data", self.data, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                if b" 200 " in self.get("/readyz").split(b"\r\n")[0]:
+                    return time.monotonic() - begun
+            except OSError:
+                if self.process.poll() is not None:
+                    sys.exit(f"the node in {self.data} ended with {self.process.returncode}")
+                time.sleep(0.002)
+
+    def get(self, path, host="127.0.0.1"):
+        with socket.create_connection(("127.0.0.1", self.ports["web"]), timeout=10) as s:
+            s.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}:{self.ports['web']}\r\n\r\n".encode())
+            response = b""
+            while chunk := s.recv(65536):
+                response += chunk
+            return response
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        self.process.wait()
+
+    def ask(self, **request):
+        """Sends a request through the control socket."""
+        with socket.socket(socket.AF_UNIX) as s:
+            self.connect_control(s)
+            s.sendall(json.dumps(request).encode() + b"\n")
+            response = b""
+            while not response.endswith(b"\n") and (chunk := s.recv(65536)):
+                response += chunk
+        response = json.loads(response)
+        if "error" in response:
+            sys.exit(f"{request['ask']}: {response['error']}")
+        return response["value"]
+
+    def connect_control(self, s):
+        """Connects to the control socket, which may appear a moment after /readyz answers."""
+        end = time.monotonic() + 5
+        while True:
+            try:
+                return s.connect(str(self.data / "control.sock"))
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+
+    def memory(self, field):
+        """A field of smaps_rollup, in MiB."""
+        for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def cpu(self):
+        """Processor time used so far, in seconds."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def peak(self):
+        """The peak resident memory, in MiB."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+
+def wait_until_idle(node):
+    """Waits until the node was idle for a second."""
+    while True:
+        before = node.cpu()
+        time.sleep(1)
+        if node.cpu() - before < 0.02:
+            return
+
+
+def deliver(node, count, sessions=32):
+    """Delivers `count` messages by SMTP over `sessions` connections."""
+    address = f"{node.login}@{node.login}.localhost"
+    body = "It rained, and then it did not.\r\n" * 40
+
+    def session(numbers):
+        with smtplib.SMTP("127.0.0.1", node.ports["smtp"], local_hostname="bench.example") as smtp:
+            for number in numbers:
+                smtp.sendmail("sender@bench.example", [address],
+                              f"From: sender@bench.example\r\nTo: {address}\r\nSubject: Message {number}\r\n"
+                              f"Message-ID: <{number}@bench.example>\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n\r\n{body}")
+
+    threads = [threading.Thread(target=session, args=(range(i, count, sessions),)) for i in range(sessions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
