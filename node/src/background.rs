@@ -4,7 +4,8 @@
 //! - seal or open photos when their audience changes;
 //! - index messages of earlier versions;
 //! - publish the profile once there is an identity;
-//! - every six hours, collect blobs without a reference and drop old unfollow notices;
+//! - every six hours, collect blobs without a reference, drop old unfollow notices and forget the
+//!   threads of old messages;
 //! - give freed memory back to the system.
 
 use std::time::Duration;
@@ -252,6 +253,9 @@ async fn collect(node: &Node) {
                 "unfollow notices were dropped: their nodes were unreachable for too long"
             ),
             Err(error) => tracing::error!(%error, "old unfollow notices could not be dropped"),
+        }
+        if let Err(error) = mailbox::forget_old_threads(&node).await {
+            tracing::error!(%error, "old ids of mail threads could not be forgotten");
         }
         let (store, blobs) = (node.store.clone(), node.blobs.clone());
         match blocking(move || blobs.collect(&store)).await {

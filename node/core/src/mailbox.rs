@@ -58,7 +58,7 @@ pub use recent::claim_recent;
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};
-pub use thread::ThreadId;
+pub use thread::{ThreadId, forget_old_threads};
 pub use transfer::{TransferError, copy_messages, move_messages};
 
 use crate::node::Node;

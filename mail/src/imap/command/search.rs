@@ -5,7 +5,7 @@ pub(crate) mod matching;
 
 use freehold_core::mailbox;
 
-use self::key::Key;
+use self::key::{Cost, Key};
 use self::matching::{Candidate, Terms};
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
@@ -14,8 +14,10 @@ use crate::imap::listing::Listing;
 use crate::imap::selected::{MessageRef, Selected};
 use crate::imap::sequence::{self, Numbering};
 
-/// Messages examined in one slice when only the index is read.
-const INDEXED_PER_SLICE: usize = 1_000;
+/// Messages examined in one slice when only flags, sizes and dates are read.
+const STATES_PER_SLICE: usize = 50_000;
+/// Messages examined in one slice when texts of the index are read.
+const INDEXED_PER_SLICE: usize = 2_000;
 /// Messages examined in one slice when blobs are read.
 const BLOBS_PER_SLICE: usize = 20;
 /// Bytes of whole messages after which a slice ends: between slices the session sees whether the
@@ -146,7 +148,11 @@ impl SearchProgress {
 
     /// Examines the next slice of messages; the completion once all are examined.
     pub(crate) fn slice(&mut self, cx: &mut Context, selected: &Selected) -> Option<Completion> {
-        let len = if self.terms.reads_blobs() { BLOBS_PER_SLICE } else { INDEXED_PER_SLICE };
+        let len = match self.terms.cost() {
+            Cost::State => STATES_PER_SLICE,
+            Cost::Index => INDEXED_PER_SLICE,
+            Cost::Header | Cost::Message => BLOBS_PER_SLICE,
+        };
         let refs: Vec<MessageRef> = self.todo.as_slice().iter().take(len).copied().collect();
         let (Some(first), Some(last)) = (refs.first(), refs.last()) else {
             self.print(cx);
@@ -174,7 +180,7 @@ impl SearchProgress {
             else {
                 continue;
             };
-            if self.terms.reads_messages() {
+            if self.terms.cost() == Cost::Message {
                 bytes = bytes.saturating_add(message.size);
             }
             let mut candidate =

@@ -126,7 +126,9 @@ fn item(item: &Item) -> String {
         Item::ModSeq => "MODSEQ".to_owned(),
         Item::Size => "RFC822.SIZE".to_owned(),
         Item::Uid => "UID".to_owned(),
-        Item::Section(BodySection { rfc822_name: Some(name), .. }) => (*name).to_owned(),
+        Item::Section(BodySection { name, .. }) if name.starts_with(b"RFC822") => {
+            String::from_utf8_lossy(name).into_owned()
+        }
         Item::Section(wanted) => {
             let mut section: Vec<String> = wanted.section.path.iter().map(u32::to_string).collect();
             match &wanted.section.text {

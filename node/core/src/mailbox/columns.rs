@@ -224,24 +224,21 @@ pub(super) fn pack(
     write(tx, page.folder, page.first, &all)
 }
 
-/// Removes the details of some messages of a page and returns them.
-pub(super) fn take(
-    tx: &mut Tx<'_>,
-    page: &Page,
-    uids: &[u32],
-) -> Result<Vec<(u32, Details)>, StoreError> {
+/// Removes the details of some messages of a page.
+pub(super) fn remove(tx: &mut Tx<'_>, page: &Page, uids: &[u32]) -> Result<(), StoreError> {
     if page.state != State::Packed {
-        let mut taken = Vec::new();
         for uid in uids {
-            taken.extend(details::take_unpacked(tx, page.folder, *uid, *uid)?);
+            details::delete(tx, page.folder, *uid)?;
         }
-        return Ok(taken);
+        return Ok(());
     }
-    let is_taken = |(uid, _): &(u32, Details)| uids.contains(uid);
-    let (taken, kept): (Vec<_>, Vec<_>) = all_of(tx, page)?.into_iter().partition(is_taken);
+    let mut kept = Vec::new();
+    if uids.len() < page.entries.len() {
+        kept = all_of(tx, page)?;
+        kept.retain(|(uid, _)| uids.binary_search(uid).is_err());
+    }
     delete_rows(tx, page.folder, page.first)?;
-    write(tx, page.folder, page.first, &kept)?;
-    Ok(taken)
+    write(tx, page.folder, page.first, &kept)
 }
 
 /// The details of the messages of a page, wherever they are.

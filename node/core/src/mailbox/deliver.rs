@@ -212,7 +212,7 @@ pub(super) fn insert(
 
 impl PreparedDelivery {
     fn message(&self, tx: &mut Tx<'_>) -> Result<NewMessage, StoreError> {
-        let thread = thread::join(tx, &self.thread_keys, self.thread)?;
+        let thread = thread::join(tx, &self.thread_keys, self.thread, self.now)?;
         Ok(NewMessage {
             flags: self.delivery.flags.clone(),
             internal_date: self.delivery.internal_date,
@@ -224,7 +224,6 @@ impl PreparedDelivery {
                 id: self.message,
                 delivery: Some(self.delivery.id),
                 thread: Some(thread),
-                thread_keys: self.thread_keys.clone(),
             },
             details: self.reading.details.clone(),
         })

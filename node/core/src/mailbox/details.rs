@@ -294,6 +294,14 @@ pub(super) fn unpacked(
         .collect()
 }
 
+/// Deletes the details of a message in rows of their own.
+pub(super) fn delete(tx: &mut Tx<'_>, folder: FolderId, uid: u32) -> Result<(), StoreError> {
+    for (key, _) in chunks(tx, folder, uid, uid)? {
+        row::delete::<ChunkRow>(tx, &key);
+    }
+    Ok(())
+}
+
 /// As [`unpacked`], and deletes those rows.
 pub(super) fn take_unpacked(
     tx: &mut Tx<'_>,

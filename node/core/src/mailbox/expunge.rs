@@ -7,7 +7,7 @@ use super::folders::{FolderId, load, save};
 use super::read::{MessageRow, uid_of};
 use super::remove::{self, Extent};
 use super::summary::OldSummaryRow;
-use super::{FlagError, Flags, change, columns, deliver, details, page, thread};
+use super::{FlagError, Flags, change, columns, deliver, details, page};
 use crate::clock::Timestamp;
 use crate::erasure;
 use crate::node::Node;
@@ -108,10 +108,9 @@ pub(super) fn remove_batch(
     folder: FolderId,
 ) -> Result<usize, StoreError> {
     let found = row::scan::<MessageRow>(tx, &Scan::prefix(&folder.key(), MESSAGES_PER_COMMIT))?;
-    for (key, message) in &found {
+    for (key, _) in &found {
         row::delete::<MessageRow>(tx, key);
         row::delete::<OldSummaryRow>(tx, key);
-        thread::leave(tx, &message.thread_keys)?;
     }
     if !found.is_empty() {
         let keys: Vec<_> = found

@@ -250,8 +250,8 @@ fn pack_page(
         if let Some(mut row) = row::get::<MessageRow>(tx, &key)?
             && row.thread.is_none()
         {
-            row.thread = Some(thread::join(tx, &message.thread_keys, message.new_thread)?);
-            row.thread_keys = message.thread_keys;
+            let arrived = entry.internal_date;
+            row.thread = Some(thread::join(tx, &message.thread_keys, message.new_thread, arrived)?);
             row::put_referring(tx, &key, &row, &[row.blob])?;
         }
         row::delete::<OldSummaryRow>(tx, &key);

@@ -9,7 +9,7 @@ use super::folders::{Folder, FolderId, load};
 use super::idempotency::IdempotencyKey;
 use super::page;
 use super::summary::{OldSummaryRow, Summary};
-use super::thread::{ThreadId, ThreadKey};
+use super::thread::ThreadId;
 use crate::blobs::BlobReader;
 use crate::clock::Timestamp;
 use crate::ids::id16;
@@ -66,10 +66,6 @@ pub(super) struct MessageRow {
     /// Its thread; `None` in rows from before threads.
     #[n(8)]
     pub(super) thread: Option<ThreadId>,
-    /// The keys by which its thread is found.
-    #[n(9)]
-    #[cbor(default)]
-    pub(super) thread_keys: Vec<ThreadKey>,
 }
 
 impl Record for MessageRow {

@@ -1,12 +1,14 @@
-//! Removing messages from a folder: pages, details, threads, counts.
+//! Removing messages from a folder: pages, details, counts.
+
+use std::collections::BTreeMap;
 
 use super::columns;
 use super::details::Details;
 use super::folders::{Folder, FolderId};
-use super::page::{self, Entry, Page};
-use super::read::{MessageRow, key};
+use super::page::{self, Entry, Page, State};
+use super::read::{MessageRow, from_uid, key, uid_of};
 use super::summary::OldSummaryRow;
-use super::{Flags, change, flags, recent, thread};
+use super::{Flags, change, flags, recent};
 use crate::node::Node;
 use crate::row::{self, Rows};
 use crate::store::{StoreError, Tx};
@@ -49,7 +51,7 @@ pub(super) enum Extent {
     Whole,
 }
 
-/// Messages with what is stored of them; UIDs that don't exist are skipped.
+/// Messages with what is stored of them; UIDs that don't exist are skipped. `uids` are in order.
 pub(super) fn stored(
     rows: &impl Rows,
     folder: &Folder,
@@ -57,29 +59,48 @@ pub(super) fn stored(
     extent: Extent,
 ) -> Result<Vec<Stored>, StoreError> {
     let mut found = Vec::new();
-    let mut open: Option<(Page, Vec<(u32, Details)>)> = None;
+    let mut rest = uids;
+    while let Some(uid) = rest.first() {
+        let Some(page) = page::holding(rows, folder.id, *uid)? else {
+            rest = rest.get(1..).unwrap_or_default();
+            continue;
+        };
+        let last = page.entries.last().map_or(*uid, |entry| entry.uid.max(*uid));
+        let (of_page, later) =
+            rest.split_at_checked(rest.partition_point(|uid| *uid <= last)).unwrap_or_default();
+        rest = later;
+        found.extend(stored_in(rows, folder, &page, of_page, extent)?);
+    }
+    Ok(found)
+}
+
+/// The messages of one page.
+fn stored_in(
+    rows: &impl Rows,
+    folder: &Folder,
+    page: &Page,
+    uids: &[u32],
+    extent: Extent,
+) -> Result<Vec<Stored>, StoreError> {
+    let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(Vec::new()) };
+    // A page has few rows, so one scan is cheaper than a look-up for each message.
+    let limit = page.entries.len();
+    let scanned = row::scan::<MessageRow>(rows, &from_uid(folder.id, *first, limit))?;
+    let mut message_rows: BTreeMap<u32, MessageRow> = scanned
+        .into_iter()
+        .map(|(key, row)| (uid_of(&key), row))
+        .take_while(|(uid, _)| uid <= last)
+        .collect();
+    let mut details: BTreeMap<u32, Details> = match extent {
+        Extent::State => BTreeMap::new(),
+        Extent::Whole => columns::all_of(rows, page)?.into_iter().collect(),
+    };
+    let mut found = Vec::new();
     for uid in uids {
-        if open.as_ref().is_none_or(|(page, _)| page.entry(*uid).is_none()) {
-            open = match page::holding(rows, folder.id, *uid)? {
-                Some(page) => {
-                    let details = match extent {
-                        Extent::State => Vec::new(),
-                        Extent::Whole => columns::all_of(rows, &page)?,
-                    };
-                    Some((page, details))
-                }
-                None => None,
-            };
-        }
-        let Some((page, details)) = &mut open else { continue };
         let Some(entry) = page.entry(*uid).cloned() else { continue };
-        let Some(row) = row::get::<MessageRow>(rows, &key(folder.id, *uid))? else { continue };
-        let details = details
-            .iter_mut()
-            .find(|(known, _)| known == uid)
-            .map(|(_, details)| std::mem::take(details))
-            .unwrap_or_default();
+        let Some(row) = message_rows.remove(uid) else { continue };
         let flags = entry.message(folder.id, &folder.keywords).flags;
+        let details = details.remove(uid).unwrap_or_default();
         found.push(Stored { entry, flags, row, details });
     }
     Ok(found)
@@ -96,33 +117,44 @@ pub(super) fn remove(
         return Ok(());
     }
     folder.highest_modseq = folder.highest_modseq.saturating_add(1);
-    let modseq = folder.highest_modseq;
     let mut rest = messages;
     while let Some(next) = rest.first() {
-        let Some(mut page) = page::holding(tx, folder.id, next.entry.uid)? else { break };
+        let Some(page) = page::holding(tx, folder.id, next.entry.uid)? else { break };
         let of_page = rest.iter().take_while(|message| page.entry(message.entry.uid).is_some());
         let uids: Vec<u32> = of_page.map(|message| message.entry.uid).collect();
         rest = rest.get(uids.len().max(1)..).unwrap_or_default();
-        columns::take(tx, &page, &uids)?;
-        page.entries.retain(|entry| !uids.contains(&entry.uid));
-        let before = page.changed;
-        if page.entries.is_empty() {
-            page.delete(tx, before);
-        } else {
-            page.changed = modseq;
-            page.save(tx, Some(before))?;
-        }
+        remove_from(tx, page, &uids, folder.highest_modseq)?;
     }
     for message in messages {
-        let uid = message.entry.uid;
-        row::delete::<MessageRow>(tx, &key(folder.id, uid));
-        row::delete::<OldSummaryRow>(tx, &key(folder.id, uid));
-        thread::leave(tx, &message.row.thread_keys)?;
-        recent::subtract(folder, uid);
+        recent::subtract(folder, message.entry.uid);
         flags::subtract(folder, &message.flags);
         folder.total = folder.total.saturating_sub(1);
         folder.size = folder.size.saturating_sub(message.entry.size);
     }
     let uids: Vec<u32> = messages.iter().map(|message| message.entry.uid).collect();
     change::record_expunge(tx, folder, &uids)
+}
+
+/// Removes messages from their page, which is changed at `modseq` or deleted.
+fn remove_from(
+    tx: &mut Tx<'_>,
+    mut page: Page,
+    uids: &[u32],
+    modseq: u64,
+) -> Result<(), StoreError> {
+    columns::remove(tx, &page, uids)?;
+    for uid in uids {
+        row::delete::<MessageRow>(tx, &key(page.folder, *uid));
+        if page.state == State::Unread {
+            row::delete::<OldSummaryRow>(tx, &key(page.folder, *uid));
+        }
+    }
+    page.entries.retain(|entry| uids.binary_search(&entry.uid).is_err());
+    let before = page.changed;
+    if page.entries.is_empty() {
+        page.delete(tx, before);
+        return Ok(());
+    }
+    page.changed = modseq;
+    page.save(tx, Some(before))
 }

@@ -2,17 +2,23 @@
 //! answers, if they have the same base subject (RFC 8621 3).
 //!
 //! On disk a row under a keyed hash of base subject and Message-ID names the thread of all messages
-//! with that id among their own and their references. It counts them, and goes with the last.
+//! with that id among their own and their references. It outlives them: an answer to a message that
+//! was deleted joins its thread.
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::summary::Summary;
+use crate::clock::Timestamp;
 use crate::ids::id16;
 use crate::node::Node;
 use crate::row::{self, Record};
-use crate::store::{StoreError, Table, Tx};
+use crate::store::{Scan, StoreError, Table, Tx};
 
+/// How long an id is remembered after the last message with it, in milliseconds: two years.
+const REMEMBERED: u64 = 2 * 365 * 24 * 3_600_000;
+/// The number of rows read at a time.
+const PAGE: usize = 500;
 /// The most ids of a message by which its thread is found.
 const IDS_MAX: usize = 4;
 /// Prefixes of answers and forwards in several languages, lower case.
@@ -32,9 +38,9 @@ pub(super) type ThreadKey = ByteArray<16>;
 struct ThreadRow {
     #[n(0)]
     thread: ThreadId,
-    /// The number of messages with this key.
+    /// When the last message with this key arrived.
     #[n(1)]
-    count: u32,
+    used: Timestamp,
 }
 
 impl Record for ThreadRow {
@@ -62,47 +68,54 @@ pub(super) fn keys(node: &Node, summary: &Summary) -> Result<Vec<ThreadKey>, Sto
     Ok(keys)
 }
 
-/// The thread of a message with these keys, a `new` one if there is none, and counts the message.
+/// The thread of a message with these keys that arrives `now`: a `new` one if there is none.
 pub(super) fn join(
     tx: &mut Tx<'_>,
     keys: &[ThreadKey],
     new: ThreadId,
+    now: Timestamp,
 ) -> Result<ThreadId, StoreError> {
-    let mut thread = None;
+    let mut known = Vec::with_capacity(keys.len());
     for key in keys {
-        if let Some(row) = row::get::<ThreadRow>(tx, &**key)? {
-            thread = Some(row.thread);
-            break;
-        }
+        known.push(row::get::<ThreadRow>(tx, &**key)?.map(|row| row.thread));
     }
-    let thread = thread.unwrap_or(new);
-    add(tx, keys, thread)?;
+    let thread = known.iter().flatten().next().copied().unwrap_or(new);
+    for (key, known) in keys.iter().zip(known) {
+        row::put(tx, &**key, &ThreadRow { thread: known.unwrap_or(thread), used: now })?;
+    }
     Ok(thread)
 }
 
-/// Counts a further message with these keys, for example a copy.
-pub(super) fn add(tx: &mut Tx<'_>, keys: &[ThreadKey], thread: ThreadId) -> Result<(), StoreError> {
-    for key in keys {
-        let row = row::get::<ThreadRow>(tx, &**key)?;
-        let mut row = row.unwrap_or(ThreadRow { thread, count: 0 });
-        row.count = row.count.saturating_add(1);
-        row::put(tx, &**key, &row)?;
-    }
-    Ok(())
-}
-
-/// Subtracts a message with these keys.
-pub(super) fn leave(tx: &mut Tx<'_>, keys: &[ThreadKey]) -> Result<(), StoreError> {
-    for key in keys {
-        let Some(mut row) = row::get::<ThreadRow>(tx, &**key)? else { continue };
-        row.count = row.count.saturating_sub(1);
-        if row.count == 0 {
-            row::delete::<ThreadRow>(tx, &**key);
-        } else {
-            row::put(tx, &**key, &row)?;
+/// Forgets ids that no message had for [`REMEMBERED`], and returns their number.
+///
+/// # Errors
+/// When a row is damaged or the store refuses.
+pub async fn forget_old_threads(node: &Node) -> Result<usize, StoreError> {
+    let (mut forgotten, mut last) = (0, Vec::new());
+    loop {
+        let found = row::scan::<ThreadRow>(&node.store, &Scan::prefix(&[], PAGE).after(&last))?;
+        let Some((end, _)) = found.last() else { return Ok(forgotten) };
+        last.clone_from(end);
+        let now = node.clock.now();
+        let is_old = |row: &ThreadRow| row.used.plus_millis(REMEMBERED) < now;
+        let old: Vec<Vec<u8>> =
+            found.into_iter().filter(|(_, row)| is_old(row)).map(|(key, _)| key).collect();
+        if old.is_empty() {
+            continue;
         }
+        forgotten += old.len();
+        let delete = move |tx: &mut Tx<'_>| {
+            for key in &old {
+                // A message may have come since.
+                let row = row::get::<ThreadRow>(tx, key)?;
+                if row.is_some_and(|row| row.used.plus_millis(REMEMBERED) < now) {
+                    row::delete::<ThreadRow>(tx, key);
+                }
+            }
+            Ok::<_, StoreError>(())
+        };
+        node.store.commit(delete).await?;
     }
-    Ok(())
 }
 
 /// The base subject (RFC 5256 2.1): without prefixes of answers and forwards, tags of lists in
@@ -136,11 +149,7 @@ fn base_subject(subject: &str) -> String {
 mod tests {
     use super::*;
     use crate::blobs::AtRest;
-    use crate::mailbox::{
-        Delivery, FlagChange, Flags, IdempotencyKey, content, deliver, expunge, folder_named,
-        store_flags,
-    };
-    use crate::store::Scan;
+    use crate::mailbox::{Delivery, Flags, IdempotencyKey, content, deliver, folder_named};
     use crate::testing::TestNode;
 
     /// Delivers a message with these header fields and returns its thread.
@@ -170,12 +179,16 @@ mod tests {
         let (one, two) =
             (thread_of(&alice, "Subject: x").await, thread_of(&alice, "Subject: x").await);
         assert_ne!(one, two);
-        let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
-        let deleted = FlagChange::Add(Flags::of(Flags::DELETED));
-        store_flags(&alice, inbox, &[1, 2, 3, 4, 5, 6, 7], deleted, None).await.unwrap();
-        expunge(&alice, inbox, None).await.unwrap();
-        let left = alice.store.scan(ThreadRow::TABLE, &Scan::prefix(&[], 10)).unwrap();
-        assert!(left.is_empty());
+        assert_eq!(forget_old_threads(&alice).await.unwrap(), 0);
+        alice.clock.advance(REMEMBERED);
+        assert_eq!(thread_of(&alice, answer).await, first);
+        alice.clock.advance(1);
+        // The ids of the answer were used since.
+        assert_eq!(forget_old_threads(&alice).await.unwrap(), 4);
+        assert_eq!(thread_of(&alice, answer).await, first);
+        alice.clock.advance(REMEMBERED + 1);
+        assert_eq!(forget_old_threads(&alice).await.unwrap(), 2);
+        assert_ne!(thread_of(&alice, answer).await, first);
     }
 
     #[test]

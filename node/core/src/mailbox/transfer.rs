@@ -7,7 +7,7 @@ use super::deliver::DeliverError;
 use super::folders::{FolderId, load, save};
 use super::read::MessageRow;
 use super::remove::{self, Extent, Stored};
-use super::{FlagChange, FlagError, Flags, expunge, index_older, store_flags, thread};
+use super::{FlagChange, FlagError, Flags, expunge, index_older, store_flags};
 use crate::clock::Timestamp;
 use crate::node::Node;
 use crate::store::{StoreError, Tx};
@@ -133,9 +133,6 @@ fn copy_batch(
     let mut appender = Appender::open(tx, to)?;
     let mut copied = Vec::new();
     for message in messages {
-        if let Some(thread) = message.row.thread {
-            thread::add(tx, &message.row.thread_keys, thread)?;
-        }
         let old = message.entry.uid;
         let row = MessageRow { delivery: None, saved: now, ..message.row.clone() };
         copied.push((old, appender.push(tx, moved(message, row))?.uid));
@@ -171,12 +168,6 @@ fn move_batch(
     let messages = remove::stored(tx, &source, uids, Extent::Whole)?;
     if messages.is_empty() {
         return Ok(Vec::new());
-    }
-    // The moved message keeps its references to the thread.
-    for message in &messages {
-        if let Some(thread) = message.row.thread {
-            thread::add(tx, &message.row.thread_keys, thread)?;
-        }
     }
     remove::remove(tx, &mut source, &messages)?;
     save(tx, &source)?;

@@ -1,5 +1,7 @@
 //! The data items of FETCH (RFC 3501 6.4.5; MODSEQ, RFC 7162 3.1.4).
 
+use freehold_core::mailbox;
+
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::section::{Section, Text};
 use freehold_mime::imap::Printer;
@@ -33,8 +35,10 @@ pub(crate) struct BodySection {
     pub(crate) partial: Option<(u32, u32)>,
     /// True when \Seen is not set.
     pub(crate) peek: bool,
-    /// The response's name for `RFC822`, `RFC822.HEADER` and `RFC822.TEXT`.
-    pub(crate) rfc822_name: Option<&'static str>,
+    /// The item's name in the response, printed once for all messages.
+    pub(crate) name: Vec<u8>,
+    /// True if the mailbox's index has the header fields that are named.
+    pub(crate) is_indexed: bool,
 }
 
 impl Item {
@@ -68,12 +72,13 @@ impl Item {
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         let name =
             cursor.run(|byte| byte.is_ascii_alphanumeric() || byte == b'.').to_ascii_uppercase();
-        let rfc822 = |text, peek, name| {
+        let rfc822 = |text, peek, name: &str| {
             Self::Section(BodySection {
                 section: Section { path: Vec::new(), text },
                 partial: None,
                 peek,
-                rfc822_name: Some(name),
+                name: name.into(),
+                is_indexed: false,
             })
         };
         Ok(match name.as_slice() {
@@ -148,47 +153,46 @@ fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<BodySection, SyntaxErr
     } else {
         None
     };
-    Ok(BodySection { section: Section { path, text }, partial, peek, rfc822_name: None })
+    let section = Section { path, text };
+    let is_indexed = matches!(&section.text, Text::Fields { not: false, names }
+        if section.path.is_empty() && names.iter().all(|name| mailbox::is_kept(name)));
+    let mut out = Printer::default();
+    print_name(&mut out, &section, partial);
+    Ok(BodySection { section, partial, peek, name: out.take(), is_indexed })
 }
 
-impl BodySection {
-    /// Prints the item's name in the response: without PEEK, and with only the origin of a partial
-    /// range.
-    pub(crate) fn print_name(&self, out: &mut Printer) {
-        if let Some(name) = self.rfc822_name {
-            out.raw(name);
-            return;
+/// Prints the item's name in the response: without PEEK, and with only the origin of a partial
+/// range.
+fn print_name(out: &mut Printer, section: &Section, partial: Option<(u32, u32)>) {
+    out.raw("BODY[");
+    for (at, number) in section.path.iter().enumerate() {
+        if at > 0 {
+            out.raw(".");
         }
-        out.raw("BODY[");
-        for (at, number) in self.section.path.iter().enumerate() {
-            if at > 0 {
-                out.raw(".");
-            }
-            out.show(number);
+        out.show(number);
+    }
+    let dot = if section.path.is_empty() { "" } else { "." };
+    match &section.text {
+        Text::Whole => {}
+        Text::Header => drop(out.raw(dot).raw("HEADER")),
+        Text::Body => drop(out.raw(dot).raw("TEXT")),
+        Text::Mime => drop(out.raw(dot).raw("MIME")),
+        Text::Fields { not, names } => {
+            out.raw(dot).raw(if *not { "HEADER.FIELDS.NOT " } else { "HEADER.FIELDS " }).list(
+                names,
+                |out, name| {
+                    if name.bytes().all(crate::imap::cursor::is_atom_char) && !name.is_empty() {
+                        out.raw(name);
+                    } else {
+                        out.string(name);
+                    }
+                },
+            );
         }
-        let dot = if self.section.path.is_empty() { "" } else { "." };
-        match &self.section.text {
-            Text::Whole => {}
-            Text::Header => drop(out.raw(dot).raw("HEADER")),
-            Text::Body => drop(out.raw(dot).raw("TEXT")),
-            Text::Mime => drop(out.raw(dot).raw("MIME")),
-            Text::Fields { not, names } => {
-                out.raw(dot).raw(if *not { "HEADER.FIELDS.NOT " } else { "HEADER.FIELDS " }).list(
-                    names,
-                    |out, name| {
-                        if name.bytes().all(crate::imap::cursor::is_atom_char) && !name.is_empty() {
-                            out.raw(name);
-                        } else {
-                            out.string(name);
-                        }
-                    },
-                );
-            }
-        }
-        out.raw("]");
-        if let Some((from, _)) = self.partial {
-            out.show(format_args!("<{from}>"));
-        }
+    }
+    out.raw("]");
+    if let Some((from, _)) = partial {
+        out.show(format_args!("<{from}>"));
     }
 }
 
@@ -201,9 +205,7 @@ mod tests {
         let [Item::Section(wanted)] = items.as_slice() else {
             return Err(SyntaxError("no section"));
         };
-        let mut out = Printer::default();
-        wanted.print_name(&mut out);
-        Ok(String::from_utf8(out.take()).unwrap())
+        Ok(String::from_utf8(wanted.name.clone()).unwrap())
     }
 
     #[test]

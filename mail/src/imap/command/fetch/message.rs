@@ -67,19 +67,12 @@ pub(crate) fn needs(items: &[Item]) -> Needs {
         match item {
             Item::Envelope => needs.envelope = true,
             Item::Body | Item::BodyStructure => needs.structure = true,
-            Item::Section(wanted) if is_kept(wanted) => needs.header = true,
+            Item::Section(wanted) if wanted.is_indexed => needs.header = true,
             Item::Section(_) => needs.blobs = true,
             Item::Flags | Item::InternalDate | Item::ModSeq | Item::Size | Item::Uid => {}
         }
     }
     needs
-}
-
-/// Whether the index has the header fields of a section.
-fn is_kept(wanted: &BodySection) -> bool {
-    let section = &wanted.section;
-    matches!(&section.text, Text::Fields { not: false, names }
-        if section.path.is_empty() && names.iter().all(|name| mailbox::is_kept(name)))
 }
 
 /// Prints the response for one message, up to the first range of its blob; returns the rest. After
@@ -188,8 +181,7 @@ impl Response<'_> {
     /// RFC 3501 6.4.5, `BODY[<section>]<<partial>>`.
     fn section(&mut self, wanted: &BodySection) -> Result<(), StoreError> {
         let message = self.message;
-        wanted.print_name(&mut self.out);
-        self.out.raw(" ");
+        self.out.raw(&wanted.name).raw(" ");
         let section = &wanted.section;
         let range = if section.needs_structure() {
             match section.range(&self.structure()?.parts) {
@@ -205,7 +197,7 @@ impl Response<'_> {
                 Text::Body => self.whole_header()?.len() as u64..message.size,
                 Text::Header | Text::Mime | Text::Fields { .. } => {
                     let listing = self.listing;
-                    match listing.header(message.uid).filter(|_| is_kept(wanted)) {
+                    match listing.header(message.uid).filter(|_| wanted.is_indexed) {
                         Some(kept) => self.header(wanted, kept),
                         None => self.header(wanted, &*self.whole_header()?),
                     }

@@ -95,14 +95,9 @@ impl Terms {
         self.needs
     }
 
-    /// True if blobs must be read.
-    pub(crate) fn reads_blobs(&self) -> bool {
-        self.cost >= Cost::Header
-    }
-
-    /// True if whole messages must be read.
-    pub(crate) fn reads_messages(&self) -> bool {
-        self.cost == Cost::Message
+    /// The data that is read of each message.
+    pub(crate) fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// True if a message matches all keys.

@@ -50,7 +50,7 @@ async fn full_page_is_packed_and_expunged_details_vanish() {
     expunge(&alice, inbox, None).await.unwrap();
     let rows = |table: Table| alice.store.scan(table, &Scan::prefix(&[], 10)).unwrap().len();
     assert_eq!(rows(ChunkRow::TABLE), 0);
-    for name in ["mailbox_details", "mailbox_pages", "mailbox_page_changes", "mailbox_threads"] {
+    for name in ["mailbox_details", "mailbox_pages", "mailbox_page_changes"] {
         assert_eq!(rows(Table::new(name)), 0, "{name}");
     }
 }

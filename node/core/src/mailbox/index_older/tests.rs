@@ -66,7 +66,6 @@ async fn make_older(alice: &TestNode, id: FolderId) {
 fn write_older(tx: &mut Tx<'_>, message: &Message, summary: &Summary) -> Result<(), StoreError> {
     let key = key(message.folder, message.uid);
     let now = row::get::<MessageRow>(tx, &key)?.unwrap();
-    thread::leave(tx, &now.thread_keys)?;
     let older = FirstMessageRow {
         modseq: message.modseq,
         flags: message.flags.clone(),
