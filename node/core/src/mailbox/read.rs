@@ -133,6 +133,8 @@ pub fn messages_in(
 ) -> Result<Vec<Message>, StoreError> {
     let mut found = Vec::new();
     let Some(folder) = load_paged(rows, id)?.filter(|_| first <= last) else { return Ok(found) };
+    let span = (last.saturating_sub(first) as usize).saturating_add(1);
+    found.reserve(limit.min(span).min(folder.total as usize));
     page::walk(rows, id, first, |page| {
         let wanted = page.entries.iter().filter(|entry| (first..=last).contains(&entry.uid));
         found.extend(
