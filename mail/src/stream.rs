@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use freehold_listen::{Accepted, Permit, TlsConfig};
+use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -160,8 +161,8 @@ impl Stream {
         self.input.drain(..len.min(self.input.len()));
     }
 
-    /// Reads more input and returns how many bytes came; zero is the end. Dropping this future
-    /// loses no byte.
+    /// Reads more input and returns how many bytes came; zero is the end. With a `wait` of zero only
+    /// what is there is read. Dropping this future loses no byte.
     ///
     /// # Errors
     /// When no byte came within `wait`, or the connection broke.
@@ -174,16 +175,21 @@ impl Stream {
                 Io::Closed => Ok(0),
             }
         };
-        match timeout(wait, read).await {
-            Ok(Ok(len)) => {
+        // A timer takes a millisecond at least.
+        let result = match wait.is_zero() {
+            true => read.now_or_never(),
+            false => timeout(wait, read).await.ok(),
+        };
+        match result {
+            Some(Ok(len)) => {
                 self.acknowledge();
                 Ok(len)
             }
             // An end without close_notify is an ordinary end: both protocols mark the end of a
             // message themselves, so truncation is not mistaken for one.
-            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(StreamError::Timeout),
+            Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(StreamError::Timeout),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::imap::selected::{MessageRef, Selected};
 use crate::imap::sequence::{self, Numbering};
 
 /// Messages examined in one slice when only flags, sizes and dates are read.
-const STATES_PER_SLICE: usize = 50_000;
+const STATES_PER_SLICE: usize = 5_000;
 /// Messages examined in one slice when texts of the index are read.
 const INDEXED_PER_SLICE: usize = 2_000;
 /// Messages examined in one slice when blobs are read.
