@@ -161,8 +161,8 @@ impl Stream {
         self.input.drain(..len.min(self.input.len()));
     }
 
-    /// Reads more input and returns how many bytes came; zero is the end. With a `wait` of zero only
-    /// what is there is read. Dropping this future loses no byte.
+    /// Reads more input and returns how many bytes came; zero is the end. With a `wait` of zero it
+    /// reads only what is there. Dropping this future loses no byte.
     ///
     /// # Errors
     /// When no byte came within `wait`, or the connection broke.
