@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::blobs::{AtRest, Pinned};
+use crate::blobs::Pinned;
 use crate::engine::{Engine, MemoryEngine, Write};
 use crate::events::Events;
 use crate::fs::{Fs, MemoryFs};
@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     fn put(&self, key: &[u8], len: usize) -> Pinned {
-        self.blobs.put(&key.repeat(len.div_ceil(key.len())), AtRest::Plain).unwrap()
+        self.blobs.put(&key.repeat(len.div_ceil(key.len()))).unwrap()
     }
 
     fn delete(&self, key: &'static [u8]) {

@@ -257,8 +257,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blobs::AtRest;
-    use crate::store::{Scan, Table};
+        use crate::store::{Scan, Table};
 
     const T: Table = Table::new("test");
 
@@ -276,7 +275,7 @@ mod tests {
             let node = Node::open(options(&data, engine)).unwrap();
             let key = node.identity.node_key();
             for (number, content) in contents.iter().enumerate() {
-                let pinned = node.blobs.put(content, AtRest::Sealed).unwrap();
+                let pinned = node.blobs.put(content).unwrap();
                 let row = [u8::try_from(number).unwrap()];
                 node.store
                     .commit_blocking(move |tx| tx.put_referring(T, &row, b"", &[pinned.id]))

@@ -8,7 +8,7 @@ use super::{
     ALT_LEN_MAX, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, Rendition, too_long, unsupported,
 };
 use crate::audience::Audience;
-use crate::blobs::{AtRest, BlobWriter, Blobs, Pinned};
+use crate::blobs::{BlobWriter, Blobs, Pinned};
 use crate::events::Event;
 use crate::node::Node;
 use crate::row::{self, cut};
@@ -70,7 +70,7 @@ pub enum AddError {
 /// # Errors
 /// When the disk is full.
 pub fn upload_writer(node: &Node) -> Result<BlobWriter, StoreError> {
-    node.blobs.writer(AtRest::Sealed, FILE_LEN_MAX)
+    node.blobs.writer(FILE_LEN_MAX)
 }
 
 /// Adds a photo: its renditions are made from the file's content, upright and in two sizes.
@@ -149,7 +149,7 @@ fn store_rendition(
     blobs: &Blobs,
     made: &renditions::Rendition,
 ) -> Result<(Rendition, Pinned), StoreError> {
-    let pinned = blobs.put(&made.jpeg, AtRest::Sealed)?;
+    let pinned = blobs.put(&made.jpeg)?;
     Ok((
         Rendition { blob: pinned.id, len: pinned.len, width: made.width, height: made.height },
         pinned,

@@ -93,7 +93,7 @@ async fn interrupted_folder_deletion_resumes_at_the_next_start() {
     for n in 0..250u32 {
         let blob = alice
             .blobs
-            .put(format!("Subject: {n}\r\n\r\n").as_bytes(), crate::blobs::AtRest::Sealed)
+            .put(format!("Subject: {n}\r\n\r\n").as_bytes())
             .unwrap();
         let id = IdempotencyKey::new(&alice);
         let delivery = Delivery {
