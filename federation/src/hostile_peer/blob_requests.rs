@@ -47,8 +47,7 @@ async fn photo_request_outside_the_audience_is_answered_missing() {
         let private = fixture.alice.store_photo(&[3; 50_000], &[4; 9_000], Audience::Owner).await;
         let message = fixture.alice.blobs.put(b"Subject: hush").unwrap();
         let of_a_friend = friends_photo(&fixture, &[5; 50_000]).await;
-        // A private photo stored as plain bytes, as older builds did: the form at rest gives no
-        // right to it.
+        // A private photo whose blob was put once more: a pin gives no right to it.
         let plain = fixture.alice.blobs.put(&[4; 9_000]).unwrap();
         for shown in [public.large, public.small] {
             assert_eq!(get(&fixture, shown.blob.0, 9_000).await, Some(Answer::Found(shown.len)));
@@ -69,7 +68,6 @@ async fn photo_request_outside_the_audience_is_answered_missing() {
         photos::change(&fixture.alice, private.id, String::new(), String::new(), Audience::Owner)
             .await
             .unwrap();
-        photos::apply_at_rest(&fixture.alice).unwrap();
         fixture.shutdown().await;
     }
 }

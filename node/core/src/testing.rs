@@ -268,8 +268,8 @@ impl Drop for TestNode {
         let sound = sound
             .map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
         let queue = mailbox::queue::check(&self.node, self.allows_queued_mail);
-        let photos = photos::check(&self.node);
-        for checked in [sound, feed, photos, mailbox::check(&self.node), queue] {
+        let index = self.node.blobs.check_index(&self.node.store, &|_| Ok(()));
+        for checked in [sound, feed, index, mailbox::check(&self.node), queue] {
             match checked {
                 Ok(found) => wrong.extend(found),
                 Err(error) => wrong.push(error.to_string()),

@@ -89,7 +89,7 @@ async fn deleted_data_leaves_log_and_snapshots_within_a_day() {
         assert!(
             traces_of(&alice, word)
                 .iter()
-                .all(|trace| trace.starts_with("log") || trace.starts_with("snapshot")),
+                .all(|trace| ["log", "snapshot", "pack"].iter().any(|part| trace.starts_with(part))),
             "{word}"
         );
     }

@@ -231,7 +231,12 @@ impl Node {
         let blobs =
             open_blobs(options.fs.clone(), &options.data, vault.keys(), random.clone(), space)?;
         options.blobs = Some(blobs.clone());
+        let is_read_only = options.read_only.is_some();
         let store = Store::open(options)?;
+        if !is_read_only && store.position() == 0 {
+            // The index of blobs of a new node is complete from the first row on.
+            blobs.turn_over(&store, &|| true)?;
+        }
         let identity = Identity::load(&store, vault, &random, clock.now())?;
         let node = Self {
             identity,

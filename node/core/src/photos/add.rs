@@ -3,7 +3,7 @@
 use tokio::sync::Semaphore;
 
 use super::renditions::{self, RenditionError, Renditions};
-use super::rows::{AddedRow, BlobRow, SlugRow, added_key, mark_pending, slug_key};
+use super::rows::{AddedRow, BlobRow, SlugRow, added_key, slug_key};
 use super::{
     ALT_LEN_MAX, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, Rendition, too_long, unsupported,
 };
@@ -142,9 +142,7 @@ pub(crate) async fn store_photo(
         .await
 }
 
-/// Stores one rendition; blocks. It is sealed for any audience: a photo that only the owner
-/// sees may share the blob, and if this photo's commit fails, no pending row would seal it again.
-/// If anyone may see the photo, [`super::apply_at_rest`] stores the plain form later.
+/// Stores one rendition; blocks.
 fn store_rendition(
     blobs: &Blobs,
     made: &renditions::Rendition,
@@ -196,8 +194,6 @@ fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
         &photo,
         &[photo.original, photo.large.blob, photo.small.blob],
     )?;
-    // Its renditions are sealed so far, and photos with another audience may share the blobs.
-    mark_pending(tx, photo.id)?;
     tx.after(Event::Public);
     Ok(photo)
 }

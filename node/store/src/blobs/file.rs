@@ -244,12 +244,14 @@ impl Blobs {
     #[cfg(any(test, feature = "testing"))]
     pub fn write_old_file(&self, bytes: &[u8], is_plain: bool) -> Result<BlobId, StoreError> {
         let id = BlobId(*blake3::hash(bytes).as_bytes());
-        if !is_plain {
-            return self.write_file(&id, bytes).map(|()| id);
+        if is_plain {
+            let (path, file) = self.create_temporary()?;
+            file.write_all_at(bytes, 0).map_err(|e| map_error(&e))?;
+            self.rename_into_place(&path, &self.name(&id, Form::Plain))?;
+        } else {
+            self.write_file(&id, bytes)?;
         }
-        let (path, file) = self.create_temporary()?;
-        file.write_all_at(bytes, 0).map_err(|e| map_error(&e))?;
-        self.rename_into_place(&path, &self.name(&id, Form::Plain))?;
+        self.0.volume.sync().map_err(|e| map_error(&e))?;
         Ok(id)
     }
 

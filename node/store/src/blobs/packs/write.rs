@@ -141,9 +141,11 @@ impl Blobs {
         self.open_packs().open.as_ref().map(|open| open.number)
     }
 
-    /// Closes all packs: the next write begins a new one.
-    pub(crate) fn close_pack(&self) {
+    /// Makes sure that a pack is not written any more.
+    pub(crate) fn close_pack(&self, number: u32) {
         let mut packs = self.open_packs();
-        (packs.open, packs.begun) = (None, true);
+        if packs.open.as_ref().is_none_or(|open| open.number == number) {
+            (packs.open, packs.begun) = (None, true);
+        }
     }
 }

@@ -63,9 +63,7 @@ impl Blobs {
         let _packing = store.lock_packing()?;
         let Some(row) = store.get(PACKS, &number.to_be_bytes())? else { return Ok(()) };
         let row = PackRow::decode(&row.value).unwrap_or_default();
-        if self.open_pack() == Some(number) {
-            self.close_pack();
-        }
+        self.close_pack(number);
         let (mut live, mut len) = (Vec::new(), 0);
         self.each_entry(number, row.end, |entry| {
             if store.place(&entry.id)? == Some(entry.place) {
