@@ -60,7 +60,6 @@ impl Drop for PartialBlob<'_> {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test may block")]
 mod tests {
-    use freehold_core::blobs::AtRest;
     use freehold_core::testing::TestNode;
 
     use super::*;
@@ -70,7 +69,7 @@ mod tests {
         let (node, partials) = (TestNode::new("alice").await, PartialBlobs::default());
         for number in 0..40u8 {
             let mut partial = partials.take(BlobId([number; 32]), node.clock.now());
-            let mut writer = node.blobs.writer(AtRest::Plain, 1 << 20).unwrap();
+            let mut writer = node.blobs.writer(1 << 20).unwrap();
             writer.write(&[number; 200_000]).unwrap();
             partial.writer = Some(Box::new(writer));
             drop(partial);

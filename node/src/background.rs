@@ -1,13 +1,15 @@
 //! Background tasks of a running node:
 //! - publish entries that fall due and expire others;
-//! - remove deleted content from files, log and snapshots, and write a snapshot a day;
-//! - seal or open photos when their audience changes;
+//! - remove deleted content from files, packs, log and snapshots, and write a snapshot a day;
+//! - once per start, turn over a data folder of an earlier version;
 //! - index messages of earlier versions;
 //! - publish the profile once there is an identity;
-//! - every six hours, collect blobs without a reference, drop old unfollow notices and forget the
-//!   threads of old messages;
+//! - every six hours, collect blobs without a reference, rewrite packs with many dead bytes, drop
+//!   old unfollow notices and forget the threads of old messages;
 //! - give freed memory back to the system.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use freehold_core::blocking::blocking;
@@ -24,8 +26,13 @@ const RUN_EVERY: Duration = Duration::from_secs(600);
 const COLLECT_FIRST_AFTER: Duration = Duration::from_secs(900);
 /// The pause between two collections of unreferenced blobs.
 const COLLECT_EVERY: Duration = Duration::from_secs(6 * 3600);
-/// The shortest pause between two removals of deleted files: each reads all rows.
+/// The shortest pause between two removals of deleted files.
 const UNLINK_EVERY: Duration = Duration::from_secs(60);
+
+/// The pause between two steps of turning over an old data folder, so that it delays nothing else.
+const TURN_OVER_PAUSE: Duration = Duration::from_millis(20);
+/// A pack is rewritten when more than this part of its bytes is dead, in percent.
+const DEAD_PERCENT_MAX: u64 = 40;
 
 /// The pause between two looks at the size of the process.
 const TRIM_EVERY: Duration = Duration::from_secs(20);
@@ -83,7 +90,7 @@ pub(crate) async fn run(node: Node) {
     tokio::join!(
         run_due(&node),
         erase(&node),
-        seal_photos(&node),
+        turn_over(&node),
         collect(&node),
         index_older_messages(&node),
         publish_profile(&node),
@@ -139,6 +146,7 @@ async fn erase(node: &Node) {
                 tracing::debug!(
                     files = removed.files,
                     small = removed.small,
+                    packed = removed.packed,
                     ?renewed,
                     "deleted content was erased"
                 );
@@ -160,35 +168,36 @@ async fn erase(node: &Node) {
     }
 }
 
-/// Seals photos that only the owner may see, and stores the others unsealed.
-async fn seal_photos(node: &Node) {
-    let mut events = node.events.subscribe();
-    let checking = node.clone();
-    // Once per start: an older version may have left private photos unsealed, and no event follows.
-    match blocking(move || photos::mark_unsealed(&checking)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::error!(%error, "unsealed private photos could not be listed")
-        }
-        Err(error) => tracing::error!(%error, "the search for unsealed private photos ended early"),
-    }
+/// Completes the index of blobs and moves the files of an earlier version.
+async fn turn_over(node: &Node) {
+    let ended = Arc::new(AtomicBool::new(false));
+    // Raised when this future is dropped, so that the thread ends.
+    let _guard = EndFlag(ended.clone());
+    let mut failures = FailureLog::default();
     loop {
-        let working = node.clone();
-        match blocking(move || photos::apply_at_rest(&working)).await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(left)) => tracing::debug!(left, "photos in use are sealed or unsealed later"),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "a photo could not be sealed or unsealed; it is retried")
-            }
-            Err(error) => tracing::error!(%error, "the sealing of photos ended early"),
-        }
-        let changed = async {
-            while !matches!(events.recv().await, Ok(Event::Public) | Err(RecvError::Lagged(_))) {}
+        let (working, ended) = (node.clone(), ended.clone());
+        let work = move || {
+            photos::drop_forms(&working)?;
+            working.blobs.turn_over(&working.store, &|| {
+                std::thread::park_timeout(TURN_OVER_PAUSE);
+                !ended.load(Ordering::Relaxed)
+            })
         };
-        tokio::select! {
-            () = tokio::time::sleep(RUN_EVERY) => {}
-            () = changed => {}
+        let moved = blocking(work).await.unwrap_or_else(|error| Err(error.into()));
+        match failures.record(node, "turning over the data folder", moved) {
+            Some(0) => return,
+            Some(moved) => tracing::info!(moved, "files of an earlier version were moved"),
+            None => tokio::time::sleep(RUN_EVERY).await,
         }
+    }
+}
+
+/// Raises a flag when dropped.
+struct EndFlag(Arc<AtomicBool>);
+
+impl Drop for EndFlag {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -241,7 +250,7 @@ async fn publish_profile(node: &Node) {
 
 /// Removes blobs without a reference, and unfollow notices that were retried for long enough.
 async fn collect(node: &Node) {
-    // Not at the start: a collection reads all rows and would delay the first requests.
+    // Not at the start: a collection may read all references and would delay the first requests.
     let mut every =
         tokio::time::interval_at(tokio::time::Instant::now() + COLLECT_FIRST_AFTER, COLLECT_EVERY);
     loop {
@@ -258,13 +267,22 @@ async fn collect(node: &Node) {
             tracing::error!(%error, "old ids of mail threads could not be forgotten");
         }
         let (store, blobs) = (node.store.clone(), node.blobs.clone());
-        match blocking(move || blobs.collect(&store)).await {
-            Ok(Ok(collected)) => tracing::debug!(
+        let work = move || {
+            let collected = blobs.collect(&store)?;
+            Ok((collected, blobs.rewrite_packs(&store, DEAD_PERCENT_MAX)?))
+        };
+        match blocking(work).await {
+            Ok(Ok((collected, rewritten))) => tracing::debug!(
                 files = collected.files,
                 small = collected.small,
+                packed = collected.packed,
+                packs = rewritten.packs,
+                freed = rewritten.freed,
                 "unreferenced blobs were removed"
             ),
-            Ok(Err(error)) => tracing::error!(%error, "unreferenced blobs could not be removed"),
+            Ok::<_, _>(Err::<_, StoreError>(error)) => {
+                tracing::error!(%error, "unreferenced blobs could not be removed")
+            }
             Err(error) => tracing::error!(%error, "the collection of blobs ended early"),
         }
     }

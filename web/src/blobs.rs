@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use freehold_core::audience::Visitor;
-use freehold_core::blobs::{AtRest, BlobReader, BlobWriter, Pinned};
+use freehold_core::blobs::{BlobReader, BlobWriter, Pinned};
 use freehold_core::blocking::try_blocking;
 use freehold_core::feed::EntryId;
 use freehold_core::mailbox::{self, Message};
@@ -98,7 +98,7 @@ pub(crate) async fn read_at(
 /// [`StoreError::Full`], or the disk's.
 pub(crate) async fn put(site: &Site, bytes: Vec<u8>) -> Result<Pinned, StoreError> {
     let blobs = site.node.blobs.clone();
-    try_blocking(move || blobs.put(&bytes, AtRest::Sealed)).await
+    try_blocking(move || blobs.put(&bytes)).await
 }
 
 /// A writer for the file of a photo.

@@ -1,7 +1,7 @@
 //! The blocking half of a fetch: writing a blob part by part.
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
-use freehold_core::blobs::{AtRest, BlobWriter, Blobs, Pinned};
+use freehold_core::blobs::{BlobWriter, Blobs, Pinned};
 use freehold_core::store::StoreError;
 
 /// A writer for a blob of `len` bytes, if the disk has space for all of them and the owner's
@@ -9,7 +9,7 @@ use freehold_core::store::StoreError;
 /// has 2 KiB, which each future that moves it would have several times.
 pub(super) fn begin(blobs: &Blobs, len: u64) -> Result<Box<BlobWriter>, StoreError> {
     blobs.check_space_for_strangers(len)?;
-    Ok(Box::new(blobs.writer(AtRest::Plain, len)?))
+    Ok(Box::new(blobs.writer(len)?))
 }
 
 /// Writes the next bytes of a blob.

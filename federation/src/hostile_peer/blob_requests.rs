@@ -2,7 +2,6 @@
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use freehold_core::audience::Audience;
-use freehold_core::blobs::AtRest;
 use freehold_core::photos::{self, Size};
 use freehold_core::posts::{self, Draft};
 use freehold_core::publish;
@@ -24,7 +23,7 @@ async fn get_on(stream: &mut ByteStream, hash: [u8; 32], len: u64) -> Option<Ans
 
 /// Stores a photo of a friend's post with its row in Alice's timeline.
 async fn friends_photo(fixture: &Fixture, bytes: &[u8]) -> BlobId {
-    let blob = fixture.alice.blobs.put(bytes, AtRest::Plain).unwrap();
+    let blob = fixture.alice.blobs.put(bytes).unwrap();
     let (entry, author, post) =
         (EntryId([9; 32]), person_id(&fixture.mallory), post_with_photos(&[bytes]));
     let show = move |tx: &mut Tx<'_>| {
@@ -46,11 +45,10 @@ async fn photo_request_outside_the_audience_is_answered_missing() {
         let fixture = Fixture::new(is_friend, None).await;
         let public = fixture.alice.store_photo(&[1; 50_000], &[2; 9_000], Audience::Public).await;
         let private = fixture.alice.store_photo(&[3; 50_000], &[4; 9_000], Audience::Owner).await;
-        let message = fixture.alice.blobs.put(b"Subject: hush", AtRest::Sealed).unwrap();
+        let message = fixture.alice.blobs.put(b"Subject: hush").unwrap();
         let of_a_friend = friends_photo(&fixture, &[5; 50_000]).await;
-        // A private photo stored as plain bytes, as older builds did: the form at rest gives no
-        // right to it.
-        let plain = fixture.alice.blobs.put(&[4; 9_000], AtRest::Plain).unwrap();
+        // A private photo whose blob was put once more: a pin gives no right to it.
+        let plain = fixture.alice.blobs.put(&[4; 9_000]).unwrap();
         for shown in [public.large, public.small] {
             assert_eq!(get(&fixture, shown.blob.0, 9_000).await, Some(Answer::Found(shown.len)));
         }
@@ -70,7 +68,6 @@ async fn photo_request_outside_the_audience_is_answered_missing() {
         photos::change(&fixture.alice, private.id, String::new(), String::new(), Audience::Owner)
             .await
             .unwrap();
-        photos::apply_at_rest(&fixture.alice).unwrap();
         fixture.shutdown().await;
     }
 }

@@ -3,7 +3,6 @@
 
 use freehold_core::apply;
 use freehold_core::audience::Audience;
-use freehold_core::blobs::AtRest;
 use freehold_core::feed::PhotoRef;
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::WantedBlob;
@@ -244,7 +243,7 @@ async fn blob_without_disk_space_is_not_requested() {
 async fn blob_of_mismatched_parts_is_refused() {
     let fixture = Fixture::with_friend().await;
     let wanted = wanted(&fixture, &vec![5; 1_500_000]).await;
-    let mut other = fixture.mallory.blobs.writer(AtRest::Plain, wanted.len).unwrap();
+    let mut other = fixture.mallory.blobs.writer(wanted.len).unwrap();
     other.write(&vec![6; 1 << 20]).unwrap();
     fixture.state.partial_blobs.take(wanted.blob, fixture.mallory.clock.now()).writer =
         Some(Box::new(other));

@@ -1,7 +1,7 @@
 //! Photos of posts, whose bytes follow from the post's text, and their transfer between nodes.
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
-use freehold_core::blobs::{AtRest, Pinned};
+use freehold_core::blobs::Pinned;
 use freehold_core::feed::{EntryId, PhotoRef};
 use freehold_core::node::Node;
 use freehold_core::photos::Size;
@@ -50,7 +50,7 @@ pub(super) fn store(
     label: &str,
 ) -> Result<Vec<Pinned>, StoreError> {
     let bytes = if photos.is_empty() { Vec::new() } else { pixels(label).to_vec() };
-    bytes.iter().map(|bytes| node.blobs.put(bytes, AtRest::Plain)).collect()
+    bytes.iter().map(|bytes| node.blobs.put(bytes)).collect()
 }
 
 /// The result of a transfer.
@@ -75,7 +75,7 @@ pub(super) fn transfer(
     let Ok(reader) = from.blobs.open(&wanted.blob) else { return Transfer::Missing };
     let bytes = reader.read_all(LARGE_LEN).unwrap();
     let tree = slice::outboard(bytes.as_slice(), wanted.len).unwrap();
-    let mut writer = to.blobs.writer(AtRest::Plain, wanted.len).unwrap();
+    let mut writer = to.blobs.writer(wanted.len).unwrap();
     for start in (0..wanted.len).step_by(usize::try_from(GROUP_LEN).unwrap()) {
         let len = GROUP_LEN.min(wanted.len - start);
         let mut received = slice::encode(bytes.as_slice(), &tree, start, len).unwrap();

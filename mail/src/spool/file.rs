@@ -1,7 +1,7 @@
 //! The blocking half of a spool.
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
-use freehold_core::blobs::{AtRest, BlobWriter, Blobs, Pinned};
+use freehold_core::blobs::{BlobWriter, Blobs, Pinned};
 use freehold_core::store::StoreError;
 
 /// A blob that is being written.
@@ -14,7 +14,7 @@ impl SpoolFile {
     /// # Errors
     /// [`StoreError::Full`].
     pub(crate) fn create(blobs: &Blobs, len_max: u64) -> Result<Self, StoreError> {
-        Ok(Self(Box::new(blobs.writer(AtRest::Sealed, len_max)?)))
+        Ok(Self(Box::new(blobs.writer(len_max)?)))
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_core::blobs::AtRest;
 use freehold_core::mailbox::{self, Delivery, Flags, IdempotencyKey, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
@@ -89,7 +88,7 @@ pub(crate) async fn inbox(server: &TestServer) -> Program<TcpStream> {
 #[allow(clippy::disallowed_methods, reason = "a test may block")]
 pub(crate) async fn deliver(node: &Node, message: &[u8]) {
     let folder = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap().id;
-    let blob = node.blobs.put(message, AtRest::Sealed).unwrap();
+    let blob = node.blobs.put(message).unwrap();
     let delivery = Delivery {
         folder,
         blob,

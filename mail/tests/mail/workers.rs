@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use freehold_core::blobs::AtRest;
 use freehold_core::clock::Clock;
 use freehold_core::mailbox::{self, IdempotencyKey, Submission};
 use freehold_core::node::Node;
@@ -365,7 +364,7 @@ async fn submit(node: &Node, text: &[u8]) {
         id: IdempotencyKey::new(node),
         from: "alice@alice.example".to_owned(),
         recipients: vec!["alice@alice.example".to_owned()],
-        blob: node.blobs.put(text, AtRest::Sealed).unwrap(),
+        blob: node.blobs.put(text).unwrap(),
         copy_to_sent: false,
     };
     mailbox::submit(node, submission).await.unwrap();

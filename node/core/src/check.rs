@@ -3,7 +3,7 @@
 //!
 //! The node may be running: a suspicious finding is checked again before it is reported.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::blobs::Blobs;
@@ -40,7 +40,7 @@ pub struct Report {
     pub damaged_blobs: Vec<(BlobId, RowKey)>,
     /// Missing blobs, each with the first row that refers to it.
     pub dangling: Vec<(BlobId, RowKey)>,
-    /// Files to which no row refers; the next collection removes those that are blobs. Not searched
+    /// Files that no row needs; the next collection removes blobs and packs. Not searched
     /// for when a row is damaged, because the blobs of that row are unknown.
     pub orphans: Vec<PathBuf>,
 }
@@ -61,10 +61,10 @@ pub enum Step {
     Blobs,
     /// The rows again, compared with snapshot and log.
     Log,
+    /// The index of blobs and the packs.
+    Packs,
     /// The mailbox and the queue.
     Mail,
-    /// The form of photos at rest.
-    Photos,
     /// Signed entries and the outbox.
     Feed,
 }
@@ -79,8 +79,6 @@ pub type Progress<'a> = dyn Fn(Step, u64, u64) -> Result<(), StoreError> + 'a;
 /// When the store can't be read at all, and errors of `progress`.
 pub fn check(store: &Store, blobs: &Blobs, progress: &Progress<'_>) -> Result<Report, StoreError> {
     let mut report = Report::default();
-    // Begun before the rows are read, so that blobs added meanwhile are not taken for orphans.
-    let collection = blobs.collection();
     let references = rows(store, &mut report, progress)?;
     let total = references.len() as u64;
     for (done, (id, row)) in references.iter().enumerate() {
@@ -91,9 +89,7 @@ pub fn check(store: &Store, blobs: &Blobs, progress: &Progress<'_>) -> Result<Re
     report.damaged_blobs.sort();
     report.dangling.sort();
     if report.damaged_rows.is_empty() {
-        let live: HashSet<BlobId> = references.into_keys().collect();
-        report.orphans = collection.orphan_paths(&live)?;
-        report.orphans.sort();
+        report.orphans = blobs.orphan_paths(store)?;
     }
     Ok(report)
 }

@@ -2,10 +2,12 @@
 //!
 //! 1. A deletion records, in its own commit, its time and the blobs that it referred to
 //!    ([`erase`]).
-//! 2. Soon after, the files of those blobs that no other row refers to are removed ([`unlink`]).
-//! 3. Within a day a new log segment is begun, two snapshots are made after it, and the older
-//!    snapshots and the log before them are removed ([`compact`]). Steps 2 and 3 are due by rows,
-//!    so a node that was down meanwhile does them at its next start.
+//! 2. Soon after, those blobs that no other row refers to are removed ([`unlink`]): they cannot be
+//!    read any more, and the files of large ones are gone.
+//! 3. Within a day the packs that held small ones are rewritten, a new log segment is begun, two
+//!    snapshots are made after it, and the older snapshots and the log before them are removed
+//!    ([`compact`]). Steps 2 and 3 are due by rows, so a node that was down meanwhile does them at
+//!    its next start.
 //!
 //! A snapshot is also made once a day, so that a start after a power cut has little log to replay.
 
@@ -102,7 +104,7 @@ pub fn erase(tx: &mut Tx<'_>, now: Timestamp, blobs: &[BlobId]) -> Result<(), St
 }
 
 /// Removes the blobs of deleted rows, except those that another row refers to. A pinned blob stays
-/// recorded. Blocks; if any blob is recorded, all rows are read.
+/// recorded. If space is short, packs with dead bytes are rewritten at once. Blocks.
 ///
 /// # Errors
 /// Errors of the store or the disk; the next call continues.
@@ -114,20 +116,27 @@ pub fn unlink(node: &Node) -> Result<Collected, StoreError> {
             &node.store,
             &after.map_or(scan.clone(), |key| scan.after(&key)),
         )?;
-        let Some((last, _)) = recorded.last() else { return Ok(all) };
+        let Some((last, _)) = recorded.last() else { break };
         after = Some(last.clone());
         let blobs: Vec<BlobId> =
             recorded.iter().flat_map(|(_, row)| row.blobs.iter().copied()).collect();
         let removed = node.blobs.unlink_now(&node.store, &blobs)?;
         recorded.retain(|(_, row)| !row.blobs.iter().any(|blob| removed.pinned.contains(blob)));
-        all.files += removed.files;
-        all.small += removed.small;
-        all.pinned.extend(removed.pinned);
+        let (in_packs, now) = (removed.packed > 0, node.clock.now());
+        all.add(removed);
         node.store.commit_blocking(move |tx| {
             recorded.iter().for_each(|(key, _)| row::delete::<UnlinkRow>(tx, key));
+            // The compaction of the deletion may have run while a blob was pinned.
+            if in_packs && due_since(tx)?.is_none() {
+                row::put(tx, PENDING, &DueRow { since: now })?;
+            }
             Ok::<_, StoreError>(())
         })?;
     }
+    if all.packed > 0 && node.blobs.check_space_for(0).is_err() {
+        node.blobs.rewrite_packs(&node.store, 0)?;
+    }
+    Ok(all)
 }
 
 /// When [`compact`] is due next.
@@ -158,12 +167,12 @@ pub enum Compaction {
     Nothing,
     /// The daily snapshot.
     Snapshot,
-    /// Both snapshots and the log before them were replaced.
+    /// The packs with dead bytes, both snapshots and the log before them were replaced.
     Full,
 }
 
-/// Makes the daily snapshot, or replaces both snapshots and the log before them, if one is due.
-/// Blocks, possibly for long.
+/// Makes the daily snapshot, or replaces packs with dead bytes, both snapshots and the log before
+/// them, if one is due. Blocks, possibly for long.
 ///
 /// # Errors
 /// Errors of the store or the disk; the compaction stays due.
@@ -199,6 +208,7 @@ fn compact_fully(node: &Node) -> Result<(), StoreError> {
         row::delete::<DueRow>(tx, PENDING);
         Ok::<_, StoreError>(tx.position())
     })?;
+    node.blobs.rewrite_packs(&node.store, 0)?;
     node.store.begin_segment();
     // Two snapshots of different times, both after the beginning of the segment.
     for _ in 0..2 {

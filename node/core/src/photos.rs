@@ -1,11 +1,10 @@
 //! The owner's photos.
 //!
-//! The original file is stored bit for bit, sealed, for the owner only. Others see its renditions:
-//! two JPEGs without metadata, sealed while only the owner may see the photo ([`apply_at_rest`]). A
-//! file in an unsupported format (HEIC) is stored too, but has no renditions.
+//! The original file is stored bit for bit for the owner only. Others see its renditions: two JPEGs
+//! without metadata. A file in an unsupported format (HEIC) is stored too, but has no renditions.
+//! All of them are sealed at rest; rows alone decide who may see a photo.
 
 mod add;
-mod at_rest;
 mod change;
 mod read;
 mod references;
@@ -24,11 +23,11 @@ use crate::store::{BlobId, Table};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use add::store_photo;
 pub use add::{AddError, Upload, add, upload_writer};
-pub use at_rest::{apply_at_rest, check, mark_unsealed};
 pub use change::{ChangeError, change, delete};
 pub(crate) use read::with_blob;
 pub use read::{by_id, by_slug, entry_photo, image_bytes, list, original_bytes, shared_blob};
 pub(crate) use references::{add_references, remove_references};
+pub use rows::drop_forms;
 pub use unsupported::{Unsupported, delete_unsupported, list_unsupported, unsupported_bytes};
 
 /// The longest file, in bytes.

@@ -8,7 +8,6 @@ use std::path::Path;
 
 use self::failing_engine::FailureSwitch;
 use crate::audience::Audience;
-use crate::blobs::AtRest;
 use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::feed;
@@ -120,7 +119,7 @@ impl TestNode {
         small: &[u8],
         audience: Audience,
     ) -> Result<Photo, StoreError> {
-        let file = self.blobs.put(&[large, small].concat(), AtRest::Sealed)?;
+        let file = self.blobs.put(&[large, small].concat())?;
         let rendition =
             |bytes: &[u8], width| Rendition { jpeg: bytes.to_vec(), width, height: width / 4 * 3 };
         let (large, small) = (rendition(large, 1600), rendition(small, 400));
@@ -269,8 +268,8 @@ impl Drop for TestNode {
         let sound = sound
             .map(|report| if report.is_sound() { Vec::new() } else { vec![format!("{report:?}")] });
         let queue = mailbox::queue::check(&self.node, self.allows_queued_mail);
-        let photos = photos::check(&self.node);
-        for checked in [sound, feed, photos, mailbox::check(&self.node), queue] {
+        let index = self.node.blobs.check_index(&self.node.store, &|_| Ok(()));
+        for checked in [sound, feed, index, mailbox::check(&self.node), queue] {
             match checked {
                 Ok(found) => wrong.extend(found),
                 Err(error) => wrong.push(error.to_string()),

@@ -70,8 +70,8 @@ fn step_name(step: Step) -> &'static str {
         Step::Rows => "Rows",
         Step::Blobs => "Blobs",
         Step::Log => "Rows against the log",
+        Step::Packs => "Index of blobs, and packs",
         Step::Mail => "Mail",
-        Step::Photos => "Photos",
         Step::Feed => "Signed entries",
     }
 }

@@ -1,18 +1,21 @@
 //! Blobs: contents that are too long for a row. Content-addressed, immutable, kept as long as a row
 //! refers to them.
 //!
-//! On disk: `blobs/ab/cd/<name>`. The name is a keyed hash: it reveals nothing, and equal contents
-//! are stored once. A small blob is written to the log in the group of the first change that refers
-//! to it. It is read from memory until a checkpoint writes its file, and dropped if no change
-//! refers to it. A larger blob is a durable file before a row may refer to it. A pinned blob is
-//! never collected; it is pinned from its first byte, or since an existing copy was found, until
-//! the change that refers to it is applied. Nothing here depends on the clock.
+//! A small blob is written to the log in the group of the first change that refers to it. It is
+//! read from memory until a checkpoint has written it to a pack (packs.rs), and dropped if no change
+//! refers to it. A larger blob is a durable file, `blobs/ab/cd/<name>`, before a row may refer to
+//! it. The name is a keyed hash: it reveals nothing, and equal contents are stored once. A pinned
+//! blob is never collected; it is pinned from its first byte, or since an existing copy was found,
+//! until the change that refers to it is applied. Nothing here depends on the clock.
+//!
+//! Every blob is sealed at rest. Earlier versions wrote small blobs to files too, and blobs that
+//! anybody may read to plain files. They are readable, and are moved in the background.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::fs::{self, Fs, Volume};
 use crate::seal::{Seal, SecretKey};
@@ -21,17 +24,19 @@ use crate::types::{BlobId, StoreError};
 use crate::vault::Keys;
 use freehold_proto::random::Random;
 
-mod at_rest;
 mod collect;
 mod file;
+mod packs;
 mod pin;
 mod read;
 mod seal;
 mod small;
 mod write;
 
-pub use at_rest::AtRest;
+pub(crate) use collect::BlobFiles;
 pub use collect::{Collected, Collection};
+pub(crate) use file::OldFile;
+pub(crate) use packs::{PackRow, Place, PlaceRows};
 pub(crate) use pin::Hold;
 pub use pin::Pinned;
 pub use read::BlobReader;
@@ -44,6 +49,9 @@ pub const SMALL_LEN_MAX: usize = 128 * 1024;
 /// The table name in the [`StoreError::Corrupt`] of a damaged blob.
 pub const DAMAGE_TABLE: &str = "blobs";
 
+/// How often a blob that is being moved is looked up.
+const FIND_TRIES_MAX: usize = 4;
+
 /// The blobs of one node. Cheap to clone.
 #[derive(Clone)]
 pub struct Blobs(Arc<Inner>);
@@ -52,24 +60,36 @@ struct Inner {
     fs: Arc<dyn Fs>,
     /// Obtained before the first file is written, so that its sync reports every failed write-back.
     volume: Box<dyn Volume>,
+    data: PathBuf,
     folder: PathBuf,
     random: Random,
     space: FreeSpace,
     name_key: SecretKey,
     key_seal: Seal,
+    pack_seal: Seal,
+    packs: packs::Packs,
     state: Mutex<State>,
-    /// Locked while small blobs are flushed to files and while files are removed. Pins are guarded
+    /// Locked while small blobs are written to files and while files are removed. Pins are guarded
     /// by the lock of `state` alone.
     files: Mutex<()>,
+    /// Locked for writing while empty folders are removed.
+    folders: RwLock<()>,
 }
 
 #[derive(Default)]
 struct State {
     pins: HashMap<BlobId, usize>,
     small: HashMap<BlobId, small::Small>,
+    /// A replay has written files of small blobs.
+    spilled: bool,
+    /// How many small blobs were logged.
+    logged_count: u64,
     /// For each running collection: the blobs that were pinned at any time during it.
     protected: HashMap<u64, collect::Protected>,
     collections: u64,
+    /// Blobs that a change in preparation removes. They were not pinned when they were entered; a
+    /// later pin does not find them.
+    doomed: HashSet<BlobId>,
     /// Folders whose names are known to be durable.
     durable_folders: HashSet<[u8; 2]>,
     /// Plain blobs whose content this process has verified.
@@ -94,7 +114,7 @@ impl Blobs {
         random: Random,
         space: FreeSpace,
     ) -> Result<Self, StoreError> {
-        Self::at(fs, data.join("blobs"), keys, random, space)
+        Self::at(fs, data, keys, random, space)
     }
 
     /// Opens the blobs in `data/blobs`, creating the folder if necessary; removes the temporary
@@ -109,29 +129,33 @@ impl Blobs {
         random: Random,
         space: FreeSpace,
     ) -> Result<Self, StoreError> {
-        let folder = data.join("blobs");
-        file::prepare(&*fs, data, &folder).map_err(|e| map_error(&e))?;
-        Self::at(fs, folder, keys, random, space)
+        file::prepare(&*fs, data, &data.join("blobs")).map_err(|e| map_error(&e))?;
+        Self::at(fs, data, keys, random, space)
     }
 
     fn at(
         fs: Arc<dyn Fs>,
-        folder: PathBuf,
+        data: &Path,
         keys: &Keys,
         random: Random,
         space: FreeSpace,
     ) -> Result<Self, StoreError> {
+        let folder = data.join("blobs");
         let volume = fs.volume(&folder).map_err(|e| map_error(&e))?;
         Ok(Self(Arc::new(Inner {
             fs,
             volume,
+            data: data.to_owned(),
             folder,
             random,
             space,
             name_key: keys.blob_name(),
             key_seal: Seal::derived(keys.store(), "freehold 2026 blob keys"),
+            pack_seal: Seal::derived(keys.store(), "freehold 2026 packs"),
+            packs: packs::Packs::default(),
             state: Mutex::default(),
             files: Mutex::default(),
+            folders: RwLock::default(),
         })))
     }
 
@@ -140,8 +164,8 @@ impl Blobs {
     ///
     /// # Errors
     /// [`StoreError::Full`], or the disk's.
-    pub fn put(&self, bytes: &[u8], at_rest: AtRest) -> Result<Pinned, StoreError> {
-        let mut writer = self.writer(at_rest, u64::MAX)?;
+    pub fn put(&self, bytes: &[u8]) -> Result<Pinned, StoreError> {
+        let mut writer = self.writer(u64::MAX)?;
         writer.write(bytes)?;
         writer.finish()
     }
@@ -151,9 +175,9 @@ impl Blobs {
     ///
     /// # Errors
     /// [`StoreError::Full`] under the watermark.
-    pub fn writer(&self, at_rest: AtRest, len_max: u64) -> Result<BlobWriter, StoreError> {
+    pub fn writer(&self, len_max: u64) -> Result<BlobWriter, StoreError> {
         self.0.space.check()?;
-        Ok(BlobWriter::new(self.clone(), at_rest, len_max))
+        Ok(BlobWriter::new(self.clone(), len_max))
     }
 
     /// Checks the free space for a blob of `len` bytes, before any byte of it is accepted.
@@ -179,30 +203,42 @@ impl Blobs {
     /// [`StoreError::NoBlob`], and [`StoreError::Corrupt`] (of the table [`DAMAGE_TABLE`]) if it is
     /// damaged.
     pub fn open(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
-        match self.find(id) {
-            // The blob may have been moved from one encoding at rest to the other between the two
-            // look-ups; then the second attempt finds it.
-            Err(StoreError::NoBlob) => self.find(id),
-            result => result,
+        let mut last = None;
+        for _ in 0..FIND_TRIES_MAX {
+            let place = self.place(id)?;
+            match self.find(id, place) {
+                // The blob may have been moved after its place was read.
+                Err(StoreError::NoBlob | StoreError::Corrupt { .. }) if last != Some(place) => {
+                    last = Some(place);
+                }
+                // A row says where the blob is, but that pack is missing.
+                Err(StoreError::NoBlob) if place.is_some() => return Err(damaged(id)),
+                result => return result,
+            }
         }
+        Err(StoreError::NoBlob)
     }
 
-    fn find(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
+    fn find(&self, id: &BlobId, place: Option<Place>) -> Result<BlobReader, StoreError> {
         if let Some(small) = self.state().small.get(id) {
             return Ok(BlobReader::in_memory(small.bytes.clone()));
         }
-        self.open_file(id)
+        match place {
+            Some(place) => Ok(BlobReader::in_memory(self.read_place(id, place)?.into())),
+            None => self.open_file(id),
+        }
     }
 
     /// True if the blob is stored; its content is not verified.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's, or the store's.
     pub fn contains(&self, id: &BlobId) -> Result<bool, StoreError> {
-        if self.state().small.contains_key(id) {
+        if self.state().small.contains_key(id) || self.place(id)?.is_some() {
             return Ok(true);
         }
-        self.has_file(id)
+        // It may have left memory after the first look.
+        Ok(self.has_file(id)? || self.place(id)?.is_some())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -22,11 +22,13 @@ mod committer;
 mod engine_folder;
 mod health;
 mod options;
+mod packs;
 mod pending;
 mod queue;
 mod read_only;
 mod rebuild;
 mod recovery;
+mod references;
 mod replay;
 mod sealed_rows;
 mod shared;
@@ -36,6 +38,7 @@ mod stop;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod traces;
 mod tx;
+mod unreferenced;
 mod verify;
 
 pub use crate::types::{
@@ -47,6 +50,7 @@ pub use health::Health;
 #[cfg(any(test, feature = "testing"))]
 pub use options::OpenEngine;
 pub use options::{EngineSource, FolderLock, OpenError, Progress, Stage, StoreOptions, boot_id};
+pub use packs::{Pause, Rewritten};
 pub use stop::Stop;
 pub use tx::Tx;
 
@@ -160,17 +164,16 @@ impl<H: Hint> Store<H> {
         }
     }
 
-    /// Makes a checkpoint: flushes small blobs and the engine, so that the next start replays less
+    /// Makes a checkpoint: writes small blobs to packs and flushes the engine, so that the next start replays less
     /// of the log. Blocks.
     ///
     /// # Errors
     /// The disk's; [`StoreError::Unavailable`] after the store was stopped.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
-        let (shared, checkpointer) = (&self.0.shared, &self.0.checkpointer);
-        if let Some(reason) = shared.read_only_reason() {
+        if let Some(reason) = self.0.shared.read_only_reason() {
             return Err(StoreError::ReadOnly(reason.to_owned()));
         }
-        checkpointer.checkpoint_now(&shared.end())
+        self.0.checkpointer.checkpoint_now()
     }
 
     /// Makes a checkpoint and a snapshot of it; removes snapshots and log older than the last two
@@ -248,6 +251,30 @@ impl<H: Hint> Store<H> {
         let (reply, result) = std::sync::mpsc::sync_channel(1);
         self.send(work, reply)?;
         result.recv().unwrap_or_else(|_| Err(stopped().into()))
+    }
+
+    /// [`Store::commit_blocking`] for a change of the store itself, by a thread that has locked
+    /// packing.
+    fn commit_urgent<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&mut Tx<'_, H>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, result) = std::sync::mpsc::sync_channel(1);
+        self.0.queue.push_urgent(Box::new(PendingChange::new(work, reply)));
+        result.recv().unwrap_or_else(|_| Err(stopped()))
+    }
+
+    fn lock_packing(&self) -> Result<checkpointer::Packing<'_>, StoreError> {
+        self.0.checkpointer.lock_packing()
+    }
+
+    /// Runs work that must succeed on a full disk.
+    fn with_reserve<T>(
+        &self,
+        work: impl FnMut() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.0.checkpointer.with_reserve(work)
     }
 
     fn send<T, E, F, R>(&self, work: F, reply: R) -> Result<(), StoreError>

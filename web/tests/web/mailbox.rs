@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 
 use axum::http::StatusCode;
-use freehold_core::blobs::AtRest;
 use freehold_core::mailbox::{self, Delivery, Flags, IdempotencyKey, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
@@ -22,7 +21,7 @@ const HOSTILE: &str = "From: Eve <eve@evil.example>\r\nTo: alice@alice.example\r
 /// Delivers a message to the inbox and gives its place: `folder/uid`.
 pub(crate) async fn deliver(node: &Node, text: impl AsRef<[u8]>) -> String {
     let inbox = mailbox::special_folder(node, SpecialUse::Inbox).unwrap().unwrap();
-    let blob = node.blobs.put(text.as_ref(), AtRest::Sealed).unwrap();
+    let blob = node.blobs.put(text.as_ref()).unwrap();
     let delivery = Delivery {
         folder: inbox.id,
         blob,

@@ -135,10 +135,10 @@ async fn private_photo_is_public_while_a_post_shows_it() {
     ];
     let path = owner.post("/home/write", &fields).await.location();
     assert!(visitor.get(&path).await.text().contains(&file));
-    // First sealed at rest, then plain: the same bytes, and caches may keep them.
-    for is_settled in [false, true] {
-        if is_settled {
-            photos::apply_at_rest(&alice).unwrap();
+    // In the log, then in a pack: the same bytes, and caches may keep them.
+    for is_packed in [false, true] {
+        if is_packed {
+            alice.store.checkpoint().unwrap();
         }
         let seen = visitor.get(&file).await;
         assert_eq!(
@@ -167,7 +167,6 @@ async fn private_photo_is_public_while_a_post_shows_it() {
     for path in [&page, &file] {
         assert_eq!(visitor.get(path).await.status, StatusCode::NOT_FOUND);
     }
-    photos::apply_at_rest(&alice).unwrap();
     let own = owner.get(&file).await;
     assert_eq!((own.header("cache-control"), &own.bytes), ("no-store", &private.bytes));
     assert!(!owner.get(&edit).await.has("#shown-by-post"));

@@ -15,7 +15,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::BASE64;
-use freehold_core::blobs::AtRest;
 use freehold_core::logins;
 use freehold_core::mailbox::{self, Delivery, Flags, IdempotencyKey};
 use freehold_core::node::Node;
@@ -291,7 +290,7 @@ async fn test_node() -> (TestNode, String) {
 #[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn deliver(node: &Node, folder: &str, message: &[u8]) {
     let folder = mailbox::folder_named(node, folder).unwrap().unwrap().id;
-    let blob = node.blobs.put(message, AtRest::Sealed).unwrap();
+    let blob = node.blobs.put(message).unwrap();
     let delivery = Delivery {
         folder,
         blob,

@@ -1,7 +1,7 @@
 //! The blocking half of a local delivery.
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
-use freehold_core::blobs::{AtRest, Blobs, Pinned};
+use freehold_core::blobs::{Blobs, Pinned};
 use freehold_core::store::{BlobId, StoreError};
 
 /// The size of one read, in bytes.
@@ -15,7 +15,7 @@ pub(super) fn with_header(
 ) -> Result<Pinned, StoreError> {
     let reader = blobs.open(text)?;
     let len = reader.len().saturating_add(header.len() as u64);
-    let mut writer = blobs.writer(AtRest::Sealed, len)?;
+    let mut writer = blobs.writer(len)?;
     writer.write(header.as_bytes())?;
     let mut piece = vec![0; PIECE_LEN];
     let mut at = 0;

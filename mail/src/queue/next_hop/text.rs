@@ -88,7 +88,6 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-    use freehold_core::blobs::AtRest;
     use freehold_core::clock::{Clock, Timestamp};
     use freehold_core::node::Node;
     use freehold_core::random::Random;
@@ -97,7 +96,7 @@ mod tests {
 
     fn text(content: &[u8]) -> Text {
         let blobs = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(1)).unwrap().blobs;
-        let pinned = blobs.put(content, AtRest::Sealed).unwrap();
+        let pinned = blobs.put(content).unwrap();
         Text::open(&blobs, &pinned.id, true).unwrap()
     }
 

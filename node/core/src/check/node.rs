@@ -10,7 +10,6 @@ use super::{Progress, Report, Step, check};
 use crate::feed;
 use crate::mailbox::{self, queue};
 use crate::node::Node;
-use crate::photos;
 use crate::store::StoreError;
 
 /// How often a noun is checked again because changes were committed during the check.
@@ -50,6 +49,10 @@ pub fn check_node(node: &Node, progress: &Progress<'_>) -> Result<Findings, Stor
     });
     findings.compared = compared.get();
     findings.wrong.extend(readable("snapshot and log", verified)?);
+    let packs = node
+        .blobs
+        .check_index(&node.store, &|rows| progress(Step::Packs, rows, findings.report.rows));
+    findings.wrong.extend(readable("the index of blobs", packs)?);
     let report = |step| move || progress(step, 0, 0);
     findings
         .wrong
@@ -57,9 +60,6 @@ pub fn check_node(node: &Node, progress: &Progress<'_>) -> Result<Findings, Stor
     findings.wrong.extend(confirmed(node, "the mail queue", report(Step::Mail), || {
         queue::check(node, true)
     })?);
-    findings
-        .wrong
-        .extend(confirmed(node, "the photos", report(Step::Photos), || photos::check(node))?);
     let mut entries = 0;
     let feeds = confirmed(node, "the feed", report(Step::Feed), || {
         let checked = feed::check(node)?;
@@ -144,7 +144,7 @@ mod tests {
         steps.dedup();
         assert_eq!(
             steps,
-            [Step::Rows, Step::Blobs, Step::Log, Step::Mail, Step::Photos, Step::Feed]
+            [Step::Rows, Step::Blobs, Step::Log, Step::Packs, Step::Mail, Step::Feed]
         );
     }
 

@@ -29,7 +29,7 @@ const FORGOTTEN_PER_COMMIT: usize = 150;
 pub struct Delivery {
     /// The folder it is stored in.
     pub folder: FolderId,
-    /// Its bytes, stored as [`crate::blobs::AtRest::Sealed`].
+    /// Its bytes.
     pub blob: Pinned,
     /// Its idempotency key.
     pub id: IdempotencyKey,

@@ -148,14 +148,13 @@ fn base_subject(subject: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blobs::AtRest;
     use crate::mailbox::{Delivery, Flags, IdempotencyKey, content, deliver, folder_named};
     use crate::testing::TestNode;
 
     /// Delivers a message with these header fields and returns its thread.
     async fn thread_of(alice: &TestNode, header: &str) -> ThreadId {
         let folder = folder_named(alice, "INBOX").unwrap().unwrap().id;
-        let blob = alice.blobs.put(format!("{header}\r\n\r\n").as_bytes(), AtRest::Sealed).unwrap();
+        let blob = alice.blobs.put(format!("{header}\r\n\r\n").as_bytes()).unwrap();
         let (id, internal_date) = (IdempotencyKey::new(alice), alice.clock.now());
         let delivery = Delivery { folder, blob, id, internal_date, flags: Flags::default() };
         let message = deliver(alice, delivery).await.unwrap();

@@ -231,7 +231,12 @@ impl Node {
         let blobs =
             open_blobs(options.fs.clone(), &options.data, vault.keys(), random.clone(), space)?;
         options.blobs = Some(blobs.clone());
+        let is_read_only = options.read_only.is_some();
         let store = Store::open(options)?;
+        if !is_read_only && store.position() == 0 {
+            // The index of blobs of a new node is complete from the first row on.
+            blobs.turn_over(&store, &|| true)?;
+        }
         let identity = Identity::load(&store, vault, &random, clock.now())?;
         let node = Self {
             identity,
@@ -257,7 +262,6 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blobs::AtRest;
     use crate::store::{Scan, Table};
 
     const T: Table = Table::new("test");
@@ -276,7 +280,7 @@ mod tests {
             let node = Node::open(options(&data, engine)).unwrap();
             let key = node.identity.node_key();
             for (number, content) in contents.iter().enumerate() {
-                let pinned = node.blobs.put(content, AtRest::Sealed).unwrap();
+                let pinned = node.blobs.put(content).unwrap();
                 let row = [u8::try_from(number).unwrap()];
                 node.store
                     .commit_blocking(move |tx| tx.put_referring(T, &row, b"", &[pinned.id]))

@@ -3,12 +3,12 @@
 use tokio::sync::Semaphore;
 
 use super::renditions::{self, RenditionError, Renditions};
-use super::rows::{AddedRow, BlobRow, SlugRow, added_key, mark_pending, slug_key};
+use super::rows::{AddedRow, BlobRow, SlugRow, added_key, slug_key};
 use super::{
     ALT_LEN_MAX, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, Rendition, too_long, unsupported,
 };
 use crate::audience::Audience;
-use crate::blobs::{AtRest, BlobWriter, Blobs, Pinned};
+use crate::blobs::{BlobWriter, Blobs, Pinned};
 use crate::events::Event;
 use crate::node::Node;
 use crate::row::{self, cut};
@@ -70,7 +70,7 @@ pub enum AddError {
 /// # Errors
 /// When the disk is full.
 pub fn upload_writer(node: &Node) -> Result<BlobWriter, StoreError> {
-    node.blobs.writer(AtRest::Sealed, FILE_LEN_MAX)
+    node.blobs.writer(FILE_LEN_MAX)
 }
 
 /// Adds a photo: its renditions are made from the file's content, upright and in two sizes.
@@ -142,14 +142,12 @@ pub(crate) async fn store_photo(
         .await
 }
 
-/// Stores one rendition; blocks. It is sealed for any audience: a photo that only the owner
-/// sees may share the blob, and if this photo's commit fails, no pending row would seal it again.
-/// If anyone may see the photo, [`super::apply_at_rest`] stores the plain form later.
+/// Stores one rendition; blocks.
 fn store_rendition(
     blobs: &Blobs,
     made: &renditions::Rendition,
 ) -> Result<(Rendition, Pinned), StoreError> {
-    let pinned = blobs.put(&made.jpeg, AtRest::Sealed)?;
+    let pinned = blobs.put(&made.jpeg)?;
     Ok((
         Rendition { blob: pinned.id, len: pinned.len, width: made.width, height: made.height },
         pinned,
@@ -196,8 +194,6 @@ fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
         &photo,
         &[photo.original, photo.large.blob, photo.small.blob],
     )?;
-    // Its renditions are sealed so far, and photos with another audience may share the blobs.
-    mark_pending(tx, photo.id)?;
     tx.after(Event::Public);
     Ok(photo)
 }

@@ -1,6 +1,6 @@
 //! Changing a photo's texts and audience, and deleting it.
 
-use super::rows::{AddedRow, BlobRow, SlugRow, added_key, mark_pending, slug_key};
+use super::rows::{AddedRow, BlobRow, SlugRow, added_key, slug_key};
 use super::{ALT_LEN_MAX, Photo, PhotoId, references, too_long};
 use crate::audience::Audience;
 use crate::erasure;
@@ -57,7 +57,6 @@ pub async fn change(
                 &photo,
                 &[photo.original, photo.large.blob, photo.small.blob],
             )?;
-            mark_pending(tx, id)?;
             tx.after(Event::Public);
             Ok(photo)
         })
@@ -77,8 +76,6 @@ pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
             if references::is_referenced(tx, id)? {
                 return Err(ChangeError::InUse);
             }
-            // A photo that only the owner sees may share its renditions.
-            mark_pending(tx, id)?;
             row::delete::<Photo>(tx, &id.0);
             let key = slug_key(tx, &photo.slug)?;
             row::delete::<SlugRow>(tx, &key);

@@ -3,7 +3,6 @@
 use minicbor::{Decode, Encode};
 
 use super::PhotoId;
-use super::rows::mark_pending;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
@@ -33,27 +32,15 @@ pub(crate) fn add_references(
 ) -> Result<(), StoreError> {
     for photo in photos {
         row::put(tx, &row::key(&[&photo.0, post]), &ReferenceRow { is_published })?;
-        if is_published {
-            mark_pending(tx, *photo)?;
-        }
     }
     Ok(())
 }
 
 /// Records that the post no longer shows these photos.
-pub(crate) fn remove_references(
-    tx: &mut Tx<'_>,
-    post: &[u8; 16],
-    photos: &[PhotoId],
-) -> Result<(), StoreError> {
+pub(crate) fn remove_references(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId]) {
     for photo in photos {
-        let key = row::key(&[&photo.0, post]);
-        if row::get::<ReferenceRow>(tx, &key)?.is_some_and(|reference| reference.is_published) {
-            mark_pending(tx, *photo)?;
-        }
-        row::delete::<ReferenceRow>(tx, &key);
+        row::delete::<ReferenceRow>(tx, &row::key(&[&photo.0, post]));
     }
-    Ok(())
 }
 
 /// Whether a post or draft shows the photo.

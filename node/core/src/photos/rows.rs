@@ -2,11 +2,11 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Photo, PhotoId};
+use super::PhotoId;
 use crate::clock::Timestamp;
-use crate::node::keyed;
+use crate::node::{Node, keyed};
 use crate::row::{self, Record, Rows};
-use crate::store::{BlobId, StoreError, Table, Tx};
+use crate::store::{Scan, StoreError, Table};
 
 /// The most photos that may share one blob; a scan of `BlobRow` reads no more.
 pub(super) const SHARED_MAX: usize = 100;
@@ -54,28 +54,25 @@ impl Record for BlobRow {
     const VERSION: u8 = 1;
 }
 
-/// Under a blob: its form at rest may have to change ([`super::apply_at_rest`]).
-#[derive(Encode, Decode)]
-#[cbor(map)]
-pub(super) struct PendingRow {}
+/// Under a blob: an earlier version, which stored a photo that anyone may see unsealed, had to
+/// change the form of this blob.
+const FORMS: Table = Table::new("photos_forms");
 
-impl Record for PendingRow {
-    const TABLE: Table = Table::new("photos_forms");
-    const VERSION: u8 = 1;
-}
+/// How many rows one change removes.
+const FORMS_MAX: usize = 500;
 
-/// Records, in the commit of a change after which others may see a photo than before, that the form
-/// at rest of its renditions may have to change. A photo that does not exist is ignored.
-pub(super) fn mark_pending(tx: &mut Tx<'_>, photo: PhotoId) -> Result<(), StoreError> {
-    if let Some(photo) = row::get::<Photo>(tx, &photo.0)? {
-        for rendition in [photo.large, photo.small] {
-            mark_blob_pending(tx, &rendition.blob)?;
-        }
+/// Removes the rows of an earlier version about the form of photos at rest. Blocks.
+///
+/// # Errors
+/// When the store is unavailable.
+pub fn drop_forms(node: &Node) -> Result<(), StoreError> {
+    while !node.store.keys(FORMS, &Scan::prefix(&[], 1))?.is_empty() {
+        node.store.commit_blocking(|tx| {
+            for (key, _) in tx.scan(FORMS, &Scan::prefix(&[], FORMS_MAX))? {
+                tx.delete(FORMS, &key);
+            }
+            Ok::<_, StoreError>(())
+        })?;
     }
     Ok(())
-}
-
-/// [`mark_pending`] for one blob.
-pub(super) fn mark_blob_pending(tx: &mut Tx<'_>, blob: &BlobId) -> Result<(), StoreError> {
-    row::put(tx, &blob.0, &PendingRow {})
 }

@@ -3,6 +3,7 @@ use image::{ImageFormat, RgbImage};
 use super::*;
 use crate::audience::Visitor;
 use crate::node::Node;
+use crate::store::StoreError;
 use crate::testing::TestNode;
 
 fn picture(format: ImageFormat) -> Vec<u8> {
@@ -130,7 +131,14 @@ async fn photo_is_deleted_only_without_a_reference() {
     assert_eq!(delete(&alice, photo.id).await, Err(ChangeError::InUse));
     // A photo that a published post shows is visible with the post.
     assert!(shared_blob(&alice, &Visitor::Stranger, &photo.large.blob).unwrap().is_some());
-    alice.store.commit(move |tx| remove_references(tx, &[1; 16], &[photo.id])).await.unwrap();
+    alice
+        .store
+        .commit(move |tx| {
+            remove_references(tx, &[1; 16], &[photo.id]);
+            Ok::<_, StoreError>(())
+        })
+        .await
+        .unwrap();
     delete(&alice, photo.id).await.unwrap();
     assert_eq!(delete(&alice, photo.id).await, Err(ChangeError::NoSuchPhoto));
     assert!(shared_blob(&alice, &Visitor::Owner, &photo.large.blob).unwrap().is_none());

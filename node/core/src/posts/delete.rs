@@ -36,7 +36,7 @@ pub(super) fn erase(
     row: &PostRow,
 ) -> Result<(), StoreError> {
     erasure::erase(tx, node.clock.now(), row.text.blob().as_slice())?;
-    photos::remove_references(tx, &id.0, &row.photos)?;
+    photos::remove_references(tx, &id.0, &row.photos);
     rows::free_slugs(tx, id)?;
     if let Some(entry) = row.entry {
         rows::remove_entry(tx, &EntryId(entry));

@@ -188,7 +188,7 @@ pub(super) fn write(
     ready.load_photos(tx)?;
     ready.text.attach(tx);
     if let Some(before) = &before {
-        photos::remove_references(tx, &id.0, &before.photos)?;
+        photos::remove_references(tx, &id.0, &before.photos);
     }
     photos::add_references(tx, &id.0, &ready.photos, false)?;
     let row = PostRow {

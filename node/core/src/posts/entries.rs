@@ -37,7 +37,7 @@ pub(crate) fn hide(tx: &mut Tx<'_>, of: &EntryId) -> Result<(), StoreError> {
     let Some((id, row)) = rows::published_by(tx, of)?.filter(|(_, row)| !row.is_hidden) else {
         return Ok(());
     };
-    photos::remove_references(tx, &id.0, &row.photos)?;
+    photos::remove_references(tx, &id.0, &row.photos);
     photos::add_references(tx, &id.0, &row.photos, false)?;
     rows::save(tx, id, &PostRow { is_hidden: true, ..row })?;
     tx.after(Event::Public);
@@ -72,7 +72,7 @@ pub(crate) fn apply_version(
             row.slug.clone_from(&content.slug);
         }
     }
-    photos::remove_references(tx, &id.0, &before.photos)?;
+    photos::remove_references(tx, &id.0, &before.photos);
     photos::add_references(tx, &id.0, &row.photos, true)?;
     rows::save(tx, id, &row)?;
     tx.after(Event::Public);

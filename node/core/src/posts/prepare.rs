@@ -174,7 +174,7 @@ impl PreparedEdit {
         }
         let shown = ready.load_photos(tx)?;
         ready.text.attach(tx);
-        photos::remove_references(tx, &id.0, &row.photos)?;
+        photos::remove_references(tx, &id.0, &row.photos);
         photos::add_references(tx, &id.0, &ready.photos, !row.is_hidden)?;
         row.title = ready.title;
         row.text = ready.text.text.clone();

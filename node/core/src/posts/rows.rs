@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use super::{Post, PostError, PostId, Revision, State};
 use crate::audience::Audience;
-use crate::blobs::{AtRest, Pinned};
+use crate::blobs::Pinned;
 use crate::clock::Timestamp;
 use crate::feed::{self, EntryId};
 use crate::node::{Node, keyed};
@@ -103,7 +103,7 @@ impl ReadyText {
         if text.len() <= INLINE_LEN_MAX {
             return Ok(Self { text: Text::Here(text.to_owned()), pinned: None });
         }
-        let pinned = node.blobs.put(text.as_bytes(), AtRest::Sealed)?;
+        let pinned = node.blobs.put(text.as_bytes())?;
         Ok(Self { text: Text::Blob(pinned.id), pinned: Some(pinned) })
     }
 

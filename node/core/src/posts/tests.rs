@@ -31,7 +31,7 @@ fn post_at(node: &Node, slug: &str) -> Option<Post> {
 async fn photo(node: &Node) -> Photo {
     let mut png = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(20, 10).write_to(&mut png, image::ImageFormat::Png).unwrap();
-    let file = node.blobs.put(&png.into_inner(), crate::blobs::AtRest::Sealed).unwrap();
+    let file = node.blobs.put(&png.into_inner()).unwrap();
     let upload = Upload {
         file,
         file_name: "hill.png".into(),

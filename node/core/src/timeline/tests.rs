@@ -1,5 +1,4 @@
 use super::*;
-use crate::blobs::AtRest;
 use crate::feed::{PhotoRef, PostBody};
 use crate::photos::Size;
 use crate::store::StoreError;
@@ -98,10 +97,7 @@ async fn only_the_author_changes_a_timeline_item() {
 #[tokio::test]
 async fn timeline_photo_appears_once_its_blob_arrives() {
     let alice = TestNode::new("alice").await;
-    let (large, small) = (
-        alice.blobs.put(b"large", AtRest::Plain).unwrap(),
-        alice.blobs.put(b"small", AtRest::Plain).unwrap(),
-    );
+    let (large, small) = (alice.blobs.put(b"large").unwrap(), alice.blobs.put(b"small").unwrap());
     let photo = PhotoRef {
         blob: large.id,
         len: 5,
@@ -131,7 +127,7 @@ async fn timeline_photo_appears_once_its_blob_arrives() {
     change(&alice, 1, 2, START.plus_millis(1), body).await;
     assert_eq!(wanted_blobs(&alice, &BOB, None, 100).unwrap(), []);
     assert!(page(&alice, None, 1).unwrap()[0].photos[1].has_large);
-    let unwanted = alice.blobs.put(b"unwanted", AtRest::Plain).unwrap();
+    let unwanted = alice.blobs.put(b"unwanted").unwrap();
     assert!(!blob_arrived(&alice, BOB, unwanted).await.unwrap());
     assert_ne!(large_id, small_id);
 }

@@ -1,5 +1,4 @@
-//! Garbage collection of blobs: mark the blobs that rows refer to, then remove the others. Rows are
-//! deleted before their blobs' files, and pinned blobs are never removed.
+//! Removing the files of blobs. Rows are deleted before, and pinned blobs are never removed.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -8,17 +7,13 @@ use super::file::FileName;
 use super::{Blobs, map_error};
 use crate::types::{BlobId, StoreError};
 
-/// The blobs that were pinned at any time during a collection, and the names of their files.
+/// The names of the files of blobs that were pinned at any time during a collection.
 #[derive(Default)]
-pub(super) struct Protected {
-    ids: HashSet<BlobId>,
-    names: HashSet<FileName>,
-}
+pub(super) struct Protected(HashSet<FileName>);
 
 impl Protected {
-    pub(super) fn insert(&mut self, id: BlobId, names: [FileName; 2]) {
-        self.ids.insert(id);
-        self.names.extend(names);
+    pub(super) fn insert(&mut self, names: [FileName; 2]) {
+        self.0.extend(names);
     }
 }
 
@@ -36,10 +31,30 @@ pub struct Collection {
 pub struct Collected {
     /// Files removed.
     pub files: u64,
-    /// Small blobs removed from memory before they had a file.
+    /// Small blobs removed from memory before a pack held them.
     pub small: u64,
-    /// Blobs that were to be unlinked but were pinned during the collection: they may still exist.
+    /// Small blobs removed from packs: their bytes stay until the pack is rewritten.
+    pub packed: u64,
+    /// Blobs that were to be unlinked but were pinned: they may still exist.
     pub pinned: HashSet<BlobId>,
+}
+
+impl Collected {
+    /// Adds another result.
+    pub fn add(&mut self, other: Self) {
+        self.files += other.files;
+        self.small += other.small;
+        self.packed += other.packed;
+        self.pinned.extend(other.pinned);
+    }
+}
+
+/// The files of blobs on the disk. Those that no row needs remain after the rows were read.
+#[derive(Debug, Default)]
+pub(crate) struct BlobFiles {
+    names: HashSet<FileName>,
+    /// The paths of files that are no blobs.
+    foreign: Vec<PathBuf>,
 }
 
 impl Blobs {
@@ -48,13 +63,98 @@ impl Blobs {
         let mut state = self.state();
         let mut protected = Protected::default();
         for id in state.pins.keys() {
-            protected.insert(*id, self.names(id));
+            protected.insert(self.names(id));
         }
         state.collections += 1;
         let number = state.collections;
         state.protected.insert(number, protected);
         drop(state);
         Collection { blobs: self.clone(), number }
+    }
+
+    /// All files in the folder of blobs.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn all_files(&self) -> Result<BlobFiles, StoreError> {
+        let mut files = BlobFiles::default();
+        self.each_file(|file| {
+            match file {
+                Ok(name) => _ = files.names.insert(name),
+                Err(path) => files.foreign.push(path),
+            }
+            Ok(())
+        })?;
+        Ok(files)
+    }
+
+    /// Removes the files of a blob, durably, unless it is pinned. Returns the number of files;
+    /// `None` if it is pinned.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn remove_files(&self, id: &BlobId) -> Result<Option<u64>, StoreError> {
+        let _files = self.lock_files();
+        let mut removed = 0;
+        for name in self.names(id) {
+            {
+                // Locked over check and removal: a pin either comes first and protects the file, or
+                // comes later and does not find it.
+                let state = self.state();
+                if state.pins.contains_key(id) {
+                    return Ok(None);
+                }
+                if !self.unlink(&name)? {
+                    continue;
+                }
+            }
+            removed += 1;
+            self.sync_folder_of(&name)?;
+        }
+        Ok(Some(removed))
+    }
+
+    /// Removes the files of a blob that a pack holds, and the plain file of a blob that has a sealed
+    /// one, durably.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn remove_old_files(
+        &self,
+        id: &BlobId,
+        keep_sealed: bool,
+    ) -> Result<(), StoreError> {
+        let _files = self.lock_files();
+        let [sealed, plain] = self.names(id);
+        let old = [(!keep_sealed).then_some(sealed), Some(plain)];
+        for name in old.into_iter().flatten() {
+            if self.unlink(&name)? {
+                self.sync_folder_of(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_folder_of(&self, name: &FileName) -> Result<(), StoreError> {
+        let path = self.path(name);
+        path.parent()
+            .map_or(Ok(()), |folder| self.0.fs.sync_folder(folder))
+            .map_err(|e| map_error(&e))
+    }
+}
+
+impl BlobFiles {
+    /// True if there is no file of a blob.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Takes a blob's files out. The plain file stays if there is a sealed one.
+    pub(crate) fn keep(&mut self, blobs: &Blobs, id: &BlobId) {
+        let [sealed, plain] = blobs.names(id);
+        if !self.names.remove(&sealed) {
+            self.names.remove(&plain);
+        }
     }
 }
 
@@ -65,112 +165,35 @@ impl Drop for Collection {
 }
 
 impl Collection {
-    /// Removes every blob that is not in `live` (the blobs that rows referred to after the
-    /// collection began) and was not pinned during the collection.
+    /// Removes the remaining files of blobs, those excepted that were pinned during the collection
+    /// or are in memory. Returns their number.
     ///
     /// # Errors
-    /// The disk's; some blobs may be removed.
-    pub fn sweep(self, live: &HashSet<BlobId>) -> Result<Collected, StoreError> {
-        let blobs = &self.blobs;
-        let _files = blobs.lock_files();
-        let mut collected = Collected::default();
-        {
-            let mut state = blobs.state();
-            let state = &mut *state;
-            let protected = state.protected.get(&self.number).map(|protected| &protected.ids);
-            let before = state.small.len();
-            state.small.retain(|id, _| {
-                live.contains(id) || protected.is_some_and(|protected| protected.contains(id))
-            });
-            collected.small = (before - state.small.len()) as u64;
+    /// The disk's; some files may be removed.
+    pub(crate) fn sweep(self, files: BlobFiles) -> Result<u64, StoreError> {
+        let _files = self.blobs.lock_files();
+        let mut removed = 0;
+        for name in self.without_small(files.names) {
+            removed += u64::from(self.remove(&name)?);
         }
-        for orphan in self.orphans(live)?.into_iter().flatten() {
-            collected.files += u64::from(self.remove(&orphan)?);
-        }
-        Ok(collected)
-    }
-
-    /// Removes the blobs of `unreferenced` that are not in `live` and were not pinned during the
-    /// collection, durably.
-    ///
-    /// # Errors
-    /// The disk's; some blobs may be removed.
-    pub fn unlink(
-        self,
-        unreferenced: &[BlobId],
-        live: &HashSet<BlobId>,
-    ) -> Result<Collected, StoreError> {
-        let blobs = &self.blobs;
-        let _files = blobs.lock_files();
-        let mut collected = Collected::default();
-        for id in unreferenced.iter().filter(|id| !live.contains(id)) {
-            {
-                let mut state = blobs.state();
-                let protected = state
-                    .protected
-                    .get(&self.number)
-                    .is_some_and(|protected| protected.ids.contains(id));
-                if !protected && state.small.remove(id).is_some() {
-                    collected.small += 1;
-                }
-            }
-            for name in blobs.names(id) {
-                if self.remove(&name)? {
-                    collected.files += 1;
-                    let path = blobs.path(&name);
-                    if let Some(folder) = path.parent() {
-                        blobs.0.fs.sync_folder(folder).map_err(|e| map_error(&e))?;
-                    }
-                }
-            }
-            if blobs
-                .state()
-                .protected
-                .get(&self.number)
-                .is_some_and(|protected| protected.ids.contains(id))
-            {
-                collected.pinned.insert(*id);
-            }
-        }
-        Ok(collected)
-    }
-
-    /// The files of blobs that are not in `live`, were not pinned during the collection and are not
-    /// in memory (a flush would overwrite the files of those). A file whose name is not a blob's is
-    /// given by its path.
-    pub(super) fn orphans(
-        &self,
-        live: &HashSet<BlobId>,
-    ) -> Result<Vec<Result<FileName, PathBuf>>, StoreError> {
-        let blobs = &self.blobs;
-        let mut names: HashSet<FileName> = live.iter().flat_map(|id| blobs.names(id)).collect();
-        names.extend(blobs.state().small.keys().flat_map(|id| blobs.names(id)));
-        let mut orphans = Vec::new();
-        blobs.each_file(|file| {
-            if file.as_ref().is_ok_and(|name| !names.contains(name) && !self.is_protected(name))
-                || file.is_err()
-            {
-                orphans.push(file);
-            }
-            Ok(())
-        })?;
-        Ok(orphans)
+        Ok(removed)
     }
 
     /// The paths of the files that [`Collection::sweep`] would remove, and of files that are no
     /// blobs.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn orphan_paths(&self, live: &HashSet<BlobId>) -> Result<Vec<PathBuf>, StoreError> {
-        let path = |file: Result<FileName, PathBuf>| {
-            file.map_or_else(|path| path, |name| self.blobs.path(&name))
-        };
-        Ok(self.orphans(live)?.into_iter().map(path).collect())
+    pub(crate) fn orphan_paths(&self, files: BlobFiles) -> Vec<PathBuf> {
+        let names = self.without_small(files.names).into_iter();
+        let orphans = names.filter(|name| !self.is_protected(name));
+        orphans.map(|name| self.blobs.path(&name)).chain(files.foreign).collect()
     }
 
-    pub(super) fn blobs(&self) -> &Blobs {
-        &self.blobs
+    /// Without the files of blobs in memory: no row may say yet that a row needs them.
+    fn without_small(&self, mut names: HashSet<FileName>) -> HashSet<FileName> {
+        let small: Vec<BlobId> = self.blobs.state().small.keys().copied().collect();
+        for name in small.iter().flat_map(|id| self.blobs.names(id)) {
+            names.remove(&name);
+        }
+        names
     }
 
     fn is_protected(&self, name: &FileName) -> bool {
@@ -178,18 +201,16 @@ impl Collection {
             .state()
             .protected
             .get(&self.number)
-            .is_some_and(|protected| protected.names.contains(name))
+            .is_some_and(|protected| protected.0.contains(name))
     }
 
     /// Removes a file unless its blob was pinned since the collection began; true if it was
     /// removed. The state stays locked over check and removal: a pin either comes first and
     /// protects the file, or comes later and does not find it.
-    pub(super) fn remove(&self, name: &FileName) -> Result<bool, StoreError> {
+    fn remove(&self, name: &FileName) -> Result<bool, StoreError> {
         let state = self.blobs.state();
-        let protected = state
-            .protected
-            .get(&self.number)
-            .is_some_and(|protected| protected.names.contains(name));
+        let protected =
+            state.protected.get(&self.number).is_some_and(|protected| protected.0.contains(name));
         if protected { Ok(false) } else { self.blobs.unlink(name) }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use data_encoding::HEXLOWER;
 
-use super::{AtRest, BlobReader, Blobs, damaged, map_error};
+use super::{BlobReader, Blobs, SMALL_LEN_MAX, damaged, map_error};
 use crate::fs::{File, Fs};
 use crate::types::{BlobId, StoreError};
 
@@ -14,14 +14,43 @@ use crate::types::{BlobId, StoreError};
 const TEMPORARY: &str = "new";
 /// How many plain blobs are remembered as verified; then the set is cleared.
 const VERIFIED_MAX: usize = 4096;
-/// The encodings, in the order of look-up.
-const ENCODINGS: [AtRest; 2] = [AtRest::Plain, AtRest::Sealed];
+/// The forms of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Form {
+    /// The bytes themselves, as earlier versions wrote blobs that anybody may read.
+    Plain,
+    /// Sealed.
+    Sealed,
+}
+
+impl Form {
+    /// The forms, in the order of look-up.
+    const ALL: [Self; 2] = [Self::Sealed, Self::Plain];
+
+    /// The number that is part of the keyed hash of a name.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Plain => 1,
+            Self::Sealed => 2,
+        }
+    }
+}
+
+/// A file of an earlier version that is to be moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OldFile {
+    /// Of a small blob: to be moved into a pack.
+    Small,
+    /// Plain, of a larger blob: to be sealed.
+    Plain,
+}
 
 /// Creates the folders, and removes the temporary files of interrupted writes.
 pub(super) fn prepare(fs: &dyn Fs, data: &Path, folder: &Path) -> io::Result<()> {
     let temporary = folder.join(TEMPORARY);
     fs.create_folder(folder)?;
     fs.create_folder(&temporary)?;
+    super::packs::prepare(fs, data)?;
     fs.sync_folder(data)?;
     for entry in fs.list(&temporary)? {
         fs.remove(&temporary.join(entry.name))?;
@@ -60,27 +89,27 @@ impl FileName {
 }
 
 impl Blobs {
-    /// The file name of a blob in this encoding.
-    pub(super) fn name(&self, id: &BlobId, at_rest: AtRest) -> FileName {
+    /// The file name of a blob in this form.
+    pub(super) fn name(&self, id: &BlobId, form: Form) -> FileName {
         let mut hasher = blake3::Hasher::new_keyed(&self.0.name_key);
-        hasher.update(&[at_rest.number()]);
+        hasher.update(&[form.number()]);
         hasher.update(&id.0);
         FileName(hasher.finalize().into())
     }
 
     /// The two file names a blob may have.
     pub(super) fn names(&self, id: &BlobId) -> [FileName; 2] {
-        ENCODINGS.map(|at_rest| self.name(id, at_rest))
+        Form::ALL.map(|form| self.name(id, form))
     }
 
     pub(super) fn path(&self, name: &FileName) -> PathBuf {
         self.0.folder.join(name.outer()).join(name.inner()).join(name.hex())
     }
 
-    fn find_file(&self, id: &BlobId) -> Result<(AtRest, Box<dyn File>), StoreError> {
-        for at_rest in ENCODINGS {
-            match self.0.fs.open(&self.path(&self.name(id, at_rest))) {
-                Ok(file) => return Ok((at_rest, file)),
+    fn find_file(&self, id: &BlobId) -> Result<(Form, Box<dyn File>), StoreError> {
+        for form in Form::ALL {
+            match self.0.fs.open(&self.path(&self.name(id, form))) {
+                Ok(file) => return Ok((form, file)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(map_error(&error)),
             }
@@ -89,19 +118,19 @@ impl Blobs {
     }
 
     pub(super) fn open_file(&self, id: &BlobId) -> Result<BlobReader, StoreError> {
-        let (at_rest, file) = self.find_file(id)?;
-        self.reader(id, at_rest, file)
+        let (form, file) = self.find_file(id)?;
+        self.reader(id, form, file)
     }
 
     fn reader(
         &self,
         id: &BlobId,
-        at_rest: AtRest,
+        form: Form,
         file: Box<dyn File>,
     ) -> Result<BlobReader, StoreError> {
-        match at_rest {
-            AtRest::Plain => BlobReader::plain(self.clone(), *id, file),
-            AtRest::Sealed => BlobReader::sealed(&self.0.key_seal, *id, file),
+        match form {
+            Form::Plain => BlobReader::plain(self.clone(), *id, file),
+            Form::Sealed => BlobReader::sealed(&self.0.key_seal, *id, file),
         }
     }
 
@@ -114,23 +143,49 @@ impl Blobs {
         Ok(false)
     }
 
-    pub(super) fn file_content_len(&self, id: &BlobId) -> Result<u64, StoreError> {
-        Ok(self.open_file(id)?.len())
+    pub(super) fn content_len(&self, id: &BlobId) -> Result<u64, StoreError> {
+        match self.place(id)? {
+            Some(place) => Ok(place.content_len()),
+            None => Ok(self.open(id)?.len()),
+        }
     }
 
-    /// True if the blob has an intact file in this encoding, which is made durable here; then an
-    /// equal content need not be stored again. The caller holds a pin on it.
-    pub(super) fn is_stored_durably(
-        &self,
-        id: &BlobId,
-        at_rest: AtRest,
-    ) -> Result<bool, StoreError> {
-        let name = self.name(id, at_rest);
+    /// The kind of a blob's file if it has one of an earlier version.
+    ///
+    /// # Errors
+    /// The disk's, and [`StoreError::Corrupt`].
+    pub(crate) fn old_file(&self, id: &BlobId) -> Result<Option<OldFile>, StoreError> {
+        let (form, file) = match self.find_file(id) {
+            Err(StoreError::NoBlob) => return Ok(None),
+            other => other?,
+        };
+        let len = self.reader(id, form, file)?.len();
+        Ok(match form {
+            _ if len <= SMALL_LEN_MAX as u64 => Some(OldFile::Small),
+            Form::Plain => Some(OldFile::Plain),
+            Form::Sealed => None,
+        })
+    }
+
+    /// True if an intact copy of the blob is durable, which is made sure of here; then an equal
+    /// content need not be stored again. The caller holds a pin on it.
+    pub(super) fn is_stored_durably(&self, id: &BlobId) -> Result<bool, StoreError> {
+        if self.state().doomed.contains(id) {
+            return Ok(false);
+        }
+        if self.place(id)?.is_some() {
+            return match self.open(id).and_then(|reader| reader.verify()) {
+                Ok(()) => Ok(true),
+                Err(StoreError::Corrupt { .. } | StoreError::NoBlob) => Ok(false),
+                Err(error) => Err(error),
+            };
+        }
+        let name = self.name(id, Form::Sealed);
         let stored = match self.0.fs.open(&self.path(&name)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             other => other.map_err(|e| map_error(&e))?,
         };
-        let verified = self.reader(id, at_rest, stored).and_then(|reader| reader.verify());
+        let verified = self.reader(id, Form::Sealed, stored).and_then(|reader| reader.verify());
         match verified {
             Ok(()) => {}
             // The blob is stored again, over the damaged file.
@@ -160,6 +215,7 @@ impl Blobs {
         name: &FileName,
     ) -> Result<(), StoreError> {
         let (fs, outer) = (&self.0.fs, self.0.folder.join(name.outer()));
+        let _folders = self.0.folders.read().unwrap_or_else(PoisonError::into_inner);
         let rename = || {
             fs.create_folder(&outer)?;
             fs.create_folder(&outer.join(name.inner()))?;
@@ -179,6 +235,24 @@ impl Blobs {
             self.state().durable_folders.insert(name.folders());
         }
         Ok(())
+    }
+
+    /// Writes the file of a blob as earlier versions did.
+    ///
+    /// # Errors
+    /// The disk's.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn write_old_file(&self, bytes: &[u8], is_plain: bool) -> Result<BlobId, StoreError> {
+        let id = BlobId(*blake3::hash(bytes).as_bytes());
+        if is_plain {
+            let (path, file) = self.create_temporary()?;
+            file.write_all_at(bytes, 0).map_err(|e| map_error(&e))?;
+            self.rename_into_place(&path, &self.name(&id, Form::Plain))?;
+        } else {
+            self.write_file(&id, bytes)?;
+        }
+        self.0.volume.sync().map_err(|e| map_error(&e))?;
+        Ok(id)
     }
 
     /// Removes a file; true if it existed. The removal is durable after a sync of the folder.
@@ -215,6 +289,40 @@ impl Blobs {
             }
         }
         Ok(())
+    }
+
+    /// Removes the folders that hold no file.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn remove_empty_folders(&self) -> Result<(), StoreError> {
+        let fs = &self.0.fs;
+        let list = |path: &Path| fs.list(path).map_err(|e| map_error(&e));
+        for outer in list(&self.0.folder)?.into_iter().filter(|entry| entry.name != TEMPORARY) {
+            let outer = self.0.folder.join(&outer.name);
+            let Ok(inner) = list(&outer) else { continue };
+            for inner in inner.into_iter().filter(|entry| entry.folder) {
+                let inner = outer.join(&inner.name);
+                // No file gets its name meanwhile.
+                let _folders = self.0.folders.write().unwrap_or_else(PoisonError::into_inner);
+                if list(&inner)?.is_empty() {
+                    // Names in it are not durable any more if it is created again.
+                    self.state().durable_folders.clear();
+                    fs.remove_folder(&inner).map_err(|e| map_error(&e))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True if a replay of this process has written files of small blobs.
+    pub(crate) fn has_spilled(&self) -> bool {
+        self.state().spilled
+    }
+
+    /// Records that the files of small blobs were moved.
+    pub(crate) fn forget_spilled(&self) {
+        self.state().spilled = false;
     }
 
     pub(super) fn is_verified(&self, id: &BlobId) -> bool {

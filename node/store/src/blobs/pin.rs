@@ -57,8 +57,14 @@ impl Blobs {
     pub fn pin(&self, id: &BlobId) -> Result<Pinned, StoreError> {
         let pinned = self.pin_unchecked(*id, 0);
         // Pin before the look-up, so that no collection removes the blob in between.
-        let small = self.state().small.get(id).map(|small| small.bytes.len() as u64);
-        let len = match small.map_or_else(|| self.file_content_len(id), Ok) {
+        let small = {
+            let state = self.state();
+            if state.doomed.contains(id) {
+                return Err(StoreError::NoBlob);
+            }
+            state.small.get(id).map(|small| small.bytes.len() as u64)
+        };
+        let len = match small.map_or_else(|| self.content_len(id), Ok) {
             // A row that refers to a damaged blob can still be moved, flagged and deleted.
             Err(StoreError::Corrupt { .. }) => 0,
             other => other?,
@@ -74,7 +80,12 @@ impl Blobs {
     pub(crate) fn hold(&self, id: &BlobId) -> Result<Hold, StoreError> {
         let pinned = self.pin_unchecked(*id, 0);
         // Pin before the look-up, so that no collection removes the blob in between.
-        if self.contains(id)? { Ok(Hold { _pinned: pinned }) } else { Err(StoreError::NoBlob) }
+        let is_doomed = self.state().doomed.contains(id);
+        if !is_doomed && self.contains(id)? {
+            Ok(Hold { _pinned: pinned })
+        } else {
+            Err(StoreError::NoBlob)
+        }
     }
 
     /// Pins an id without checking that the blob exists.
@@ -82,7 +93,7 @@ impl Blobs {
         let mut state = self.state();
         *state.pins.entry(id).or_insert(0) += 1;
         for protected in state.protected.values_mut() {
-            protected.insert(id, self.names(&id));
+            protected.insert(self.names(&id));
         }
         drop(state);
         Pinned { id, len, _pin: Arc::new(Pin { blobs: self.clone(), id }) }

@@ -1,4 +1,4 @@
-//! Writing a blob in pieces: a small one stays in memory, a larger one is written to a temporary
+//! Writing a blob in pieces: a small one stays in memory, a larger one is sealed into a temporary
 //! file that is renamed after it is durable.
 
 use std::fmt;
@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::file::Form;
 use super::seal::{CHUNK_LEN, ChunkSeal, HEAD_LEN, head};
-use super::{AtRest, Blobs, Pinned, SMALL_LEN_MAX, map_error};
+use super::{BlobReader, Blobs, Pinned, SMALL_LEN_MAX, map_error};
 use crate::fs::File;
 use crate::seal::SecretKey;
 use crate::types::{BlobId, StoreError};
@@ -16,7 +17,6 @@ use crate::types::{BlobId, StoreError};
 /// Writes a blob in pieces. If dropped before [`BlobWriter::finish`], it removes its file.
 pub struct BlobWriter {
     blobs: Blobs,
-    at_rest: AtRest,
     len_max: u64,
     len: u64,
     hasher: blake3::Hasher,
@@ -31,8 +31,10 @@ pub(super) struct SpillFile {
     path: PathBuf,
     file: Box<dyn File>,
     offset: u64,
-    /// Key, seal and number of the next chunk, in the sealed encoding.
-    sealing: Option<(SecretKey, ChunkSeal, u32)>,
+    key: SecretKey,
+    seal: ChunkSeal,
+    /// The number of the next chunk.
+    number: u32,
     renamed: bool,
 }
 
@@ -52,10 +54,9 @@ impl fmt::Debug for BlobWriter {
 }
 
 impl BlobWriter {
-    pub(super) fn new(blobs: Blobs, at_rest: AtRest, len_max: u64) -> Self {
+    pub(super) fn new(blobs: Blobs, len_max: u64) -> Self {
         Self {
             blobs,
-            at_rest,
             len_max,
             len: 0,
             hasher: blake3::Hasher::new(),
@@ -96,7 +97,7 @@ impl BlobWriter {
                 self.rest.extend_from_slice(bytes);
                 return Ok(());
             }
-            self.spill = Some(SpillFile::new(&self.blobs, self.at_rest)?);
+            self.spill = Some(SpillFile::new(&self.blobs)?);
         }
         let Some(spill) = &mut self.spill else { return Ok(()) };
         let mut bytes = bytes;
@@ -123,49 +124,39 @@ impl BlobWriter {
     /// [`StoreError::Full`], or the disk's.
     pub fn finish(mut self) -> Result<Pinned, StoreError> {
         let id = BlobId(self.hasher.finalize().into());
-        let (blobs, at_rest) = (self.blobs.clone(), self.at_rest);
+        let blobs = self.blobs.clone();
         // From here on no collection removes the blob, new or already stored.
         let pinned = blobs.pin_unchecked(id, self.len);
         let Some(mut spill) = self.spill.take() else {
-            if !blobs.has_small(&id, at_rest) && !blobs.is_stored_durably(&id, at_rest)? {
-                blobs.insert_small(id, Arc::from(std::mem::take(&mut self.rest)), at_rest);
+            if !blobs.has_small(&id) && !blobs.is_stored_durably(&id)? {
+                blobs.insert_small(id, Arc::from(std::mem::take(&mut self.rest)));
             }
             return Ok(pinned);
         };
-        if blobs.is_stored_durably(&id, at_rest)? {
+        if blobs.is_stored_durably(&id)? {
             return Ok(pinned);
         }
         spill.append(&self.rest, true)?;
-        spill.finish(&id, at_rest, self.len, true)?;
+        spill.finish(&id, self.len, true)?;
         Ok(pinned)
     }
 }
 
 impl SpillFile {
-    pub(super) fn new(blobs: &Blobs, at_rest: AtRest) -> Result<Self, StoreError> {
+    pub(super) fn new(blobs: &Blobs) -> Result<Self, StoreError> {
         let (path, file) = blobs.create_temporary()?;
-        let sealing = (at_rest == AtRest::Sealed).then(|| {
-            let key: SecretKey = Zeroizing::new(blobs.0.random.array());
-            let seal = ChunkSeal::new(&key);
-            (key, seal, 0)
-        });
-        let offset = if sealing.is_some() { HEAD_LEN as u64 } else { 0 };
-        Ok(Self { blobs: blobs.clone(), path, file, offset, sealing, renamed: false })
+        let key: SecretKey = Zeroizing::new(blobs.0.random.array());
+        let seal = ChunkSeal::new(&key);
+        let (blobs, offset) = (blobs.clone(), HEAD_LEN as u64);
+        Ok(Self { blobs, path, file, offset, key, seal, number: 0, renamed: false })
     }
 
     /// Writes the next chunk, which must be full unless it is the last.
     pub(super) fn append(&mut self, chunk: &[u8], last: bool) -> Result<(), StoreError> {
-        let sealed;
-        let bytes = match &mut self.sealing {
-            Some((_, seal, number)) => {
-                sealed = seal.seal(*number, last, chunk)?;
-                *number = number.checked_add(1).ok_or(StoreError::Full)?;
-                &sealed
-            }
-            None => chunk,
-        };
-        self.file.write_all_at(bytes, self.offset).map_err(|e| map_error(&e))?;
-        self.offset += bytes.len() as u64;
+        let sealed = self.seal.seal(self.number, last, chunk)?;
+        self.number = self.number.checked_add(1).ok_or(StoreError::Full)?;
+        self.file.write_all_at(&sealed, self.offset).map_err(|e| map_error(&e))?;
+        self.offset += sealed.len() as u64;
         Ok(())
     }
 
@@ -174,25 +165,36 @@ impl SpillFile {
     pub(super) fn finish(
         &mut self,
         id: &BlobId,
-        at_rest: AtRest,
         len: u64,
         durable: bool,
     ) -> Result<(), StoreError> {
         let blobs = self.blobs.clone();
-        if let Some((key, _, _)) = &self.sealing {
-            let head = head(&blobs.0.key_seal, &blobs.0.random, id, key, len)?;
-            self.file.write_all_at(&head, 0).map_err(|e| map_error(&e))?;
-        }
+        let head = head(&blobs.0.key_seal, &blobs.0.random, id, &self.key, len)?;
+        self.file.write_all_at(&head, 0).map_err(|e| map_error(&e))?;
         if durable {
             self.file.sync_data().map_err(|e| map_error(&e))?;
         }
-        let name = blobs.name(id, at_rest);
+        let name = blobs.name(id, Form::Sealed);
         blobs.rename_into_place(&self.path, &name)?;
         self.renamed = true;
         if durable {
             blobs.sync_name(&name)?;
         }
-        blobs.set_verified(*id, at_rest == AtRest::Plain);
         Ok(())
+    }
+}
+
+impl Blobs {
+    /// Stores the content of `reader`, of a large blob, once more.
+    pub(crate) fn copy(&self, reader: &BlobReader) -> Result<Pinned, StoreError> {
+        let mut writer = self.writer(reader.len())?;
+        let mut piece = vec![0; CHUNK_LEN];
+        loop {
+            let read = reader.read_at(writer.len(), &mut piece)?;
+            if read == 0 {
+                return writer.finish();
+            }
+            writer.write(piece.get(..read).unwrap_or_default())?;
+        }
     }
 }

@@ -85,6 +85,16 @@ impl AdversarialEngine {
         state.fail_at = Some((state.calls + calls, error));
     }
 
+    /// The number of calls so far.
+    pub fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// Makes opening it fail from now on; calls succeed until then.
+    pub fn refuse_open(&self) {
+        self.state().refuse = true;
+    }
+
     /// Ends the effect of [`Harm::Refuse`].
     pub fn allow_open(&self) {
         self.state().refuse = false;

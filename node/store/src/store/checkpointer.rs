@@ -1,18 +1,21 @@
 //! Background work beside the committer: spare segments, checkpoints and snapshots.
 //!
-//! A checkpoint flushes the small blobs and the engine, then replaces the checkpoint file. If two
-//! segments are full and no checkpoint has finished, the committer waits for one. Snapshots
+//! A checkpoint writes the small blobs to packs and their places by changes, flushes the engine,
+//! then replaces the checkpoint file. If two segments are full and no checkpoint has finished, the
+//! committer waits for one, and commits only places meanwhile. Snapshots
 //! (checkpointer/snapshots.rs) have a thread of their own, so that the committer never waits for
 //! them.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::checkpoint::{Checkpoint, Condition};
 use super::options::EngineSource;
+use super::packs::{self, PlaceChange};
 use super::shared::Shared;
 use super::{FolderLock, Stop, StoreError, stopped};
 use crate::space::FreeSpace;
@@ -27,13 +30,28 @@ pub(super) struct Checkpointer {
     pub(super) parts: Parts,
     state: Mutex<State>,
     changed: Condvar,
-    /// Locked while a checkpoint is made.
+    /// Locked while blobs are written to packs and until their places are durable, so that no
+    /// entry waits for its place while a pack is rewritten. The committer commits those places, so
+    /// it never waits for this lock without serving urgent changes.
+    packing: Mutex<()>,
+    /// Commits places on the committer's thread, for other threads.
+    commit_places: OnceLock<Box<CommitPlaces>>,
+    /// Locked while the engine is flushed and the checkpoint file is written.
     pub(super) checkpointing: Mutex<()>,
     /// Locked while snapshots, and the log segments they replace, are created, read or removed.
     snapshots: Mutex<()>,
     /// Raised when the store stops; ends a snapshot or a check.
     pub(super) stopping: Stop,
 }
+
+/// Commits changes that write places, and returns when they are durable.
+type CommitPlaces = dyn Fn(Vec<PlaceChange>) -> Result<(), StoreError> + Send + Sync;
+
+/// The lock of packing.
+pub(super) type Packing<'a> = MutexGuard<'a, ()>;
+
+/// How long the committer waits for a checkpoint before it looks for urgent changes.
+const REQUEST_WAIT: Duration = Duration::from_millis(1);
 
 struct State {
     last: Checkpoint,
@@ -86,10 +104,54 @@ impl Checkpointer {
             parts,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            packing: Mutex::new(()),
+            commit_places: OnceLock::new(),
             checkpointing: Mutex::new(()),
             snapshots: Mutex::new(()),
             stopping: Stop::default(),
         })
+    }
+
+    /// Sets the function that commits places; set once.
+    pub(super) fn on_places(
+        &self,
+        commit: impl Fn(Vec<PlaceChange>) -> Result<(), StoreError> + Send + Sync + 'static,
+    ) {
+        let _ = self.commit_places.set(Box::new(commit));
+    }
+
+    /// Locks packing. Not for the committer's thread.
+    pub(super) fn lock_packing(&self) -> Result<Packing<'_>, StoreError> {
+        let packing = self.packing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lock().stopped { Err(stopped()) } else { Ok(packing) }
+    }
+
+    /// Locks packing, unless another thread has locked it.
+    pub(super) fn try_lock_packing(&self) -> Option<Packing<'_>> {
+        match self.packing.try_lock() {
+            Ok(packing) => Some(packing),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Writes the small blobs of the log to packs, and their places by `commit`.
+    pub(super) fn pack(
+        &self,
+        _packing: &Packing<'_>,
+        commit: &mut dyn FnMut(Vec<PlaceChange>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let rows = &self.parts.shared.rows;
+        if rows.is_temporary() {
+            return Err(temporary());
+        }
+        let Some(blobs) = rows.blobs() else { return Ok(()) };
+        packs::pack(blobs, |waiting| self.with_reserve(|| blobs.write_to_packs(waiting)), commit)
+    }
+
+    /// True if threads of their own make checkpoints and snapshots.
+    pub(super) fn is_background(&self) -> bool {
+        self.lock().background
     }
 
     /// Starts the threads, if the work is done in the background.
@@ -134,7 +196,7 @@ impl Checkpointer {
             }
             if let Some(mark) = mark {
                 // After a panic the committer must not wait for ever.
-                let made = catch_unwind(AssertUnwindSafe(|| self.try_checkpoint(&mark)))
+                let made = catch_unwind(AssertUnwindSafe(|| self.checkpoint_requested(&mark)))
                     .unwrap_or_else(|_| {
                         tracing::error!(
                             "a checkpoint panicked; the log is kept until one succeeds"
@@ -151,23 +213,20 @@ impl Checkpointer {
     }
 
     /// Called after a segment was begun: requests a checkpoint for the segments before it, and a
-    /// spare segment.
-    pub(super) fn segment_begun(&self, mark: &Mark) {
+    /// spare segment. False if two checkpoints are unfinished: the committer commits urgent changes
+    /// and calls this again.
+    pub(super) fn request(&self, mark: &Mark) -> bool {
         let mut state = self.lock();
-        if !state.background {
-            drop(state);
-            if self.try_checkpoint(mark) {
-                self.snapshot_if_due();
-            }
-            return;
-        }
         state.spare_requested = true;
-        while state.running && state.requested.is_some() && !state.stopped {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        if state.running && state.requested.is_some() && !state.stopped {
+            let waited = self.changed.wait_timeout(state, REQUEST_WAIT);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            return false;
         }
         state.requested = Some(mark.clone());
         drop(state);
         self.changed.notify_all();
+        true
     }
 
     /// Called after an idle period: requests a checkpoint unless the last one is up to date.
@@ -189,16 +248,20 @@ impl Checkpointer {
         self.changed.notify_all();
     }
 
-    /// Called after the committer stopped at `mark`: makes the last checkpoint, which tells the
-    /// next start that the stop was clean.
-    pub(super) fn stop(&self, mark: &Mark) {
+    /// Called by the committer before its last checkpoint: no other checkpoint begins from here on.
+    pub(super) fn begin_stop(&self) {
         self.lock().stopped = true;
         self.stopping.raise();
         self.changed.notify_all();
+    }
+
+    /// Called after the committer stopped at `mark`: makes the last checkpoint, which tells the
+    /// next start that the stop was clean, unless `packed` is an error.
+    pub(super) fn stop(&self, mark: &Mark, packed: Result<(), StoreError>) {
         // A running snapshot or check ends after its current row.
         let _snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let _checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.checkpoint(mark, Condition::Clean) {
+        if let Err(error) = packed.and_then(|()| self.checkpoint(mark, Condition::Clean)) {
             tracing::warn!(%error, "the last checkpoint failed; the next start replays the log");
         }
     }
@@ -230,21 +293,57 @@ impl Checkpointer {
         }
     }
 
-    /// Makes a checkpoint, unless the store has stopped. Logs a failure; true if it was made.
-    fn try_checkpoint(&self, mark: &Mark) -> bool {
-        let _checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.lock().stopped {
+    /// Makes a requested checkpoint, on the thread of checkpoints. Logs a failure; true if it was
+    /// made.
+    fn checkpoint_requested(&self, mark: &Mark) -> bool {
+        match self.lock_packing() {
+            Ok(packing) => self.make(mark, &packing, &mut |changes| self.commit_elsewhere(changes)),
             // The checkpoint of the clean stop must be the last one.
-            return false;
+            Err(_) => false,
         }
-        let made = self.checkpoint(mark, Condition::Running);
-        let had_failed = std::mem::replace(&mut self.lock().checkpoint_failed, made.is_err());
+    }
+
+    /// Makes a checkpoint up to `mark`, with places committed by `commit`. Logs a failure; true if
+    /// it was made.
+    pub(super) fn make(
+        &self,
+        mark: &Mark,
+        packing: &Packing<'_>,
+        commit: &mut dyn FnMut(Vec<PlaceChange>) -> Result<(), StoreError>,
+    ) -> bool {
+        let made = self.pack(packing, commit).and_then(|()| self.checkpoint_running(mark));
+        let had_failed = {
+            let mut state = self.lock();
+            if state.stopped {
+                return false;
+            }
+            std::mem::replace(&mut state.checkpoint_failed, made.is_err())
+        };
         if let Err(error) = &made
             && !had_failed
         {
             tracing::warn!(%error, "a checkpoint failed; the log is kept until one succeeds");
         }
         made.is_ok()
+    }
+
+    fn checkpoint_running(&self, mark: &Mark) -> Result<(), StoreError> {
+        let _checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lock().stopped {
+            // Another process may have opened the folder, and the checkpoint of the clean stop must
+            // not be overwritten.
+            return Err(stopped());
+        }
+        self.checkpoint(mark, Condition::Running)
+    }
+
+    fn commit_elsewhere(&self, changes: Vec<PlaceChange>) -> Result<(), StoreError> {
+        self.commit_places.get().map_or_else(|| Err(stopped()), |commit| commit(changes))
+    }
+
+    /// Makes the checkpoint after a rebuild; no other thread runs yet.
+    pub(super) fn finish_rebuild(&self, mark: &Mark) -> Result<(), StoreError> {
+        self.checkpoint_running(mark)
     }
 
     fn checkpoint(&self, mark: &Mark, condition: Condition) -> Result<(), StoreError> {
@@ -259,9 +358,8 @@ impl Checkpointer {
         let rows = &self.parts.shared.rows;
         if rows.is_temporary() {
             // The engine on the disk lacks rows.
-            return Err(StoreError::Unavailable("the rows are in memory only".to_owned()));
+            return Err(temporary());
         }
-        rows.flush_blobs()?;
         {
             // An engine that is behind the log or is being reopened may have lost rows, so no
             // checkpoint is made then.
@@ -308,14 +406,16 @@ impl Checkpointer {
         self.lock().last.wal
     }
 
-    /// Makes a checkpoint up to `mark` on the calling thread.
-    pub(super) fn checkpoint_now(&self, mark: &Mark) -> Result<(), StoreError> {
-        let _checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.lock().stopped {
-            // Another process may have opened the folder, and the checkpoint of the clean stop must
-            // not be overwritten.
-            return Err(stopped());
-        }
-        self.checkpoint(mark, Condition::Running)
+    /// Makes a checkpoint of all changes so far, on the calling thread, which is not the committer's.
+    pub(super) fn checkpoint_now(&self) -> Result<(), StoreError> {
+        let packing = self.lock_packing()?;
+        let mark = self.parts.shared.end();
+        self.pack(&packing, &mut |changes| self.commit_elsewhere(changes))?;
+        self.checkpoint_running(&mark)
     }
+}
+
+/// The error of a checkpoint while the engine on the disk lacks rows.
+fn temporary() -> StoreError {
+    StoreError::Unavailable("the rows are in memory only".to_owned())
 }

@@ -23,6 +23,10 @@ impl<'a> CommittedRows<'a> {
         self.read(|rows| rows.get(table, key))
     }
 
+    pub(super) fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.read(|rows| rows.get_named(table, key))
+    }
+
     pub(super) fn scan(
         &self,
         table: Table,

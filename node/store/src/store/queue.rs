@@ -16,7 +16,12 @@ pub(super) trait Job<H>: Send {
 
 pub(super) struct QueueState<H> {
     pub(super) jobs: VecDeque<Box<dyn Job<H>>>,
+    /// Changes of the store itself, which go before all others: the committer serves them even while
+    /// it waits for a checkpoint, because a checkpoint needs them.
+    urgent: VecDeque<Box<dyn Job<H>>>,
     pub(super) closing: bool,
+    /// The committer has ended: no change is committed any more.
+    ended: bool,
     /// The error of each change while the rows are rebuilt.
     refusal: Option<StoreError>,
     /// The engine failed: the committer is to recover it although no change waits.
@@ -35,10 +40,30 @@ pub(super) struct Queue<H> {
 
 impl<H> Default for Queue<H> {
     fn default() -> Self {
-        let jobs = VecDeque::new();
-        let state =
-            QueueState { jobs, closing: false, refusal: None, recovery_due: false, asleep: false };
+        let state = QueueState {
+            jobs: VecDeque::new(),
+            urgent: VecDeque::new(),
+            closing: false,
+            ended: false,
+            refusal: None,
+            recovery_due: false,
+            asleep: false,
+        };
         Self { state: Mutex::new(state), count: AtomicUsize::new(0), wake: Condvar::new() }
+    }
+}
+
+impl<H> QueueState<H> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.urgent.is_empty()
+    }
+
+    /// The next changes, at most `limit` that are not urgent.
+    pub(super) fn take(&mut self, limit: usize) -> VecDeque<Box<dyn Job<H>>> {
+        let mut jobs = std::mem::take(&mut self.urgent);
+        let rest = self.jobs.split_off(self.jobs.len().min(limit));
+        jobs.append(&mut std::mem::replace(&mut self.jobs, rest));
+        jobs
     }
 }
 
@@ -64,9 +89,37 @@ impl<H> Queue<H> {
         }
     }
 
+    /// Adds a change of the store itself, which is committed even after [`Queue::close`].
+    pub(super) fn push_urgent(&self, job: Box<dyn Job<H>>) {
+        let mut state = self.lock();
+        let ended = state.ended.then(|| StoreError::Unavailable("the store is closed".into()));
+        if let Some(error) = ended.or_else(|| state.refusal.clone()) {
+            drop(state);
+            job.finish(Err(error));
+            return;
+        }
+        state.urgent.push_back(job);
+        state.asleep = false;
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// The next urgent change.
+    pub(super) fn take_urgent(&self) -> Option<Box<dyn Job<H>>> {
+        self.lock().urgent.pop_front()
+    }
+
+    /// Refuses all further changes, after the committer has ended.
+    pub(super) fn end(&self) {
+        let mut state = self.lock();
+        (state.closing, state.ended) = (true, true);
+        drop(state);
+        self.refuse_pending(&StoreError::Unavailable("the store is closed".into()));
+    }
+
     /// Refuses further and pending changes, after the committer panicked.
     pub(super) fn abandon(&self) {
-        self.close();
+        self.end();
         self.refuse_pending(&StoreError::Unavailable("the store has failed".into()));
     }
 
@@ -91,7 +144,10 @@ impl<H> Queue<H> {
     }
 
     fn refuse_pending(&self, error: &StoreError) {
-        let jobs = std::mem::take(&mut self.lock().jobs);
+        let jobs = {
+            let mut state = self.lock();
+            state.take(usize::MAX)
+        };
         self.count.store(0, Ordering::Release);
         for job in jobs {
             job.finish(Err(error.clone()));

@@ -67,7 +67,7 @@ pub(super) fn open<H: Hint>(
             tracing::warn!("the last change in the log may not be durable and is not shown");
         }
     }
-    rows.drop_unreferenced_blobs(&*rows.engine(), false, &options.stop)?;
+    rows.drop_unreferenced_blobs(&*rows.engine(), &[], &options.stop)?;
     let last = Checkpoint {
         wal: options.log,
         condition: Condition::Running,
@@ -76,6 +76,7 @@ pub(super) fn open<H: Hint>(
         mark: mark.clone(),
     };
     let shared = Arc::new(Shared::read_only(rows, mark, reason.clone()));
+    shared.find_places();
     let parts = Parts {
         reader,
         data: options.data,

@@ -160,14 +160,14 @@ pub(super) fn rebuild(
     let (engine, replayed) = rebuild.replace_on_full_disk(space, u64::MAX, |engine| {
         let from = rebuild.fill_from_snapshot(&**engine)?;
         let rows = SealedRows::new(engine.clone(), seal.clone(), options.blobs.clone());
-        let Replayed { rows, end, flushed_early, encodings } =
+        let Replayed { rows, end, spilled } =
             Replay::new(rows, flushed, options).run(reader, from.as_ref())?;
         drop(rows);
-        Ok((end, flushed_early, encodings))
+        Ok((end, spilled))
     })?;
     let rows = SealedRows::new(engine, seal.clone(), options.blobs.clone());
-    let (end, flushed_early, encodings) = replayed;
-    Ok(Replayed { rows, end, flushed_early, encodings })
+    let (end, spilled) = replayed;
+    Ok(Replayed { rows, end, spilled })
 }
 
 fn apply(engine: &dyn Engine, page: &mut Vec<snapshot::SnapshotRow>) -> Result<(), OpenError> {

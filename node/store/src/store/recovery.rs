@@ -94,7 +94,7 @@ impl Checkpointer {
                 // The engine must have received all rows before reads are allowed again.
                 Ok(engine.drain()?)
             })?;
-            if let Err(error) = rows.drop_unreferenced_blobs(engine, false, &self.stopping) {
+            if let Err(error) = rows.drop_unreferenced_blobs(engine, &[], &self.stopping) {
                 tracing::warn!(
                     %error,
                     "blobs of deleted rows could not be found; the next collection removes them"

@@ -1,14 +1,15 @@
 //! The rows in the engine: sealed before a write, unsealed after a read, and not readable while the
 //! engine is behind the log.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::references::{self, LOOSE, REFERENCES};
+use super::unreferenced::EngineRows;
 use super::{BlobId, Row, Scan, Stop, StoreError, Table, WalkedRow};
-use crate::blobs::{AtRest, Blobs, Hold, SmallBlob};
+use crate::blobs::{Blobs, Hold, Place, SmallBlob};
 use crate::engine::{ClosedEngine, Engine, EngineError, Write};
 use crate::seal::RowSeal;
 use crate::wal::group::{Change, RowWrite};
@@ -255,7 +256,26 @@ impl SealedRows {
         changes: &[Change],
     ) -> Result<(), EngineError> {
         self.register_blobs(changes);
-        apply_rows_to(engine, changes)
+        apply_rows_to(engine, changes)?;
+        self.release_placed_blobs(changes);
+        Ok(())
+    }
+
+    /// Small blobs whose place a row holds now leave memory.
+    fn release_placed_blobs(&self, changes: &[Change]) {
+        let Some(blobs) = &self.blobs else { return };
+        for row in changes.iter().flat_map(|change| &change.rows) {
+            if row.table != REFERENCES.name() && row.table != LOOSE.name() {
+                continue;
+            }
+            let value = row.value.as_deref();
+            let opened = value.and_then(|value| self.seal.open(&row.table, &row.key, value).ok());
+            if opened.is_some_and(|row| Place::decode(&row.value).is_some())
+                && let Some(id) = references::blob_of(&row.key)
+            {
+                blobs.placed(&id);
+            }
+        }
     }
 
     fn register_blobs(&self, changes: &[Change]) {
@@ -278,76 +298,37 @@ impl SealedRows {
         Ok((Some(blobs.hold(id)?), blobs.unlogged(id)))
     }
 
-    /// Flushes the small blobs of all applied groups to files, durably.
-    pub(super) fn flush_blobs(&self) -> Result<(), StoreError> {
-        self.blobs.as_ref().map_or(Ok(()), |blobs| blobs.flush_logged().map(drop))
+    /// The blobs that the rows refer to.
+    pub(super) fn blobs(&self) -> Option<&Blobs> {
+        self.blobs.as_ref()
     }
 
-    /// True if more than `len` bytes of small blobs wait for a flush.
+    /// Writes the small blobs of all applied groups to files, durably, and returns their ids.
+    pub(super) fn spill_blobs(&self) -> Result<Vec<BlobId>, StoreError> {
+        self.blobs.as_ref().map_or(Ok(Vec::new()), Blobs::spill_logged)
+    }
+
+    /// True if more than `len` bytes of small blobs wait for a checkpoint.
     pub(super) fn has_unflushed_over(&self, len: usize) -> bool {
         self.blobs.as_ref().is_some_and(|blobs| blobs.unflushed_len() > len)
     }
 
-    /// After a replay: drops the small blobs that no row refers to. If some were flushed to files
-    /// during the replay (`flushed_early`), unreferenced files are removed as well.
+    /// After a replay: drops the small blobs that no row refers to, and removes the files of those
+    /// that were `spilled` and that no row needs.
     pub(super) fn drop_unreferenced_blobs(
         &self,
         engine: &dyn Engine,
-        flushed_early: bool,
+        spilled: &[BlobId],
         stop: &Stop,
     ) -> Result<(), StoreError> {
         let Some(blobs) =
-            self.blobs.as_ref().filter(|blobs| flushed_early || blobs.unflushed_len() > 0)
+            self.blobs.as_ref().filter(|blobs| !spilled.is_empty() || blobs.unflushed_len() > 0)
         else {
             return Ok(());
         };
-        let collection = blobs.collection();
-        let mut referenced = HashSet::new();
-        let mut after: Option<(String, Vec<u8>)> = None;
-        loop {
-            stop.check()?;
-            let page = engine.walk(
-                after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())),
-                WALK_ROWS,
-            )?;
-            for cell in &page {
-                match self.seal.open(&cell.table, &cell.key, &cell.value) {
-                    Ok(row) => referenced.extend(row.blobs),
-                    // The references of a damaged row are unknown, and a rebuild may restore the
-                    // row.
-                    Err(_) => return Ok(()),
-                }
-            }
-            let full = page.len() == WALK_ROWS;
-            after = page.into_iter().last().map(|cell| (cell.table, cell.key));
-            if !full {
-                break;
-            }
-        }
-        if flushed_early {
-            collection.sweep(&referenced)?;
-        } else {
-            blobs.retain_unflushed(|id| referenced.contains(id));
-        }
-        Ok(())
-    }
-
-    /// After a replay that flushed early: removes the copies in the encoding that the log did not
-    /// request last.
-    pub(super) fn keep_last_encodings<'a>(
-        &self,
-        changed: impl Iterator<Item = (&'a BlobId, AtRest)>,
-    ) -> Result<(), StoreError> {
-        let Some(blobs) = &self.blobs else { return Ok(()) };
-        for (id, last) in changed {
-            blobs.collection().keep_only(id, last)?;
-        }
-        Ok(())
+        EngineRows { engine, seal: &self.seal }.drop_unreferenced(blobs, spilled, stop)
     }
 }
-
-/// The number of rows read at a time.
-const WALK_ROWS: usize = 1000;
 
 /// Applies the rows of durable changes to an engine.
 pub(super) fn apply_rows_to(engine: &dyn Engine, changes: &[Change]) -> Result<(), EngineError> {

@@ -1,8 +1,9 @@
 //! The state that readers, the committer and the checkpointer share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::packs::RunningPlaces;
 use super::sealed_rows::SealedRows;
 use crate::wal::Mark;
 
@@ -33,6 +34,13 @@ impl Shared {
     /// The state of a store that refuses all changes for this reason.
     pub(super) fn read_only(rows: SealedRows, end: Mark, reason: String) -> Self {
         Self { read_only: Some(reason), ..Self::new(rows, end) }
+    }
+
+    /// Lets the blobs find their places in these rows.
+    pub(super) fn find_places(self: &Arc<Self>) {
+        if let Some(blobs) = self.rows.blobs() {
+            blobs.set_place_rows(Arc::new(RunningPlaces(Arc::downgrade(self))));
+        }
     }
 
     /// The reason why the store was opened read-only; `None` if it was not.

@@ -20,6 +20,7 @@ use super::checkpointer::{Checkpointer, Parts};
 use super::committer::Committer;
 use super::engine_folder::engine_folder;
 use super::options::{EngineSource, FolderLock, OpenError, StoreOptions};
+use super::packs::PlaceQueue;
 use super::queue::Queue;
 use super::read_only;
 use super::rebuild;
@@ -107,7 +108,7 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
         Some(engine) => catch_up(&reader, &options, engine, &seal, &running.mark)?,
         None => rebuild::rebuild(&reader, &options, &seal, flushed)?,
     };
-    let Replayed { rows, end, flushed_early, mut encodings } = replayed;
+    let Replayed { rows, end, spilled } = replayed;
     if end.wal.is_some_and(|id| id != options.log) {
         return Err(OpenError::OtherLog);
     }
@@ -118,22 +119,15 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     let wal = Wal::begin(reader.clone(), options.random.clone(), options.log, &end, lens)?;
     if let Some(group) = &end.unconfirmed {
         rows.apply(&group.changes)?;
-        encodings.record(&group.changes);
     }
     rows.engine().drain()?;
     // Before the first read, so that no blob of a deleted row is readable again.
-    rows.drop_unreferenced_blobs(&*rows.engine(), flushed_early, &options.stop)?;
-    if flushed_early {
-        rows.keep_last_encodings(encodings.changed())?;
-    }
+    rows.drop_unreferenced_blobs(&*rows.engine(), &spilled, &options.stop)?;
     if rebuilding {
         // The rebuilt rows must be flushed before the checkpoint calls the engine usable.
-        rows.flush_blobs()?;
-        rows.engine().flush()?;
-        running = Checkpoint { condition: Condition::Running, mark: wal.end().clone(), ..running };
-        running.write(&*fs, &options.data)?;
+        running.condition = Condition::Running;
     }
-    run(options, reader, wal, rows, running, folder_lock)
+    run(options, reader, wal, rows, (running, rebuilding), folder_lock)
 }
 
 /// The length of the first segment of a run, in bytes; short, because the start waits until it is
@@ -145,11 +139,12 @@ fn run<H: Hint>(
     reader: Reader,
     wal: Wal,
     rows: SealedRows,
-    last: Checkpoint,
+    (last, was_rebuilt): (Checkpoint, bool),
     folder_lock: FolderLock,
 ) -> Result<Started<H>, OpenError> {
     let queue = Arc::new(Queue::<H>::default());
     let shared = Arc::new(Shared::new(rows, wal.end().clone()));
+    shared.find_places();
     let waiting = Arc::downgrade(&queue);
     shared.rows.on_failure(move || {
         if let Some(queue) = waiting.upgrade() {
@@ -168,17 +163,22 @@ fn run<H: Hint>(
         space: options.space.clone(),
     };
     let checkpointer = Checkpointer::new(parts, last, options.background);
-    let mut threads = Vec::new();
-    threads.extend(checkpointer.start(&folder_lock)?);
-    let committer = Committer::new(
+    let packing = PlaceQueue { queue: Arc::downgrade(&queue), shared: Arc::downgrade(&shared) };
+    checkpointer.on_places(move |changes| packing.commit(changes));
+    let mut committer = Committer::new(
         queue.clone(),
         shared.clone(),
         wal,
         checkpointer.clone(),
         options.hints,
         AdmissionControl::new(options.space),
-        folder_lock,
+        folder_lock.clone(),
     );
+    if was_rebuilt {
+        committer.finish_rebuild()?;
+    }
+    let mut threads = checkpointer.start(&folder_lock)?;
+    drop(folder_lock);
     threads.push(
         std::thread::Builder::new()
             .name("store committer".into())

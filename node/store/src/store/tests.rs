@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::blobs::{AtRest, Blobs};
+use crate::blobs::Blobs;
 use crate::engine::{AdversarialEngine, DeferredEngine, Engine, EngineError, Harm};
 use crate::fs::{self, Fs, MemoryFs};
 use crate::hints::Hints;
@@ -18,6 +18,7 @@ mod deferred;
 mod faults;
 mod headroom;
 mod model;
+mod packs;
 mod power;
 mod read_only;
 mod recovery;

@@ -9,8 +9,8 @@ use crate::store::Store;
 use crate::store::snapshot::{self, Snapshot};
 
 /// A description of each item that contains `word`: a record of the write-ahead log, a row of a
-/// snapshot or of the engine, a blob that a row refers to. A blob file that no row refers to counts
-/// as well.
+/// snapshot or of the engine, a blob that a row refers to, an entry of a pack. A blob file that no
+/// row refers to counts as well.
 pub fn traces(store: &Store<impl Hint>, blobs: &Blobs, word: &str) -> Vec<String> {
     let (shared, checkpointer) = (&store.0.shared, &store.0.checkpointer);
     let contains = |bytes: &[u8]| bytes.windows(word.len()).any(|part| part == word.as_bytes());
@@ -56,10 +56,18 @@ pub fn traces(store: &Store<impl Hint>, blobs: &Blobs, word: &str) -> Vec<String
             traces.push("blob".to_owned());
         }
     }
+    for number in blobs.pack_numbers().unwrap() {
+        // To its end, which may be torn: a pack may hold more than its row says.
+        let _ = blobs.each_entry(number, u32::MAX, |entry| {
+            if contains(&entry.content) {
+                traces.push(format!("pack {number}"));
+            }
+            Ok(())
+        });
+    }
     traces.extend(
         blobs
-            .collection()
-            .orphan_paths(&referenced)
+            .orphan_paths(store)
             .unwrap()
             .into_iter()
             .map(|path| format!("{} is not referenced", path.display())),

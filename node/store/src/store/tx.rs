@@ -1,9 +1,10 @@
 //! A change while it runs: it reads its own writes, then those of its group, then durable rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission::Headroom;
 use super::committed_rows::CommittedRows;
+use super::references::{self, ChangedReferences};
 use super::{
     BlobId, KEY_LEN_MAX, ROWS_MAX, Row, Scan, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX,
 };
@@ -35,6 +36,8 @@ pub struct Tx<'a, H> {
     frees_later: bool,
     /// Set by [`Tx::mark_essential`].
     essential: bool,
+    /// Set by [`Tx::mark_internal`].
+    internal: bool,
     /// The first failed write: the change fails with it even if its function ignores the error.
     failed: Option<StoreError>,
 }
@@ -70,17 +73,19 @@ impl<'a, H: Hint> Tx<'a, H> {
             len: 0,
             frees_later: false,
             essential: false,
+            internal: false,
             failed: None,
         }
     }
 
-    pub(super) fn finish(self) -> Result<Written<H>, StoreError> {
+    pub(super) fn finish(mut self) -> Result<Written<H>, StoreError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
         if !self.is_admitted()? {
             return Err(StoreError::Full);
         }
+        references::update(&mut self)?;
         Ok(Written { rows: self.own, blobs: self.blobs, holds: self.holds, hints: self.hints })
     }
 
@@ -94,6 +99,7 @@ impl<'a, H: Hint> Tx<'a, H> {
             false => 0,
         };
         Ok(match self.headroom {
+            _ if self.internal => true,
             Headroom::Enough => true,
             Headroom::Low => is_small || self.grows_by_at_most(grows_by_max)?,
             Headroom::None => {
@@ -112,13 +118,9 @@ impl<'a, H: Hint> Tx<'a, H> {
         let mut freed = 0;
         let mut written: usize = self.blobs.iter().map(|blob| blob.bytes.len()).sum();
         for (row_key, row) in &self.own {
-            let (table, key) = row_key;
+            let (_, key) = row_key;
             written += row.as_ref().map_or(0, |row| row_len(key, row));
-            let before = match self.group.get(row_key) {
-                Some(row) => Ok(row.clone()),
-                None => self.rows.get(*table, key),
-            };
-            freed += match before {
+            freed += match self.before(row_key) {
                 Ok(row) => row.map_or(0, |row| row_len(key, &row)),
                 // The length of a damaged row is unknown; it can be deleted all the same.
                 Err(StoreError::Corrupt { .. }) => 0,
@@ -126,6 +128,67 @@ impl<'a, H: Hint> Tx<'a, H> {
             };
         }
         Ok(written <= freed.saturating_add(len))
+    }
+
+    /// The row before this change.
+    fn before(&self, row_key: &(Table, Vec<u8>)) -> Result<Option<Row>, StoreError> {
+        match self.group.get(row_key) {
+            Some(row) => Ok(row.clone()),
+            None => self.rows.get(row_key.0, &row_key.1),
+        }
+    }
+
+    /// One row of a table given by name, before this change.
+    pub(super) fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        let written =
+            self.group.iter().find(|((other, row), _)| other.name() == table && row == key);
+        written.map_or_else(|| self.rows.get_named(table, key), |(_, row)| Ok(row.clone()))
+    }
+
+    /// The small blobs that this change writes to the log.
+    pub(super) fn logged_blobs(&self) -> Vec<BlobId> {
+        self.blobs.iter().map(|blob| blob.id).collect()
+    }
+
+    /// The rows of this change that refer to other blobs than before.
+    pub(super) fn changed_references(&self) -> Result<Vec<ChangedReferences>, StoreError> {
+        let mut changes = Vec::new();
+        let blobs = |row: Option<&Row>| -> BTreeSet<BlobId> {
+            row.into_iter().flat_map(|row| row.blobs.iter().copied()).collect()
+        };
+        for (row_key, row) in &self.own {
+            let (table, key) = row_key;
+            if references::is_index(table.name()) {
+                continue;
+            }
+            let before = match self.before(row_key) {
+                Ok(row) => blobs(row.as_ref()),
+                // The references of a damaged row are unknown, and stay.
+                Err(StoreError::Corrupt { .. }) => BTreeSet::new(),
+                Err(error) => return Err(error),
+            };
+            let after = blobs(row.as_ref());
+            if before != after {
+                changes.push(ChangedReferences { table: *table, key: key.clone(), before, after });
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Writes a row of the reverse index; it does not count for the limits of a change.
+    pub(super) fn put_index(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
+        let row = Row { version: self.position, value, blobs: Vec::new() };
+        self.own.insert((table, key), Some(row));
+    }
+
+    /// Deletes a row of the reverse index.
+    pub(super) fn delete_index(&mut self, table: Table, key: Vec<u8>) {
+        self.own.insert((table, key), None);
+    }
+
+    /// Declares that this change is the store's own and must be admitted on a full disk.
+    pub(super) fn mark_internal(&mut self) {
+        self.internal = true;
     }
 
     /// The log position of this change, which is also the version of every row it writes.
@@ -243,10 +306,7 @@ impl<'a, H: Hint> Tx<'a, H> {
         let (hold, blob) = self.rows.hold(id)?;
         self.holds.extend(hold);
         let is_added = |blob: &SmallBlob| {
-            self.blobs
-                .iter()
-                .chain(self.group_blobs)
-                .any(|other| other.id == blob.id && other.at_rest == blob.at_rest)
+            self.blobs.iter().chain(self.group_blobs).any(|other| other.id == blob.id)
         };
         let Some(blob) = blob.filter(|blob| !is_added(blob)) else { return Ok(()) };
         let len = blob.bytes.len() + self.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();

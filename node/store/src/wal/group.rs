@@ -3,14 +3,19 @@
 //!
 //! Layout, integers little-endian: format (1), then per change: number of rows (4), each table (1 +
 //! n), key (2 + n), and 0 for a delete or 1 and the value (4 + n); number of blobs (2), each id
-//! (32), encoding at rest (1), bytes (4 + n).
+//! (32), form (1), bytes (4 + n). The form is 2; earlier versions also wrote 1, for blobs that they
+//! stored unsealed.
 
 use std::borrow::Cow;
 
-use crate::blobs::{AtRest, SmallBlob};
+use crate::blobs::SmallBlob;
 use crate::types::BlobId;
 
 const FORMAT: u8 = 1;
+/// The form of every blob.
+const SEALED: u8 = 2;
+/// The form of some blobs in logs of earlier versions.
+const PLAIN: u8 = 1;
 
 /// A write of one row as the engine stores it: a put (`Some`) or a delete (`None`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +54,7 @@ pub(crate) fn encode(changes: &[Change]) -> Vec<u8> {
         out.extend_from_slice(&u16::try_from(change.blobs.len()).unwrap_or(u16::MAX).to_le_bytes());
         for blob in &change.blobs {
             out.extend_from_slice(&blob.id.0);
-            out.push(blob.at_rest.number());
+            out.push(SEALED);
             put_u32(&mut out, blob.bytes.len());
             out.extend_from_slice(&blob.bytes);
         }
@@ -118,9 +123,11 @@ impl<'a> Cursor<'a> {
         }
         for _ in 0..self.u16()? {
             let id = BlobId(self.array()?);
-            let at_rest = AtRest::from_number(self.u8()?)?;
+            if ![PLAIN, SEALED].contains(&self.u8()?) {
+                return None;
+            }
             let len = self.u32()?;
-            change.blobs.push(SmallBlob { id, at_rest, bytes: self.bytes(len)?.into() });
+            change.blobs.push(SmallBlob { id, bytes: self.bytes(len)?.into() });
         }
         Some(change)
     }
@@ -134,8 +141,7 @@ mod tests {
     fn group_round_trips_and_truncation_is_refused() {
         let put = RowWrite { table: "posts".into(), key: b"k".to_vec(), value: Some(vec![1; 300]) };
         let delete = RowWrite { table: "t".into(), key: vec![0; 256], value: None };
-        let blob =
-            SmallBlob { id: BlobId([3; 32]), at_rest: AtRest::Plain, bytes: vec![7; 1000].into() };
+        let blob = SmallBlob { id: BlobId([3; 32]), bytes: vec![7; 1000].into() };
         let changes =
             vec![Change { rows: vec![put, delete], blobs: vec![blob] }, Change::default()];
         let payload = encode(&changes);
@@ -145,5 +151,18 @@ mod tests {
         for len in 0..payload.len() {
             assert_eq!(decode(&payload[..len], 2), None);
         }
+    }
+
+    #[test]
+    fn plain_blob_of_an_earlier_version_is_read() {
+        let blob = SmallBlob { id: BlobId([3; 32]), bytes: vec![7; 10].into() };
+        let changes = vec![Change { rows: Vec::new(), blobs: vec![blob] }];
+        let mut payload = encode(&changes);
+        let form = payload.len() - 10 - 4 - 1;
+        assert_eq!(payload[form], SEALED);
+        payload[form] = PLAIN;
+        assert_eq!(decode(&payload, 1), Some(changes));
+        payload[form] = 3;
+        assert_eq!(decode(&payload, 1), None);
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use freehold_proto::random::Random;
-use freehold_store::blobs::{AtRest, Blobs};
+use freehold_store::blobs::Blobs;
 use freehold_store::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use freehold_store::fs::OsFs;
 use freehold_store::space::{FreeSpace, Margins};
@@ -79,7 +79,7 @@ pub(crate) fn write(
                 let last = last(store, writer).unwrap();
                 for n in last + 1..=last.saturating_add(changes) {
                     let content = content(writer, n);
-                    let pinned = blobs.put(&content, AtRest::Sealed).unwrap();
+                    let pinned = blobs.put(&content).unwrap();
                     store
                         .commit_blocking(move |tx| {
                             tx.put(LAST, &[writer], &n.to_be_bytes())?;

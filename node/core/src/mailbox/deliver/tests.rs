@@ -1,5 +1,4 @@
 use super::*;
-use crate::blobs::AtRest;
 use crate::mailbox::{
     FlagChange, SpecialUse, body, changes_since, expunge, folder, folder_named, messages,
     move_messages, special_folder, store_flags, summaries, view,
@@ -7,7 +6,7 @@ use crate::mailbox::{
 use crate::testing::TestNode;
 
 fn delivery(node: &Node, folder: FolderId, text: &str, id: IdempotencyKey) -> Delivery {
-    let blob = node.blobs.put(text.as_bytes(), AtRest::Sealed).unwrap();
+    let blob = node.blobs.put(text.as_bytes()).unwrap();
     Delivery { folder, blob, id, internal_date: node.clock.now(), flags: Flags::default() }
 }
 

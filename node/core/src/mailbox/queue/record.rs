@@ -3,7 +3,6 @@
 use super::{
     DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, dsn, due_key, recipients,
 };
-use crate::blobs::AtRest;
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::events::Event;
@@ -98,7 +97,7 @@ async fn prepare_dsn(
         let (node, item, failed) = (node.clone(), item.clone(), failed.to_vec());
         try_blocking(move || {
             let text = dsn::text(&node, &profile, &item, &failed, now)?;
-            node.blobs.put(text.as_bytes(), AtRest::Sealed)
+            node.blobs.put(text.as_bytes())
         })
         .await?
     };

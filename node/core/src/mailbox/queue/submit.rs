@@ -24,7 +24,7 @@ pub struct Submission {
     pub from: String,
     /// The recipients; duplicates are sent once.
     pub recipients: Vec<String>,
-    /// The message's bytes, stored as [`crate::blobs::AtRest::Sealed`].
+    /// The message's bytes.
     pub blob: Pinned,
     /// Whether a copy is stored in the Sent folder.
     pub copy_to_sent: bool,

@@ -1,5 +1,4 @@
 use super::*;
-use crate::blobs::AtRest;
 use crate::mailbox::{
     Delivery, IdempotencyKey, changes_since, content, deliver, folder, folder_named, message,
     summary,
@@ -11,8 +10,7 @@ async fn filled(count: u32) -> (TestNode, FolderId, FolderId) {
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
     let archive = folder_named(&alice, "Archive").unwrap().unwrap().id;
     for n in 1..=count {
-        let blob =
-            alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes(), AtRest::Sealed).unwrap();
+        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes()).unwrap();
         let id = IdempotencyKey::of(&[&n.to_be_bytes()]);
         let flags = Flags { bits: Flags::FLAGGED, keywords: vec!["Work".into()] };
         deliver(
@@ -55,7 +53,7 @@ async fn moved_message_vanishes_from_its_source_folder() {
     let left = folder(&alice, inbox).unwrap().unwrap();
     assert_eq!((left.total, folder(&alice, archive).unwrap().unwrap().total), (1, 2));
     // Its idempotency key still finds it in the other folder.
-    let blob = alice.blobs.put(b"Subject: 3\r\n\r\n", AtRest::Sealed).unwrap();
+    let blob = alice.blobs.put(b"Subject: 3\r\n\r\n").unwrap();
     let id = IdempotencyKey::of(&[&3u32.to_be_bytes()]);
     let again = Delivery {
         folder: inbox,

@@ -1,6 +1,5 @@
 use super::super::{Version, get, hide, show};
 use super::*;
-use crate::blobs::AtRest;
 use crate::feed::{PhotoRef, PostBody};
 use crate::photos::FILE_LEN_MAX;
 use crate::testing::{START, TestNode};
@@ -101,7 +100,7 @@ async fn wanted_blobs_of_two_friends_are_separate() {
 #[tokio::test]
 async fn wanted_blobs_are_listed_by_author() {
     let alice = TestNode::new("alice").await;
-    let secret = alice.blobs.put(b"Bob and Alice have this", AtRest::Plain).unwrap();
+    let secret = alice.blobs.put(b"Bob and Alice have this").unwrap();
     for (author, number) in [(BOB, 1), (CAROL, 2)] {
         post(&alice, author, number, vec![photo((secret.id, 23), (secret.id, 23))]).await;
         assert_eq!(count_wanted(&alice, author), 1, "one row for one blob of one photo");
@@ -200,7 +199,7 @@ async fn left_out_photos_are_wanted_newest_first() {
 #[tokio::test]
 async fn shared_blob_of_many_photos_arrives_once() {
     let alice = TestNode::new("alice").await;
-    let one = alice.blobs.put(b"in many photos", AtRest::Plain).unwrap();
+    let one = alice.blobs.put(b"in many photos").unwrap();
     let posts = PHOTOS_EACH as u64 / PHOTOS_MAX as u64 + 1;
     for number in 0..posts {
         post(&alice, BOB, number, vec![photo((one.id, 14), (one.id, 14)); PHOTOS_MAX]).await;

@@ -1,21 +1,32 @@
 //! Tests of blobs with damage, failing disks, power cuts and concurrent collections.
 
 use super::*;
+use crate::blobs::file::Form;
 use crate::fs::{Fault, PowerCut};
 
 /// Power cuts with their seeds.
 const CUTS: [(PowerCut, u64); 4] =
     [(PowerCut::Nothing, 0), (PowerCut::Prefix, 1), (PowerCut::Subset, 2), (PowerCut::Subset, 3)];
 
-fn path_of(blobs: &Blobs, id: &BlobId, at_rest: AtRest) -> PathBuf {
-    blobs.path(&blobs.name(id, at_rest))
+const FORMS: [Form; 2] = [Form::Plain, Form::Sealed];
+
+fn path_of(blobs: &Blobs, id: &BlobId, form: Form) -> PathBuf {
+    blobs.path(&blobs.name(id, form))
+}
+
+/// Stores a large blob; in plain form as an earlier version did.
+fn put_as(blobs: &Blobs, bytes: &[u8], form: Form) -> BlobId {
+    match form {
+        Form::Plain => blobs.write_old_file(bytes, true).unwrap(),
+        Form::Sealed => blobs.put(bytes).unwrap().id,
+    }
 }
 
 /// A stored blob of three chunks, the last one short.
-fn stored(at_rest: AtRest) -> (MemoryFs, BlobId, PathBuf) {
+fn stored(form: Form) -> (MemoryFs, BlobId, PathBuf) {
     let (fs, blobs) = fresh();
-    let id = blobs.put(&content(140_000, 1), at_rest).unwrap().id;
-    let path = path_of(&blobs, &id, at_rest);
+    let id = put_as(&blobs, &content(140_000, 1), form);
+    let path = path_of(&blobs, &id, form);
     (fs, id, path)
 }
 
@@ -25,8 +36,8 @@ fn is_corrupt<T: fmt::Debug>(result: &Result<T, StoreError>) -> bool {
 
 #[test]
 fn flipped_bit_in_a_blob_is_detected() {
-    for at_rest in ENCODINGS {
-        let (fs, id, path) = stored(at_rest);
+    for form in FORMS {
+        let (fs, id, path) = stored(form);
         let len = fs.open(&path).unwrap().len().unwrap();
         let head = (0..90).step_by(3);
         let spread = (0..len).step_by(9777);
@@ -35,7 +46,7 @@ fn flipped_bit_in_a_blob_is_detected() {
         {
             fs.damage(&path, at, 1 << (at % 8)).unwrap();
             let blobs = open_in(&fs);
-            assert!(is_corrupt(&read(&blobs, &id)), "{at_rest:?} byte {at}");
+            assert!(is_corrupt(&read(&blobs, &id)), "{form:?} byte {at}");
             let mut buf = vec![0; 140_000];
             let in_ranges = blobs.open(&id).and_then(|reader| {
                 let mut offset = 0;
@@ -44,7 +55,7 @@ fn flipped_bit_in_a_blob_is_detected() {
                 }
                 Ok(())
             });
-            assert!(is_corrupt(&in_ranges), "{at_rest:?} byte {at}");
+            assert!(is_corrupt(&in_ranges), "{form:?} byte {at}");
             assert!(is_corrupt(&blobs.open(&id).and_then(|reader| reader.verify())));
             // A row that refers to the damaged blob can still be changed.
             assert!(blobs.pin(&id).is_ok());
@@ -56,8 +67,8 @@ fn flipped_bit_in_a_blob_is_detected() {
 
 #[test]
 fn truncated_or_extended_blob_is_refused() {
-    for at_rest in ENCODINGS {
-        let (fs, id, path) = stored(at_rest);
+    for form in FORMS {
+        let (fs, id, path) = stored(form);
         let file = fs.edit(&path).unwrap();
         let intact = fs::read(&fs, &path, 1 << 20).unwrap();
         let chunk = 65_552;
@@ -75,7 +86,7 @@ fn truncated_or_extended_blob_is_refused() {
             intact.len() + 1,
         ] {
             file.set_len(len as u64).unwrap();
-            assert!(is_corrupt(&read(&open_in(&fs), &id)), "{at_rest:?} {len}");
+            assert!(is_corrupt(&read(&open_in(&fs), &id)), "{form:?} {len}");
             file.set_len(0).unwrap();
             file.write_all_at(&intact, 0).unwrap();
         }
@@ -85,7 +96,7 @@ fn truncated_or_extended_blob_is_refused() {
 
 #[test]
 fn swapped_blob_chunks_are_detected() {
-    let (fs, id, path) = stored(AtRest::Sealed);
+    let (fs, id, path) = stored(Form::Sealed);
     let intact = fs::read(&fs, &path, 1 << 20).unwrap();
     let (chunk, head) = (65_552, 89);
     let mut swapped = intact.clone();
@@ -97,11 +108,11 @@ fn swapped_blob_chunks_are_detected() {
 
 #[test]
 fn blob_file_under_another_name_is_detected() {
-    for at_rest in ENCODINGS {
-        let (fs, id, path) = stored(at_rest);
+    for form in FORMS {
+        let (fs, id, path) = stored(form);
         let blobs = open_in(&fs);
-        let other = blobs.put(&content(140_000, 2), at_rest).unwrap().id;
-        let bytes = fs::read(&fs, &path_of(&blobs, &other, at_rest), 1 << 20).unwrap();
+        let other = put_as(&blobs, &content(140_000, 2), form);
+        let bytes = fs::read(&fs, &path_of(&blobs, &other, form), 1 << 20).unwrap();
         fs::replace(&fs, &path, &bytes).unwrap();
         assert!(is_corrupt(&read(&open_in(&fs), &id)));
     }
@@ -109,11 +120,11 @@ fn blob_file_under_another_name_is_detected() {
 
 #[test]
 fn damaged_blob_is_stored_again() {
-    for at_rest in ENCODINGS {
-        let (fs, id, path) = stored(at_rest);
+    for form in FORMS {
+        let (fs, id, path) = stored(form);
         fs.damage(&path, 70_000, 4).unwrap();
         let blobs = open_in(&fs);
-        blobs.put(&content(140_000, 1), at_rest).unwrap();
+        blobs.put(&content(140_000, 1)).unwrap();
         assert_eq!(read(&blobs, &id).unwrap(), content(140_000, 1));
         assert_eq!(read(&open_in(&fs), &id).unwrap(), content(140_000, 1));
     }
@@ -122,7 +133,7 @@ fn damaged_blob_is_stored_again() {
 #[test]
 fn temporary_blob_files_are_removed_at_start() {
     let (fs, blobs) = fresh();
-    let mut writer = blobs.writer(AtRest::Sealed, u64::MAX).unwrap();
+    let mut writer = blobs.writer(u64::MAX).unwrap();
     writer.write(&content(200_000, 1)).unwrap();
     std::mem::forget(writer);
     assert_eq!(temporary_files(&fs), 1);
@@ -134,15 +145,13 @@ fn temporary_blob_files_are_removed_at_start() {
 /// write leaves no temporary file.
 #[test]
 fn large_blob_is_stored_intact_or_not_at_all() {
-    for (at_rest, fault) in ENCODINGS.into_iter().flat_map(|at_rest| {
-        [Fault::Io, Fault::Full, Fault::Short, Fault::Power].map(|f| (at_rest, f))
-    }) {
+    for fault in [Fault::Io, Fault::Full, Fault::Short, Fault::Power] {
         for n in 1.. {
             let (fs, blobs) = fresh();
             let bytes = content(131_200, 1);
             fs.fail_at(n, fault);
             let before = fs.calls();
-            let put = blobs.put(&bytes, at_rest);
+            let put = blobs.put(&bytes);
             let fault_not_reached = fs.calls() < before + n;
             fs.heal();
             if fault != Fault::Power {
@@ -151,7 +160,7 @@ fn large_blob_is_stored_intact_or_not_at_all() {
             if let (Err(error), Fault::Full) = (&put, fault) {
                 assert_eq!(*error, StoreError::Full);
             }
-            let second = if fault == Fault::Power { put } else { blobs.put(&bytes, at_rest) };
+            let second = if fault == Fault::Power { put } else { blobs.put(&bytes) };
             let acknowledged = second.is_ok();
             assert!(
                 acknowledged || fault == Fault::Power,
@@ -162,7 +171,7 @@ fn large_blob_is_stored_intact_or_not_at_all() {
                 match result {
                     Ok(content) => assert_eq!(content, bytes),
                     Err(error) => {
-                        assert!(!acknowledged, "{at_rest:?} {fault:?} at {n}, {cut:?}: {error}")
+                        assert!(!acknowledged, "{fault:?} at {n}, {cut:?}: {error}")
                     }
                 }
             }
@@ -181,10 +190,10 @@ fn existing_blob_file_is_synced_before_it_counts() {
         let (fs, blobs) = fresh();
         let bytes = content(140_000, 1);
         fs.fail_at(n, Fault::Io);
-        let _ = blobs.put(&bytes, AtRest::Sealed);
+        let _ = blobs.put(&bytes);
         fs.heal();
         let restarted = open_in(&fs);
-        restarted.put(&bytes, AtRest::Sealed).unwrap();
+        restarted.put(&bytes).unwrap();
         let stored = read(&open_in(&fs.power_cut(PowerCut::Nothing, 1)), &id_of(&bytes));
         assert_eq!(stored, Ok(bytes), "failed at {n}");
     }
@@ -197,14 +206,13 @@ fn failed_flush_loses_no_small_blob() {
             let (fs, blobs) = fresh();
             let contents: Vec<Vec<u8>> =
                 [0, 10, 5000].into_iter().map(|len| content(len, 1)).collect();
-            for (number, bytes) in contents.iter().enumerate() {
-                let at_rest = ENCODINGS[number % 2];
-                let pinned = blobs.put(bytes, at_rest).unwrap();
+            for bytes in &contents {
+                let pinned = blobs.put(bytes).unwrap();
                 log(&blobs, &pinned.id);
             }
             let before = fs.calls();
             fs.fail_at(n, fault);
-            let flushed = blobs.flush_logged();
+            let flushed = flush_logged(&blobs);
             let fault_not_reached = fs.calls() < before + n;
             for bytes in &contents {
                 if fault != Fault::Power || blobs.state().small.contains_key(&id_of(bytes)) {
@@ -217,14 +225,11 @@ fn failed_flush_loses_no_small_blob() {
                 let reopened = open_in(&remaining);
                 if flushed.is_err() {
                     // The log still holds them, so a replay registers them again.
-                    for (number, bytes) in contents.iter().enumerate() {
-                        reopened.logged(SmallBlob {
-                            id: id_of(bytes),
-                            at_rest: ENCODINGS[number % 2],
-                            bytes: bytes.as_slice().into(),
-                        });
+                    for bytes in &contents {
+                        let bytes = bytes.as_slice();
+                        reopened.logged(SmallBlob { id: id_of(bytes), bytes: bytes.into() });
                     }
-                    reopened.flush_logged().unwrap();
+                    flush_logged(&reopened).unwrap();
                 }
                 let last = open_in(&remaining.power_cut(PowerCut::Nothing, 1));
                 for bytes in &contents {
@@ -243,19 +248,33 @@ fn failed_flush_loses_no_small_blob() {
 }
 
 #[test]
-fn unlinked_blob_stays_removed_after_a_power_cut() {
+fn unlinked_file_stays_removed_after_a_power_cut() {
     let (fs, blobs) = fresh();
-    let put = |seed| blobs.put(&content(140_000, seed), AtRest::Plain).unwrap();
-    let (unlinked, shared, pinned) = (put(1).id, put(2).id, put(3));
-    let small = blobs.put(b"small", AtRest::Sealed).unwrap().id;
-    blobs.logged(SmallBlob { id: small, at_rest: AtRest::Sealed, bytes: b"small"[..].into() });
-    let all = [unlinked, shared, pinned.id, small];
-    let collected = blobs.collection().unlink(&all, &HashSet::from([shared])).unwrap();
-    assert_eq!(collected, Collected { files: 1, small: 1, pinned: HashSet::from([pinned.id]) });
+    let put = |seed| blobs.put(&content(140_000, seed)).unwrap();
+    let (unlinked, pinned) = (put(1).id, put(2));
+    assert_eq!(blobs.remove_files(&unlinked), Ok(Some(1)));
+    assert_eq!(blobs.remove_files(&pinned.id), Ok(None));
     let after = open_in(&fs.power_cut(PowerCut::Nothing, 1));
     assert_eq!(read(&after, &unlinked), Err(StoreError::NoBlob));
-    assert_eq!(read(&after, &small), Err(StoreError::NoBlob));
-    assert!(read(&after, &shared).is_ok() && read(&after, &pinned.id).is_ok());
+    assert!(read(&after, &pinned.id).is_ok());
+}
+
+#[test]
+fn content_put_during_its_removal_is_stored_again() {
+    for is_large in [false, true] {
+        let (_, blobs) = fresh();
+        let bytes = content(if is_large { 140_000 } else { 100 }, 1);
+        let id = blobs.put(&bytes).map(|pinned| log(&blobs, &pinned.id)).map(|()| id_of(&bytes));
+        let id = id.unwrap();
+        assert!(blobs.doom(&id));
+        assert_eq!(blobs.pin(&id).unwrap_err(), StoreError::NoBlob);
+        let again = blobs.put(&bytes).unwrap();
+        blobs.undoom(&[id], &[id]);
+        assert!(!blobs.doom(&id), "it is pinned");
+        assert_eq!(blobs.remove_files(&id), Ok(None));
+        assert_eq!(read(&blobs, &again.id).unwrap(), bytes);
+        assert_eq!(blobs.unlogged(&id).is_some(), !is_large, "the next change logs it again");
+    }
 }
 
 #[test]
@@ -269,7 +288,7 @@ fn concurrent_collections_lose_no_referenced_blob() {
             threads.spawn(move || {
                 for round in 0..12 {
                     let bytes = &contents[(start + round) % contents.len()];
-                    let pinned = blobs.put(bytes, AtRest::Sealed).unwrap();
+                    let pinned = blobs.put(bytes).unwrap();
                     if round % 3 == 0 {
                         rows.lock().unwrap().remove(&pinned.id);
                     } else {
@@ -282,8 +301,8 @@ fn concurrent_collections_lose_no_referenced_blob() {
         threads.spawn(|| {
             for _ in 0..20 {
                 let collection = blobs.collection();
-                let live = rows.lock().unwrap().clone();
-                collection.sweep(&live).unwrap();
+                let live: Vec<BlobId> = rows.lock().unwrap().iter().copied().collect();
+                sweep_during(collection, &blobs, &live);
             }
         });
     });
@@ -293,11 +312,11 @@ fn concurrent_collections_lose_no_referenced_blob() {
 }
 
 #[test]
-fn failed_write_back_is_reported_and_blobs_flushed_again() {
+fn failed_write_back_is_reported_and_blobs_written_again() {
     let (fs, blobs) = fresh();
-    let pinned = blobs.put(b"small", AtRest::Sealed).unwrap();
+    let pinned = blobs.put(b"small").unwrap();
     log(&blobs, &pinned.id);
     fs.lose_writes();
-    assert!(blobs.flush_logged().is_err());
-    assert_eq!((blobs.flush_logged().unwrap(), blobs.unflushed_len()), (1, 0));
+    assert!(blobs.spill_logged().is_err());
+    assert_eq!((blobs.spill_logged().unwrap().len(), blobs.unflushed_len()), (1, 0));
 }

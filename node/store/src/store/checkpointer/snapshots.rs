@@ -37,7 +37,7 @@ impl Checkpointer {
 
     /// Makes a snapshot if the log since the last one is long enough. Logs only the first of
     /// several failures.
-    pub(super) fn snapshot_if_due(&self) {
+    pub(in crate::store) fn snapshot_if_due(&self) {
         let _snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let (failed, generation) = {
             let state = self.lock();

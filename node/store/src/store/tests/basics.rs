@@ -159,7 +159,7 @@ fn small_blob_is_logged_with_its_first_reference() {
     let store = Store::open(options).unwrap();
     let missing = store.commit_blocking(|tx| tx.put_referring(T, b"a", b"", &[BlobId([7; 32])]));
     assert_eq!(missing, Err(StoreError::NoBlob));
-    let pinned = blobs.put(b"a small photo", AtRest::Sealed).unwrap();
+    let pinned = blobs.put(b"a small photo").unwrap();
     let id = pinned.id;
     let failed = store.commit_blocking(move |tx| {
         tx.put_referring(T, b"a", b"", &[id])?;
@@ -187,10 +187,8 @@ fn unreferenced_replayed_small_blob_is_dropped() {
     let options = options(&fs);
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
-    let ids: Vec<_> = [&b"kept"[..], b"deleted"]
-        .map(|bytes| blobs.put(bytes, AtRest::Sealed).unwrap())
-        .into_iter()
-        .collect();
+    let ids: Vec<_> =
+        [&b"kept"[..], b"deleted"].map(|bytes| blobs.put(bytes).unwrap()).into_iter().collect();
     let (kept, deleted) = (ids[0].id, ids[1].id);
     store
         .commit_blocking(move |tx| {

@@ -114,9 +114,12 @@ fn hint_of_a_late_group_follows_its_visibility() {
     let mut hints = options.hints.subscribe();
     let store = Store::open(options).unwrap();
     put(&store, 1).unwrap();
-    // The engine failed, neither it nor a new one opens, and the rows cannot be read into memory:
-    // the durable change is neither visible nor hinted.
-    engines.break_all(EngineError::Unavailable("refused".into()));
+    // The engine fails after the change has read the old row, neither it nor a new one opens, and
+    // the rows cannot be read into memory: the durable change is neither visible nor hinted.
+    let refused = EngineError::Unavailable("refused".into());
+    engines.refuse_open(Some(refused.clone()));
+    engines.current().refuse_open();
+    engines.current().fail_at(1, refused);
     flip_log(&fs);
     put_with_hint(&store, 50, Event::Timeline).unwrap_err();
     put_with_hint(&store, 51, Event::Journal).unwrap_err();

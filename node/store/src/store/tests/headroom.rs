@@ -96,7 +96,7 @@ fn small_changes_and_deletes_are_admitted_without_headroom() {
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
     let deliver = |headroom| {
-        let pinned = blobs.put(b"mail", AtRest::Sealed).unwrap();
+        let pinned = blobs.put(b"mail").unwrap();
         outcome(&store, headroom, |tx| tx.put_referring(T, b"m", b"", &[pinned.id]))
     };
     assert_eq!(deliver(Headroom::Enough), Ok(()));
@@ -248,7 +248,7 @@ fn deleting_a_blob_on_a_full_disk_frees_space() {
         Margins { watermark: 1000, reserve: 500, ..Margins::NONE },
     );
     let store = Store::open(StoreOptions { space: Some(space), ..options }).unwrap();
-    let pinned = blobs.put(&[7; 300_000], AtRest::Sealed).unwrap();
+    let pinned = blobs.put(&[7; 300_000]).unwrap();
     let id = pinned.id;
     store.commit_blocking(move |tx| tx.put_referring(T, b"film", b"", &[id])).unwrap();
     drop(pinned);

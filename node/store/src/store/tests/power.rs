@@ -19,8 +19,7 @@ struct Run {
 /// Step `n` of a run: puts, overwrites, deletes and blobs.
 fn step(store: &Store, blobs: &Option<Blobs>, n: u32) -> Result<(), StoreError> {
     let blobs = blobs.as_ref().filter(|_| n.is_multiple_of(3));
-    let small =
-        blobs.map(|blobs| blobs.put(&n.to_be_bytes().repeat(100), AtRest::Sealed)).transpose()?;
+    let small = blobs.map(|blobs| blobs.put(&n.to_be_bytes().repeat(100))).transpose()?;
     store.commit_blocking(move |tx| {
         let last =
             tx.get(T, b"last")?.map_or(0, |row| u32::from_be_bytes(row.value.try_into().unwrap()));
@@ -295,8 +294,18 @@ mod breaks {
     }
 
     #[test]
-    fn missing_blob_sync_is_detected() {
-        skipping(&[FsCall::Sync, FsCall::SyncVolume], "blobs").unwrap_err();
+    fn missing_pack_sync_is_detected() {
+        skipping(&[FsCall::Sync], "packs").unwrap_err();
+    }
+
+    #[test]
+    fn place_before_the_pack_sync_is_detected() {
+        broken(on(&[FsCall::Sync], "packs", Action::Defer)).unwrap_err();
+    }
+
+    #[test]
+    fn missing_pack_folder_sync_is_detected() {
+        skipping(&[FsCall::SyncFolder], "packs").unwrap_err();
     }
 
     #[test]

@@ -9,7 +9,7 @@ fn submission(node: &Node, from: &str, recipients: &[&str]) -> Submission {
         id: IdempotencyKey::new(node),
         from: from.into(),
         recipients: recipients.iter().map(|r| (*r).to_owned()).collect(),
-        blob: node.blobs.put(text, AtRest::Sealed).unwrap(),
+        blob: node.blobs.put(text).unwrap(),
         copy_to_sent: true,
     }
 }

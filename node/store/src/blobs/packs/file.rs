@@ -1,0 +1,137 @@
+//! The files of packs: names, reading one entry, reading all entries, removing.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::entry::{self, HEAD_LEN};
+use super::{PACK_LEN_MAX, Place};
+use crate::blobs::{Blobs, damaged, map_error};
+use crate::fs::File;
+use crate::types::{BlobId, StoreError};
+
+pub(super) const MAGIC: [u8; 8] = *b"FHpack\0\x01";
+
+/// An entry that was read from a pack.
+#[derive(Debug)]
+pub(crate) struct PackEntry {
+    /// Its blob.
+    pub(crate) id: BlobId,
+    /// Its place.
+    pub(crate) place: Place,
+    /// The blob's content.
+    pub(crate) content: zeroize::Zeroizing<Vec<u8>>,
+}
+
+impl Blobs {
+    pub(super) fn packs_folder(&self) -> PathBuf {
+        self.0.data.join("packs")
+    }
+
+    /// The file of a pack.
+    pub(crate) fn pack_path(&self, number: u32) -> PathBuf {
+        self.packs_folder().join(format!("{number:08}.pack"))
+    }
+
+    /// The numbers of the packs in the folder, in order.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn pack_numbers(&self) -> Result<Vec<u32>, StoreError> {
+        let folder = self.packs_folder();
+        if !self.0.fs.exists(&folder).map_err(|e| map_error(&e))? {
+            return Ok(Vec::new());
+        }
+        let entries = self.0.fs.list(&folder).map_err(|e| map_error(&e))?;
+        let number = |name: &str| name.strip_suffix(".pack")?.parse::<u32>().ok();
+        let mut numbers: Vec<u32> =
+            entries.iter().filter_map(|entry| number(&entry.name)).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// The content of the blob `id` at `place`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoBlob`] if the pack does not exist, [`StoreError::Corrupt`] if the entry is
+    /// damaged or another blob's, or the disk's.
+    pub(crate) fn read_place(&self, id: &BlobId, place: Place) -> Result<Vec<u8>, StoreError> {
+        let file = match self.0.fs.open(&self.pack_path(place.pack)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::NoBlob),
+            other => other.map_err(|e| map_error(&e))?,
+        };
+        let len = usize::try_from(place.len).unwrap_or(usize::MAX);
+        if len > entry::LEN_MAX {
+            return Err(damaged(id));
+        }
+        let mut bytes = vec![0; len];
+        file.read_exact_at(&mut bytes, place.offset.into())
+            .map_err(|e| Self::map_read_error(id, &e))?;
+        match entry::decode(&self.0.pack_seal, &bytes) {
+            Some((found, content)) if found == *id => Ok(content.to_vec()),
+            _ => Err(damaged(id)),
+        }
+    }
+
+    /// The length of a pack's file in bytes; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn pack_len(&self, number: u32) -> Result<Option<u64>, StoreError> {
+        match self.0.fs.open(&self.pack_path(number)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            other => other.and_then(|file| file.len()).map(Some).map_err(|e| map_error(&e)),
+        }
+    }
+
+    /// Calls `each` with every entry of a pack up to `end`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the pack is damaged there, the disk's, and those of `each`.
+    pub(crate) fn each_entry(
+        &self,
+        number: u32,
+        end: u32,
+        mut each: impl FnMut(PackEntry) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let path = self.pack_path(number);
+        let file = self.0.fs.open(&path).map_err(|e| map_error(&e))?;
+        let is_damaged =
+            || StoreError::Unavailable(format!("the pack {} is damaged", path.display()));
+        let mut offset = u32::try_from(MAGIC.len()).unwrap_or(0);
+        while offset < end.min(PACK_LEN_MAX) {
+            let bytes = read_entry(&*file, offset).ok_or_else(is_damaged)?;
+            let (id, content) = entry::decode(&self.0.pack_seal, &bytes).ok_or_else(is_damaged)?;
+            let len = u32::try_from(bytes.len()).map_err(|_| is_damaged())?;
+            each(PackEntry { id, place: Place { pack: number, offset, len }, content })?;
+            offset = offset.saturating_add(len);
+        }
+        Ok(())
+    }
+
+    /// Removes the file of a pack, durably.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn remove_pack(&self, number: u32) -> Result<bool, StoreError> {
+        match self.0.fs.remove(&self.pack_path(number)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(|e| map_error(&e))?,
+        }
+        self.0.fs.sync_folder(&self.packs_folder()).map_err(|e| map_error(&e))?;
+        Ok(true)
+    }
+}
+
+/// The bytes of the entry at `offset`; `None` if they cannot be read or begin with no entry.
+fn read_entry(file: &dyn File, offset: u32) -> Option<Vec<u8>> {
+    let mut head = [0; HEAD_LEN];
+    file.read_exact_at(&mut head, offset.into()).ok()?;
+    let mut bytes = vec![0; entry::len(&head)?];
+    file.read_exact_at(&mut bytes, offset.into()).ok()?;
+    Some(bytes)
+}
+
+/// Creates the folder of the packs.
+pub(in crate::blobs) fn prepare(fs: &dyn crate::fs::Fs, data: &Path) -> std::io::Result<()> {
+    fs.create_folder(&data.join("packs"))
+}
