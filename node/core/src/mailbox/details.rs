@@ -17,8 +17,9 @@ use super::varint;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// The most bytes of the details of a message: those of a whole page then fit one change.
-const DETAILS_LEN_MAX: usize = 12 * 1024;
+/// The most bytes of the details of a message. A change that moves messages of a page may write the
+/// details of two whole pages, of which some are not packed: together less than a MiB.
+const DETAILS_LEN_MAX: usize = 7 * 1024;
 /// The bytes of details in one row.
 const CHUNK_LEN: usize = 4000;
 /// The number of rows read at a time.

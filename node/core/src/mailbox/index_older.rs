@@ -216,7 +216,12 @@ async fn read_message(
     entry: &Entry,
 ) -> Result<Option<OldMessage>, StoreError> {
     let key = key(folder, entry.uid);
-    let Some(row) = row::get::<MessageRow>(&node.store, &key)? else { return Ok(None) };
+    let row = match row::get::<MessageRow>(&node.store, &key) {
+        Ok(Some(row)) => row,
+        // A damaged row is reported by `freehold check`; the other messages are indexed.
+        Ok(None) | Err(StoreError::Corrupt { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let reading = match deliver::read(node, row.blob, entry.size).await {
         Ok(reading) => reading,
         Err(StoreError::Corrupt { .. } | StoreError::NoBlob) => {

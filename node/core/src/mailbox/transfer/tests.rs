@@ -79,3 +79,30 @@ async fn missing_source_and_target_folders_are_distinguished() {
         assert_eq!(move_messages(&alice, nowhere, uids, inbox).await, Err(TransferError::NoSource));
     }
 }
+
+#[tokio::test]
+async fn pages_of_the_longest_details_are_copied_and_moved() {
+    let alice = TestNode::new("alice").await;
+    let folder = |name: &str| folder_named(&alice, name).unwrap().unwrap().id;
+    let (inbox, archive, trash) = (folder("INBOX"), folder("Archive"), folder("Trash"));
+    // Random letters: compression gains little.
+    let random = || data_encoding::BASE64URL_NOPAD.encode(&alice.random.array::<150>());
+    for n in 0..130 {
+        let to: Vec<String> = (0..4).map(|_| format!("{} <a@b.example>", random())).collect();
+        let subject = [random(), random(), random()].concat();
+        let text = format!("Subject: {n} {subject}\r\nTo: {}\r\n\r\n", to.join(", "));
+        let blob = alice.blobs.put(text.as_bytes()).unwrap();
+        let (id, internal_date) = (IdempotencyKey::new(&alice), alice.clock.now());
+        let delivery = Delivery { folder: inbox, blob, id, internal_date, flags: Flags::default() };
+        deliver(&alice, delivery).await.unwrap();
+    }
+    let uids: Vec<u32> = (1..=130).collect();
+    assert_eq!(copy_messages(&alice, inbox, &uids, archive).await.unwrap().len(), 130);
+    let some: Vec<u32> = (1..=130).step_by(2).collect();
+    assert_eq!(move_messages(&alice, inbox, &some, archive).await.unwrap().len(), 65);
+    for uid in 131..=195 {
+        move_messages(&alice, archive, &[uid], trash).await.unwrap();
+    }
+    assert_eq!(move_messages(&alice, archive, &uids, trash).await.unwrap().len(), 130);
+    assert!(summary(&alice, trash, 195).unwrap().unwrap().subject.starts_with("129 "));
+}
