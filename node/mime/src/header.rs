@@ -88,10 +88,13 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
     trimmed.filter(|byte| !matches!(byte, b'\r' | b'\n')).collect()
 }
 
+/// The usual length of selected fields, in bytes.
+const SELECTED_LEN: usize = 4096;
+
 /// The fields whose name is in `names`, or with `not` the others: unchanged, followed by an empty
 /// line (RFC 3501 6.4.5, `HEADER.FIELDS`).
 pub fn select(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(header.len().min(SELECTED_LEN));
     for field in fields(header) {
         if names.iter().any(|name| field.is(name)) != not {
             out.extend_from_slice(field.raw);
