@@ -2,9 +2,19 @@
 //! texts. A message whose details were too long to be kept, or were not read yet, has none;
 //! then its bytes are read.
 
-use freehold_core::mailbox::{self, Column, FolderId, Values};
+use std::sync::Arc;
+
+use freehold_core::blobs::BlobReader;
+use freehold_core::mailbox::{self, Column, FolderId, Message, Values};
 use freehold_core::node::Node;
 use freehold_core::store::{BlobId, StoreError};
+
+/// A message that is opened ahead has at most this length, in bytes.
+const SHORT_LEN: u64 = 32 * 1024;
+/// Messages that are opened ahead have together at most this length, in bytes.
+const OPENED_LEN_MAX: u64 = 1024 * 1024;
+/// Fewer messages are not worth a thread.
+const AHEAD_MIN: usize = 8;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -15,6 +25,8 @@ pub(crate) struct Listing {
     search: Option<Values>,
     /// In the order of UIDs.
     blobs: Vec<(u32, BlobId)>,
+    /// Opened ahead, in the order of UIDs.
+    opened: Vec<(u32, Arc<BlobReader>)>,
 }
 
 /// The data that is read of the messages.
@@ -61,7 +73,28 @@ impl Listing {
                 true => mailbox::blobs(node, folder, first, last)?,
                 false => Vec::new(),
             },
+            opened: Vec::new(),
         })
+    }
+
+    /// Opens the blobs of short messages ahead, on two threads: a program that downloads a folder
+    /// waits for little else.
+    pub(crate) fn open_ahead(&mut self, node: &Node, messages: &[(u32, Message)]) {
+        let mut left = OPENED_LEN_MAX;
+        let mut wanted: Vec<(u32, BlobId)> = Vec::new();
+        for (_, message) in messages.iter().filter(|(_, message)| message.size <= SHORT_LEN) {
+            let Some(rest) = left.checked_sub(message.size) else { break };
+            left = rest;
+            wanted.extend(self.blob(message.uid).map(|blob| (message.uid, blob)));
+        }
+        let (first, second) = wanted.split_at_checked(wanted.len() / 2).unwrap_or((&wanted, &[]));
+        self.opened = std::thread::scope(|scope| {
+            let first = (first.len() >= AHEAD_MIN).then(|| scope.spawn(|| open(node, first)));
+            let mut second = open(node, second);
+            let mut opened = first.and_then(|first| first.join().ok()).unwrap_or_default();
+            opened.append(&mut second);
+            opened
+        });
     }
 
     /// The header fields that are kept, as a header.
@@ -84,9 +117,24 @@ impl Listing {
         mailbox::searched(self.search.as_ref()?.get(uid)?, field)
     }
 
+    /// The bytes of a message, if they were opened ahead.
+    pub(crate) fn opened(&self, uid: u32) -> Option<Arc<BlobReader>> {
+        let at = self.opened.binary_search_by_key(&uid, |(known, _)| *known).ok()?;
+        self.opened.get(at).map(|(_, reader)| Arc::clone(reader))
+    }
+
     /// The blob of a message.
     pub(crate) fn blob(&self, uid: u32) -> Option<BlobId> {
         let at = self.blobs.binary_search_by_key(&uid, |(known, _)| *known).ok()?;
         self.blobs.get(at).map(|(_, blob)| *blob)
     }
+}
+
+/// Opens blobs; one that fails is opened again, and reported, when it is sent.
+#[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
+fn open(node: &Node, blobs: &[(u32, BlobId)]) -> Vec<(u32, Arc<BlobReader>)> {
+    let open = |(uid, blob): &(u32, BlobId)| {
+        node.blobs.open(blob).ok().map(|reader| (*uid, Arc::new(reader)))
+    };
+    blobs.iter().filter_map(open).collect()
 }

@@ -23,7 +23,7 @@ const MESSAGES_PER_SLICE: usize = 256;
 /// be read too.
 const UID_GAP_MAX: u32 = 64;
 /// Output of one slice, in bytes.
-const OUT_LEN: usize = 64 * 1024;
+const OUT_LEN: usize = 128 * 1024;
 
 /// The messages and the items to fetch.
 #[derive(Debug, PartialEq, Eq)]
@@ -199,6 +199,9 @@ impl FetchProgress {
             selected.report_keywords(cx, found.iter().map(|(_, message)| &message.flags));
         }
         self.listing = Listing::read(&cx.node, selected.folder, self.needs, first.uid, last.uid)?;
+        if self.needs.blobs {
+            self.listing.open_ahead(&cx.node, &found);
+        }
         self.ready = found.into();
         Ok(true)
     }

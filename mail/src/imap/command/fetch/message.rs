@@ -244,11 +244,12 @@ impl Response<'_> {
         if let Some(blob) = &self.blob {
             return Ok(Arc::clone(blob));
         }
-        let blob = match self.listing.blob(self.message.uid) {
-            Some(id) => self.cx.node.blobs.open(&id)?,
-            None => mailbox::body(&self.cx.node, self.message)?,
+        let uid = self.message.uid;
+        let blob = match (self.listing.opened(uid), self.listing.blob(uid)) {
+            (Some(opened), _) => opened,
+            (None, Some(id)) => Arc::new(self.cx.node.blobs.open(&id)?),
+            (None, None) => Arc::new(mailbox::body(&self.cx.node, self.message)?),
         };
-        let blob = Arc::new(blob);
         Ok(Arc::clone(self.blob.insert(blob)))
     }
 }
