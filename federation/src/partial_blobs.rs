@@ -60,7 +60,7 @@ impl Drop for PartialBlob<'_> {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test may block")]
 mod tests {
-        use freehold_core::testing::TestNode;
+    use freehold_core::testing::TestNode;
 
     use super::*;
 

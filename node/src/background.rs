@@ -264,7 +264,9 @@ async fn collect(node: &Node) {
                 freed = rewritten.freed,
                 "unreferenced blobs were removed"
             ),
-            Ok::<_, _>(Err::<_, StoreError>(error)) => tracing::error!(%error, "unreferenced blobs could not be removed"),
+            Ok::<_, _>(Err::<_, StoreError>(error)) => {
+                tracing::error!(%error, "unreferenced blobs could not be removed")
+            }
             Err(error) => tracing::error!(%error, "the collection of blobs ended early"),
         }
     }

@@ -88,7 +88,7 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-        use freehold_core::clock::{Clock, Timestamp};
+    use freehold_core::clock::{Clock, Timestamp};
     use freehold_core::node::Node;
     use freehold_core::random::Random;
 

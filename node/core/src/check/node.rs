@@ -49,9 +49,9 @@ pub fn check_node(node: &Node, progress: &Progress<'_>) -> Result<Findings, Stor
     });
     findings.compared = compared.get();
     findings.wrong.extend(readable("snapshot and log", verified)?);
-    let packs = node.blobs.check_index(&node.store, &|rows| {
-        progress(Step::Packs, rows, findings.report.rows)
-    });
+    let packs = node
+        .blobs
+        .check_index(&node.store, &|rows| progress(Step::Packs, rows, findings.report.rows));
     findings.wrong.extend(readable("the index of blobs", packs)?);
     let report = |step| move || progress(step, 0, 0);
     findings

@@ -8,8 +8,7 @@ pub(super) async fn filled(count: u32) -> (TestNode, FolderId) {
     let alice = TestNode::new("alice").await;
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
     for n in 0..count {
-        let blob =
-            alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes()).unwrap();
+        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes()).unwrap();
         let id = IdempotencyKey::new(&alice);
         deliver(
             &alice,

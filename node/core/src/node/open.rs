@@ -262,7 +262,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-        use crate::store::{Scan, Table};
+    use crate::store::{Scan, Table};
 
     const T: Table = Table::new("test");
 

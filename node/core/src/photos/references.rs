@@ -37,11 +37,7 @@ pub(crate) fn add_references(
 }
 
 /// Records that the post no longer shows these photos.
-pub(crate) fn remove_references(
-    tx: &mut Tx<'_>,
-    post: &[u8; 16],
-    photos: &[PhotoId],
-) {
+pub(crate) fn remove_references(tx: &mut Tx<'_>, post: &[u8; 16], photos: &[PhotoId]) {
     for photo in photos {
         row::delete::<ReferenceRow>(tx, &row::key(&[&photo.0, post]));
     }

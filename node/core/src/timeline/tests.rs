@@ -97,10 +97,7 @@ async fn only_the_author_changes_a_timeline_item() {
 #[tokio::test]
 async fn timeline_photo_appears_once_its_blob_arrives() {
     let alice = TestNode::new("alice").await;
-    let (large, small) = (
-        alice.blobs.put(b"large").unwrap(),
-        alice.blobs.put(b"small").unwrap(),
-    );
+    let (large, small) = (alice.blobs.put(b"large").unwrap(), alice.blobs.put(b"small").unwrap());
     let photo = PhotoRef {
         blob: large.id,
         len: 5,

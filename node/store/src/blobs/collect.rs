@@ -119,7 +119,11 @@ impl Blobs {
     ///
     /// # Errors
     /// The disk's.
-    pub(crate) fn remove_old_files(&self, id: &BlobId, keep_sealed: bool) -> Result<(), StoreError> {
+    pub(crate) fn remove_old_files(
+        &self,
+        id: &BlobId,
+        keep_sealed: bool,
+    ) -> Result<(), StoreError> {
         let _files = self.lock_files();
         let [sealed, plain] = self.names(id);
         let old = [(!keep_sealed).then_some(sealed), Some(plain)];
@@ -205,10 +209,8 @@ impl Collection {
     /// protects the file, or comes later and does not find it.
     fn remove(&self, name: &FileName) -> Result<bool, StoreError> {
         let state = self.blobs.state();
-        let protected = state
-            .protected
-            .get(&self.number)
-            .is_some_and(|protected| protected.0.contains(name));
+        let protected =
+            state.protected.get(&self.number).is_some_and(|protected| protected.0.contains(name));
         if protected { Ok(false) } else { self.blobs.unlink(name) }
     }
 }

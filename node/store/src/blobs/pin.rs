@@ -81,7 +81,11 @@ impl Blobs {
         let pinned = self.pin_unchecked(*id, 0);
         // Pin before the look-up, so that no collection removes the blob in between.
         let is_doomed = self.state().doomed.contains(id);
-        if !is_doomed && self.contains(id)? { Ok(Hold { _pinned: pinned }) } else { Err(StoreError::NoBlob) }
+        if !is_doomed && self.contains(id)? {
+            Ok(Hold { _pinned: pinned })
+        } else {
+            Err(StoreError::NoBlob)
+        }
     }
 
     /// Pins an id without checking that the blob exists.

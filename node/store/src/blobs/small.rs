@@ -71,7 +71,8 @@ impl Blobs {
     /// True if a durable group holds the blob and its place is to be written to a row.
     pub(crate) fn awaits_place(&self, id: &BlobId) -> bool {
         let state = self.state();
-        !state.doomed.contains(id) && state.small.get(id).is_some_and(|small| small.logged.is_some())
+        !state.doomed.contains(id)
+            && state.small.get(id).is_some_and(|small| small.logged.is_some())
     }
 
     /// The small blobs that wait for the next checkpoint, in the order in which they were logged.

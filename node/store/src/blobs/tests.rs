@@ -191,8 +191,7 @@ fn plain_file_of_an_earlier_version_is_read_and_sealed() {
 fn equal_contents_share_one_blob_file() {
     let (_, blobs) = fresh();
     let bytes = content(200_000, 1);
-    let (one, two) =
-        (blobs.put(&bytes).unwrap(), blobs.put(&bytes).unwrap());
+    let (one, two) = (blobs.put(&bytes).unwrap(), blobs.put(&bytes).unwrap());
     assert_eq!(one.id, two.id);
     assert_eq!(files(&blobs), 1);
     let small = content(100, 2);

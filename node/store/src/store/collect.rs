@@ -48,7 +48,8 @@ impl Blobs {
             let loose = store.keys(LOOSE, &scan)?;
             let Some(last) = loose.last() else { break };
             after = Some(last.clone());
-            let ids: Vec<BlobId> = loose.iter().filter_map(|key| references::blob_of(key)).collect();
+            let ids: Vec<BlobId> =
+                loose.iter().filter_map(|key| references::blob_of(key)).collect();
             all.add(self.unlink_now(store, &ids)?);
         }
         self.remove_orphan_packs(store)?;
@@ -87,10 +88,7 @@ impl Blobs {
     }
 
     /// The files of blobs that no row needs, begun with all files.
-    pub(super) fn unneeded_files(
-        &self,
-        store: &Store<impl Hint>,
-    ) -> Result<BlobFiles, StoreError> {
+    pub(super) fn unneeded_files(&self, store: &Store<impl Hint>) -> Result<BlobFiles, StoreError> {
         let mut files = self.all_files()?;
         let rows = &store.0.shared.rows;
         if !build::is_complete(rows)? {

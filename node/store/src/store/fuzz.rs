@@ -20,10 +20,7 @@ const FILE_LEN_MAX: usize = 1 << 20;
 #[test]
 fn damaged_log_group_is_refused_or_canonical() {
     let row = |value| group::RowWrite { table: "posts".into(), key: b"a key".to_vec(), value };
-    let blob = SmallBlob {
-        id: crate::store::BlobId([3; 32]),
-        bytes: vec![7; 90].into(),
-    };
+    let blob = SmallBlob { id: crate::store::BlobId([3; 32]), bytes: vec![7; 90].into() };
     let change =
         group::Change { rows: vec![row(Some(vec![1; 300])), row(None)], blobs: vec![blob] };
     let corpus =

@@ -132,7 +132,9 @@ impl<H: Hint> PlaceQueue<H> {
             queue.push_urgent(job);
             results.push(result);
         }
-        let outcome = |result: Receiver<Result<(), StoreError>>| result.recv().unwrap_or_else(|_| Err(super::stopped()));
+        let outcome = |result: Receiver<Result<(), StoreError>>| {
+            result.recv().unwrap_or_else(|_| Err(super::stopped()))
+        };
         // All must be awaited: the lock of packing covers all of them.
         results.into_iter().map(outcome).fold(Ok(()), Result::and)
     }

@@ -181,10 +181,7 @@ pub(super) fn set_place(
 }
 
 /// Removes the loose row of a blob that no row refers to. Returns its place.
-pub(super) fn forget(
-    tx: &mut Tx<'_, impl Hint>,
-    id: &BlobId,
-) -> Result<Option<Place>, StoreError> {
+pub(super) fn forget(tx: &mut Tx<'_, impl Hint>, id: &BlobId) -> Result<Option<Place>, StoreError> {
     let Some(loose) = tx.get(LOOSE, &id.0)? else { return Ok(None) };
     tx.delete_index(LOOSE, id.0.to_vec());
     let place = Place::decode(&loose.value);
@@ -212,10 +209,7 @@ pub(super) fn change_live(
 }
 
 /// The sums of a pack.
-pub(super) fn pack(
-    tx: &Tx<'_, impl Hint>,
-    number: u32,
-) -> Result<Option<PackRow>, StoreError> {
+pub(super) fn pack(tx: &Tx<'_, impl Hint>, number: u32) -> Result<Option<PackRow>, StoreError> {
     Ok(tx.get(PACKS, &number.to_be_bytes())?.and_then(|row| PackRow::decode(&row.value)))
 }
 

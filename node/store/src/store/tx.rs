@@ -140,7 +140,8 @@ impl<'a, H: Hint> Tx<'a, H> {
 
     /// One row of a table given by name, before this change.
     pub(super) fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
-        let written = self.group.iter().find(|((other, row), _)| other.name() == table && row == key);
+        let written =
+            self.group.iter().find(|((other, row), _)| other.name() == table && row == key);
         written.map_or_else(|| self.rows.get_named(table, key), |(_, row)| Ok(row.clone()))
     }
 
@@ -305,10 +306,7 @@ impl<'a, H: Hint> Tx<'a, H> {
         let (hold, blob) = self.rows.hold(id)?;
         self.holds.extend(hold);
         let is_added = |blob: &SmallBlob| {
-            self.blobs
-                .iter()
-                .chain(self.group_blobs)
-                .any(|other| other.id == blob.id)
+            self.blobs.iter().chain(self.group_blobs).any(|other| other.id == blob.id)
         };
         let Some(blob) = blob.filter(|blob| !is_added(blob)) else { return Ok(()) };
         let len = blob.bytes.len() + self.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>();

@@ -61,9 +61,8 @@ impl EngineRows<'_> {
     fn place(&self, id: &BlobId) -> Result<Option<Place>, StoreError> {
         let scan = references::first_references(id, 1);
         let first = self.engine.scan(REFERENCES.name(), &scan)?.pop();
-        let open = |(key, bytes): (Vec<u8>, Vec<u8>)| {
-            self.seal.open(REFERENCES.name(), &key, &bytes)
-        };
+        let open =
+            |(key, bytes): (Vec<u8>, Vec<u8>)| self.seal.open(REFERENCES.name(), &key, &bytes);
         references::place_in(first.map(open).transpose()?.as_ref(), || self.get(LOOSE, &id.0))
     }
 

@@ -91,10 +91,7 @@ async fn interrupted_folder_deletion_resumes_at_the_next_start() {
     let alice = TestNode::new("alice").await;
     let deleted = create_folder(&alice, "deleted").await.unwrap();
     for n in 0..250u32 {
-        let blob = alice
-            .blobs
-            .put(format!("Subject: {n}\r\n\r\n").as_bytes())
-            .unwrap();
+        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes()).unwrap();
         let id = IdempotencyKey::new(&alice);
         let delivery = Delivery {
             folder: deleted.id,

@@ -9,8 +9,7 @@ async fn filled(count: u32) -> (TestNode, FolderId, FolderId) {
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap().id;
     let archive = folder_named(&alice, "Archive").unwrap().unwrap().id;
     for n in 1..=count {
-        let blob =
-            alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes()).unwrap();
+        let blob = alice.blobs.put(format!("Subject: {n}\r\n\r\n").as_bytes()).unwrap();
         let id = IdempotencyKey::of(&[&n.to_be_bytes()]);
         let flags = Flags { bits: Flags::FLAGGED, keywords: vec!["Work".into()] };
         deliver(

@@ -95,14 +95,12 @@ impl Blobs {
     ) -> Result<(), StoreError> {
         let path = self.pack_path(number);
         let file = self.0.fs.open(&path).map_err(|e| map_error(&e))?;
-        let is_damaged = || {
-            StoreError::Unavailable(format!("the pack {} is damaged", path.display()))
-        };
+        let is_damaged =
+            || StoreError::Unavailable(format!("the pack {} is damaged", path.display()));
         let mut offset = u32::try_from(MAGIC.len()).unwrap_or(0);
         while offset < end.min(PACK_LEN_MAX) {
             let bytes = read_entry(&*file, offset).ok_or_else(is_damaged)?;
-            let (id, content) =
-                entry::decode(&self.0.pack_seal, &bytes).ok_or_else(is_damaged)?;
+            let (id, content) = entry::decode(&self.0.pack_seal, &bytes).ok_or_else(is_damaged)?;
             let len = u32::try_from(bytes.len()).map_err(|_| is_damaged())?;
             each(PackEntry { id, place: Place { pack: number, offset, len }, content })?;
             offset = offset.saturating_add(len);

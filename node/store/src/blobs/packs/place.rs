@@ -73,10 +73,8 @@ impl PackRow {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (format, rest) = bytes.split_first()?;
         let (end, rest) = rest.split_first_chunk::<4>()?;
-        let row = Self {
-            end: u32::from_be_bytes(*end),
-            live: u32::from_be_bytes(rest.try_into().ok()?),
-        };
+        let row =
+            Self { end: u32::from_be_bytes(*end), live: u32::from_be_bytes(rest.try_into().ok()?) };
         (*format == FORMAT).then_some(row)
     }
 }

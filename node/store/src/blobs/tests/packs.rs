@@ -54,15 +54,19 @@ fn pack_is_closed_at_its_greatest_length() {
         .collect();
     let places = blobs.write_to_packs(&contents).unwrap();
     assert_eq!(blobs.pack_numbers().unwrap(), [0, 1]);
-    for (number, end) in [(0, places.iter().rfind(|(_, place)| place.pack == 0)), (1, places.last())]
-        .map(|(number, place)| (number, place.unwrap().1.end()))
+    for (number, end) in
+        [(0, places.iter().rfind(|(_, place)| place.pack == 0)), (1, places.last())]
+            .map(|(number, place)| (number, place.unwrap().1.end()))
     {
         assert!(end <= crate::blobs::packs::PACK_LEN_MAX);
         assert_eq!(blobs.pack_len(number), Ok(Some(end.into())));
     }
-    assert!(places.iter().zip(&contents).all(|((id, place), (_, bytes))| {
-        *blobs.read_place(id, *place).unwrap() == **bytes
-    }));
+    assert!(
+        places
+            .iter()
+            .zip(&contents)
+            .all(|((id, place), (_, bytes))| { *blobs.read_place(id, *place).unwrap() == **bytes })
+    );
 }
 
 /// A file system whose sync fails must not be trusted with the same pack again.

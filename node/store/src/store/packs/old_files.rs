@@ -29,7 +29,8 @@ impl Blobs {
         store: &Store<impl Hint>,
         pause: &Pause<'_>,
     ) -> Result<u64, StoreError> {
-        if !build::complete(store, pause)? || (build::are_files_moved(store)? && !self.has_spilled())
+        if !build::complete(store, pause)?
+            || (build::are_files_moved(store)? && !self.has_spilled())
         {
             return Ok(0);
         }

@@ -68,7 +68,11 @@ impl Blobs {
         self.each_entry(number, row.end, |entry| {
             if store.place(&entry.id)? == Some(entry.place) {
                 len += entry.content.len();
-                live.push((entry.id, Source::Pack(entry.place), Arc::from(entry.content.as_slice())));
+                live.push((
+                    entry.id,
+                    Source::Pack(entry.place),
+                    Arc::from(entry.content.as_slice()),
+                ));
             }
             if len >= COPY_LEN {
                 len = 0;

@@ -187,10 +187,8 @@ fn unreferenced_replayed_small_blob_is_dropped() {
     let options = options(&fs);
     let blobs = options.blobs.clone().unwrap();
     let store = Store::open(options).unwrap();
-    let ids: Vec<_> = [&b"kept"[..], b"deleted"]
-        .map(|bytes| blobs.put(bytes).unwrap())
-        .into_iter()
-        .collect();
+    let ids: Vec<_> =
+        [&b"kept"[..], b"deleted"].map(|bytes| blobs.put(bytes).unwrap()).into_iter().collect();
     let (kept, deleted) = (ids[0].id, ids[1].id);
     store
         .commit_blocking(move |tx| {

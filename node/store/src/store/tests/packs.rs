@@ -214,15 +214,14 @@ fn old_folder() -> MemoryFs {
     let opened = open(options(&fs)).unwrap();
     for n in 0..5 {
         let written = opened.blobs.write_old_file(&content(n), n % 2 == 0).unwrap();
-        opened.store
-            .commit_blocking(move |tx| tx.put_referring(T, &[n], b"", &[written]))
-            .unwrap();
+        opened.store.commit_blocking(move |tx| tx.put_referring(T, &[n], b"", &[written])).unwrap();
     }
     let large = vec![7; 200_000];
     let written = opened.blobs.write_old_file(&large, true).unwrap();
     opened.store.commit_blocking(move |tx| tx.put_referring(T, b"large", b"", &[written])).unwrap();
     // Rows of an earlier version have no references.
-    opened.store
+    opened
+        .store
         .commit_blocking(|tx| {
             for (key, _) in tx.scan(references::REFERENCES, &Scan::prefix(b"", 100))? {
                 tx.delete(references::REFERENCES, &key);
@@ -373,7 +372,7 @@ fn index_that_differs_from_the_rows_is_reported() {
         let (_, opened) = fresh();
         (0..3).for_each(|n| opened.put(n).unwrap());
         opened.store.checkpoint().unwrap();
-        opened.store.commit_blocking(move |tx| spoil(tx)).unwrap();
+        opened.store.commit_blocking(spoil).unwrap();
         assert!(opened.check().is_err(), "{number}");
     }
     let (fs, opened) = fresh();
@@ -412,8 +411,7 @@ mod breaks {
         rewrite: &dyn Fn(&Opened),
     ) -> bool {
         let fs = with_dead_bytes();
-        let opened =
-            open(options_on(&fs, Arc::new(HookedFs::new(fs.clone(), hook)))).unwrap();
+        let opened = open(options_on(&fs, Arc::new(HookedFs::new(fs.clone(), hook)))).unwrap();
         let before = fs.calls();
         fs.record();
         rewrite(&opened);
@@ -455,12 +453,9 @@ mod breaks {
 
     #[test]
     fn unlink_before_the_places_moved_is_detected() {
-        assert!(loses_a_blob(
-            |_, _| Action::Proceed,
-            &|opened| {
-                opened.blobs.remove_pack(0).unwrap();
-                opened.delete(0).unwrap();
-            }
-        ));
+        assert!(loses_a_blob(|_, _| Action::Proceed, &|opened| {
+            opened.blobs.remove_pack(0).unwrap();
+            opened.delete(0).unwrap();
+        }));
     }
 }

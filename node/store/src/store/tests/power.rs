@@ -19,8 +19,7 @@ struct Run {
 /// Step `n` of a run: puts, overwrites, deletes and blobs.
 fn step(store: &Store, blobs: &Option<Blobs>, n: u32) -> Result<(), StoreError> {
     let blobs = blobs.as_ref().filter(|_| n.is_multiple_of(3));
-    let small =
-        blobs.map(|blobs| blobs.put(&n.to_be_bytes().repeat(100))).transpose()?;
+    let small = blobs.map(|blobs| blobs.put(&n.to_be_bytes().repeat(100))).transpose()?;
     store.commit_blocking(move |tx| {
         let last =
             tx.get(T, b"last")?.map_or(0, |row| u32::from_be_bytes(row.value.try_into().unwrap()));
