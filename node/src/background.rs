@@ -3,8 +3,8 @@
 //! - remove deleted content from files, packs, log and snapshots, and write a snapshot a day;
 //! - once per start, turn over a data folder of an earlier version;
 //! - publish the profile once there is an identity;
-//! - every six hours, collect blobs without a reference, rewrite packs with many dead bytes, and drop
-//!   old unfollow notices;
+//! - every six hours, collect blobs without a reference, rewrite packs with many dead bytes, and
+//!   drop old unfollow notices;
 //! - give freed memory back to the system.
 
 use std::sync::Arc;
