@@ -1,8 +1,9 @@
-//! Measures the data folder of a node with many messages: its size and number of files, the times of
-//! delivery, restart and one deletion.
+//! Measures the data folder of a node with many messages: its size and number of files, the times
+//! of delivery, restart and one deletion.
 //!
 //! ```text
-//! cargo run --release -p freehold-core --example mailbox_size -- FOLDER [MESSAGES]
+//! cargo run --release -p freehold-core --example mailbox_size -- \\
+//!     FOLDER [MESSAGES] [sled|redb]
 //! ```
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use freehold_core::engine::EngineKind;
 use freehold_core::mailbox::{self, Delivery, Flags, IdempotencyKey};
 use freehold_core::node::{Node, NodeOptions};
 
@@ -26,11 +28,16 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().unwrap_or_else(|| "freehold-mailbox-size".to_owned());
     let messages = arguments.next().map_or(100_000, |count| count.parse().unwrap());
+    let engine = match arguments.next().as_deref() {
+        Some("redb") => EngineKind::Redb,
+        _ => EngineKind::Sled,
+    };
     let data = Path::new(&folder);
+    let open = || Node::open(NodeOptions { engine, ..NodeOptions::new(data) }).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
 
     let started = Instant::now();
-    let node = Node::open(NodeOptions::new(data)).unwrap();
+    let node = open();
     println!("opened in {:.3} s", started.elapsed().as_secs_f64());
     let (started, cpu) = (Instant::now(), cpu_time());
     runtime.block_on(deliver_all(&node, messages));
@@ -46,7 +53,7 @@ fn main() {
     print_sizes("after the stop", data);
 
     let started = Instant::now();
-    let node = Node::open(NodeOptions::new(data)).unwrap();
+    let node = open();
     println!("opened in {:.3} s", started.elapsed().as_secs_f64());
     delete_photo_sized_blob(&node);
     let started = Instant::now();

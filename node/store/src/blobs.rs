@@ -2,11 +2,11 @@
 //! refers to them.
 //!
 //! A small blob is written to the log in the group of the first change that refers to it. It is
-//! read from memory until a checkpoint has written it to a pack (packs.rs), and dropped if no change
-//! refers to it. A larger blob is a durable file, `blobs/ab/cd/<name>`, before a row may refer to
-//! it. The name is a keyed hash: it reveals nothing, and equal contents are stored once. A pinned
-//! blob is never collected; it is pinned from its first byte, or since an existing copy was found,
-//! until the change that refers to it is applied. Nothing here depends on the clock.
+//! read from memory until a checkpoint has written it to a pack (packs.rs). If no change refers to
+//! it, it is dropped. A larger blob is a durable file, `blobs/ab/cd/<name>`, before a row may refer
+//! to it. The name is a keyed hash: it reveals nothing, and equal contents are stored once. A
+//! pinned blob is never collected; it is pinned from its first byte, or since an existing copy was
+//! found, until the change that refers to it is applied. Nothing here depends on the clock.
 //!
 //! Every blob is sealed at rest. Earlier versions wrote small blobs to files too, and blobs that
 //! anybody may read to plain files. They are readable, and are moved in the background.

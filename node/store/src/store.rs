@@ -164,8 +164,8 @@ impl<H: Hint> Store<H> {
         }
     }
 
-    /// Makes a checkpoint: writes small blobs to packs and flushes the engine, so that the next start replays less
-    /// of the log. Blocks.
+    /// Makes a checkpoint: writes small blobs to packs and flushes the engine, so that the next
+    /// start replays less of the log. Blocks.
     ///
     /// # Errors
     /// The disk's; [`StoreError::Unavailable`] after the store was stopped.

@@ -111,3 +111,26 @@ fn fixture_rows_are_rebuilt_from_the_log() {
     // The other engine has no rows either.
     check_content(&folder, &["--set", "node.engine=redb"]);
 }
+
+#[test]
+fn fixture_files_are_moved_into_packs() {
+    let folder = alice_folder();
+    let files = |name: &str| crate::check::walk(&folder.data().join(name));
+    // Small ones, and pictures that are not encrypted.
+    let is_old = |path: &std::path::PathBuf| {
+        std::fs::read(path)
+            .is_ok_and(|bytes| bytes.len() <= 128 * 1024 || bytes.starts_with(&[0xff, 0xd8]))
+    };
+    let old_files = || files("blobs").iter().filter(|path| is_old(path)).count();
+    let (before, begun) = (old_files(), std::time::Instant::now());
+    assert!(before > 10);
+    let running = folder.serve();
+    while old_files() > 0 {
+        assert!(begun.elapsed() < crate::node_process::TIMEOUT, "{} of {before}", old_files());
+        std::thread::yield_now();
+    }
+    assert_eq!(files("packs").len(), 1);
+    running.stop();
+    check_content(&folder, &[]);
+    assert_eq!((old_files(), files("packs").len()), (0, 1));
+}

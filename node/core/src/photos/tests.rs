@@ -116,6 +116,34 @@ async fn heic_file_is_stored_as_unsupported() {
 }
 
 #[tokio::test]
+async fn latest_audience_decides_access() {
+    let alice = TestNode::new("alice").await;
+    let photo = alice.store_photo(&[1; 300_000], &[2; 20_000], Audience::Public).await;
+    let is_shown = || {
+        [Size::Large, Size::Small].map(|size| {
+            let image = image_bytes(&alice, &Visitor::Stranger, photo.id, size).unwrap();
+            let blob = shared_blob(&alice, &Visitor::Stranger, &photo.rendition(size).blob);
+            assert_eq!(image.is_some(), blob.unwrap().is_some());
+            assert!(image_bytes(&alice, &Visitor::Owner, photo.id, size).unwrap().is_some());
+            image.is_some()
+        }) == [true; 2]
+    };
+    assert!(is_shown());
+    for audience in [Audience::Owner, Audience::Public, Audience::Owner] {
+        let is_public = audience == Audience::Public;
+        change(&alice, photo.id, String::new(), String::new(), audience).await.unwrap();
+        assert_eq!(is_shown(), is_public);
+    }
+    // A photo of another audience shares its renditions.
+    let other = alice.store_photo(&[1; 300_000], &[2; 20_000], Audience::Public).await;
+    assert_eq!(other.large.blob, photo.large.blob);
+    assert!(shared_blob(&alice, &Visitor::Stranger, &photo.large.blob).unwrap().is_some());
+    delete(&alice, other.id).await.unwrap();
+    crate::erasure::unlink(&alice).unwrap();
+    assert!(!is_shown());
+}
+
+#[tokio::test]
 async fn photo_is_deleted_only_without_a_reference() {
     let alice = TestNode::new("alice").await;
     let photo =

@@ -114,8 +114,8 @@ impl Blobs {
         Ok(Some(removed))
     }
 
-    /// Removes the files of a blob that a pack holds, and the plain file of a blob that has a sealed
-    /// one, durably.
+    /// Removes the files of a blob that a pack holds, or only the plain file of one that has a
+    /// sealed file. After a power cut they may exist again; then no row needs them.
     ///
     /// # Errors
     /// The disk's.
@@ -128,9 +128,7 @@ impl Blobs {
         let [sealed, plain] = self.names(id);
         let old = [(!keep_sealed).then_some(sealed), Some(plain)];
         for name in old.into_iter().flatten() {
-            if self.unlink(&name)? {
-                self.sync_folder_of(&name)?;
-            }
+            self.unlink(&name)?;
         }
         Ok(())
     }

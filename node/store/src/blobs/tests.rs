@@ -169,7 +169,7 @@ fn sealed_blob_reveals_neither_content_nor_id_on_disk() {
 }
 
 #[test]
-fn plain_file_of_an_earlier_version_is_read_and_sealed() {
+fn plain_file_of_an_earlier_version_is_sealed() {
     for len in [0, 100, 70_000, 200_000] {
         let (fs, blobs) = fresh();
         let bytes = content(len, 1);

@@ -9,13 +9,13 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::checkpoint::{Checkpoint, Condition};
 use super::options::EngineSource;
-use super::packs::{self, PlaceChange};
+use super::packs::PlaceChange;
 use super::shared::Shared;
 use super::{FolderLock, Stop, StoreError, stopped};
 use crate::space::FreeSpace;
@@ -23,7 +23,10 @@ use crate::wal::recover::Reader;
 use crate::wal::{Mark, SpareSlot, WalId, segment};
 use freehold_proto::random::Random;
 
+mod packing;
 mod snapshots;
+
+pub(super) use packing::Packing;
 
 /// Makes spare segments, checkpoints and snapshots.
 pub(super) struct Checkpointer {
@@ -35,7 +38,7 @@ pub(super) struct Checkpointer {
     /// it never waits for this lock without serving urgent changes.
     packing: Mutex<()>,
     /// Commits places on the committer's thread, for other threads.
-    commit_places: OnceLock<Box<CommitPlaces>>,
+    commit_places: OnceLock<Box<packing::CommitPlaces>>,
     /// Locked while the engine is flushed and the checkpoint file is written.
     pub(super) checkpointing: Mutex<()>,
     /// Locked while snapshots, and the log segments they replace, are created, read or removed.
@@ -43,12 +46,6 @@ pub(super) struct Checkpointer {
     /// Raised when the store stops; ends a snapshot or a check.
     pub(super) stopping: Stop,
 }
-
-/// Commits changes that write places, and returns when they are durable.
-type CommitPlaces = dyn Fn(Vec<PlaceChange>) -> Result<(), StoreError> + Send + Sync;
-
-/// The lock of packing.
-pub(super) type Packing<'a> = MutexGuard<'a, ()>;
 
 /// How long the committer waits for a checkpoint before it looks for urgent changes.
 const REQUEST_WAIT: Duration = Duration::from_millis(1);
@@ -110,43 +107,6 @@ impl Checkpointer {
             snapshots: Mutex::new(()),
             stopping: Stop::default(),
         })
-    }
-
-    /// Sets the function that commits places; set once.
-    pub(super) fn on_places(
-        &self,
-        commit: impl Fn(Vec<PlaceChange>) -> Result<(), StoreError> + Send + Sync + 'static,
-    ) {
-        let _ = self.commit_places.set(Box::new(commit));
-    }
-
-    /// Locks packing. Not for the committer's thread.
-    pub(super) fn lock_packing(&self) -> Result<Packing<'_>, StoreError> {
-        let packing = self.packing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.lock().stopped { Err(stopped()) } else { Ok(packing) }
-    }
-
-    /// Locks packing, unless another thread has locked it.
-    pub(super) fn try_lock_packing(&self) -> Option<Packing<'_>> {
-        match self.packing.try_lock() {
-            Ok(packing) => Some(packing),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    /// Writes the small blobs of the log to packs, and their places by `commit`.
-    pub(super) fn pack(
-        &self,
-        _packing: &Packing<'_>,
-        commit: &mut dyn FnMut(Vec<PlaceChange>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let rows = &self.parts.shared.rows;
-        if rows.is_temporary() {
-            return Err(temporary());
-        }
-        let Some(blobs) = rows.blobs() else { return Ok(()) };
-        packs::pack(blobs, |waiting| self.with_reserve(|| blobs.write_to_packs(waiting)), commit)
     }
 
     /// True if threads of their own make checkpoints and snapshots.
@@ -337,10 +297,6 @@ impl Checkpointer {
         self.checkpoint(mark, Condition::Running)
     }
 
-    fn commit_elsewhere(&self, changes: Vec<PlaceChange>) -> Result<(), StoreError> {
-        self.commit_places.get().map_or_else(|| Err(stopped()), |commit| commit(changes))
-    }
-
     /// Makes the checkpoint after a rebuild; no other thread runs yet.
     pub(super) fn finish_rebuild(&self, mark: &Mark) -> Result<(), StoreError> {
         self.checkpoint_running(mark)
@@ -406,7 +362,8 @@ impl Checkpointer {
         self.lock().last.wal
     }
 
-    /// Makes a checkpoint of all changes so far, on the calling thread, which is not the committer's.
+    /// Makes a checkpoint of all changes so far, on the calling thread, which is not the
+    /// committer's.
     pub(super) fn checkpoint_now(&self) -> Result<(), StoreError> {
         let packing = self.lock_packing()?;
         let mark = self.parts.shared.end();

@@ -21,7 +21,7 @@ use freehold_proto::random::Random;
 const SEGMENT_LEN: u64 = 16 * 1024 * 1024;
 /// A snapshot is made when the log since the last one is longer than this and than that snapshot,
 /// in bytes.
-const SNAPSHOT_AFTER: u64 = 256 * 1024 * 1024;
+const SNAPSHOT_AFTER: u64 = 64 * 1024 * 1024;
 /// Tests open many stores, so their segments are short; bytes.
 #[cfg(any(test, feature = "testing"))]
 const SEGMENT_LEN_IN_MEMORY: u64 = 64 * 1024;

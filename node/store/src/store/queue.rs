@@ -16,8 +16,8 @@ pub(super) trait Job<H>: Send {
 
 pub(super) struct QueueState<H> {
     pub(super) jobs: VecDeque<Box<dyn Job<H>>>,
-    /// Changes of the store itself, which go before all others: the committer serves them even while
-    /// it waits for a checkpoint, because a checkpoint needs them.
+    /// Changes of the store itself, which go before all others: the committer serves them even
+    /// while it waits for a checkpoint, because a checkpoint needs them.
     urgent: VecDeque<Box<dyn Job<H>>>,
     pub(super) closing: bool,
     /// The committer has ended: no change is committed any more.

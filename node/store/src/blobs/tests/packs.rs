@@ -13,7 +13,7 @@ fn packed(blobs: &Blobs, contents: &[&[u8]]) -> Vec<(BlobId, Place)> {
 }
 
 #[test]
-fn damaged_or_missing_pack_is_an_error_of_its_blobs() {
+fn damaged_or_missing_pack_damages_its_blobs() {
     let (fs, blobs) = fresh();
     let places = packed(&blobs, &[b"one", b"two"]);
     let path = blobs.pack_path(0);

@@ -1,6 +1,6 @@
 //! Rewriting packs: the live entries of a pack are copied to another one, durably; changes move
-//! their places; then the old pack is removed. An interruption at any point leaves every blob at the
-//! place that its row names. A pack that no row describes is removed by the next call.
+//! their places; then the old pack is removed. An interruption at any point leaves every blob at
+//! the place that its row names. A pack that no row describes is removed by the next call.
 
 use std::sync::Arc;
 

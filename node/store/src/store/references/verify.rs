@@ -23,8 +23,8 @@ type Progress<'a> = &'a dyn Fn(u64) -> Result<(), StoreError>;
 type LiveSums = BTreeMap<u32, u64>;
 
 impl Blobs {
-    /// Checks that the reverse index matches the rows, that every place is in a pack, and that every
-    /// pack is intact. Returns a sentence for each problem. `progress` is called with the number of
+    /// Checks that the reverse index matches the rows, that the sums of packs are right, and that
+    /// every pack is intact. Returns a sentence for each problem. `progress` is called with the number of
     /// rows read. Blocks, possibly for long.
     ///
     /// # Errors
