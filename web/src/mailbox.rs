@@ -10,7 +10,6 @@ mod parsed;
 mod parts;
 mod pictures;
 mod sanitise;
-mod tokens;
 
 use axum::extract::{Path, Query, State};
 use freehold_core::mailbox::{self, Flags, Folder, FolderId, SpecialUse};

@@ -186,7 +186,7 @@ impl Page<'_> {
             None => {
                 self.files.push(id);
                 let plain = self.plain_alternative(id);
-                let words = plain.unwrap_or_else(|| html::to_text(&source));
+                let words = plain.unwrap_or_else(|| html::to_plain(&source));
                 let (runs, _) = self.runs(&words);
                 self.out.push(Block::TextOnly(runs));
             }

@@ -126,7 +126,9 @@ fn text(message: &ParsedMessage) -> String {
     for shown in Content::of(bytes, structure).shown {
         let next = match shown {
             Shown::Text(id) => content::text_of(bytes, structure, id, 4 * QUOTED_LEN_MAX),
-            Shown::Html(id) => html::to_text(&content::html_of(bytes, structure, id, TEXT_LEN_MAX)),
+            Shown::Html(id) => {
+                html::to_plain(&content::html_of(bytes, structure, id, TEXT_LEN_MAX))
+            }
             Shown::Image(_) | Shown::Message(_) => continue,
         };
         text.push_str(next.trim_end());

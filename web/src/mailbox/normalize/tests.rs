@@ -1,5 +1,6 @@
 use super::*;
 use freehold_mime::Structure;
+use freehold_mime::html::tokens::Tokens;
 
 use crate::mailbox::parsed::ParsedMessage;
 
@@ -16,11 +17,20 @@ fn hidden_elements_are_dropped() {
         ("<span hidden>a</span>c", "c"),
         ("<div style='display:none'>never closed", "<div>never closed</div>"),
         ("<p style='display:block'>a", "<p>a</p>"),
+        (
+            "<style>.pre{display:none}</style><span class=pre>a</span><b class=x id=y>c</b>",
+            "<b>c</b>",
+        ),
+        ("<td style='font-size:0'><p style='font-size:16px'>a</p></td>", "<p>a</p>"),
+        (
+            "<noscript><p>a</p><img src=x alt=b></noscript><object><i>c</i></object>",
+            "<p>a</p>b<i>c</i>",
+        ),
     ] {
         assert_eq!(normalize(html, &picture()).unwrap().as_str(), normal, "{html}");
     }
-    let many = "<div hidden>a</div>".repeat(HIDDEN_MAX + 10);
-    assert_eq!(normalize(&many, &picture()).unwrap().as_str().matches('a').count(), 10);
+    let many = "<div hidden>a</div>".repeat(1_000);
+    assert_eq!(normalize(&many, &picture()).unwrap().as_str(), "");
 }
 use crate::mailbox::sanitise;
 
@@ -173,7 +183,7 @@ fn html_over_its_limits_is_refused() {
 
 #[test]
 fn damaged_html_is_bounded_before_and_after_parsing() {
-    let names = format!("{ALLOWED} {RAW} {DROPPED} select option font o:p").replace(' ', "><");
+    let names = format!("{ALLOWED} script style title textarea noscript svg math object template select option font o:p").replace(' ', "><");
     let corpus = [
         format!("<{names}>").repeat(2).into_bytes(),
         format!("<{names}>text</{}>", names.replace('<', "</")).into_bytes(),
