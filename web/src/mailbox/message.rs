@@ -50,6 +50,8 @@ struct OpenMessage {
     reply_to: String,
     /// The authors after the first; empty if there is one.
     authors: String,
+    /// True if the sender's name has the form of an address and there is no address.
+    has_address_in_name: bool,
     /// True if an answer can go to more than one person.
     has_others: bool,
     when: String,
@@ -172,6 +174,7 @@ async fn open_message(
         uid: message.uid,
         subject: if summary.subject.is_empty() { "No subject".to_owned() } else { summary.subject },
         avatar: Avatar::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
+        has_address_in_name: summary.from.address.is_empty() && name.contains('@'),
         address: if summary.from.address == name { String::new() } else { summary.from.address },
         name,
         to: if parts.to.is_empty() { "nobody named".to_owned() } else { joined(&parts.to) },
