@@ -3,10 +3,14 @@
 
 mod blocks;
 mod compose;
+mod file_names;
+mod host_names;
 mod links;
 mod message;
+mod named_people;
 mod normalize;
 mod parsed;
+mod part_path;
 mod parts;
 mod pictures;
 mod sanitise;
@@ -123,10 +127,9 @@ fn sidebar(
     let messages = listed.into_iter().map(|(message, summary)| {
         let other = if is_outgoing { summary.to.first() } else { Some(&summary.from) };
         let correspondent = other
-            .map(|person| person.shown())
+            .map(|person| host_names::honest_address(person.shown()).into_owned())
             .filter(|shown| !shown.is_empty())
-            .unwrap_or("Nobody named")
-            .to_owned();
+            .unwrap_or_else(|| "Nobody named".to_owned());
         MessageRow {
             uid: message.uid,
             correspondent,

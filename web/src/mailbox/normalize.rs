@@ -9,9 +9,11 @@
 
 use std::collections::BTreeSet;
 
+use freehold_mime::html;
 use freehold_mime::html::tokens::{Start, Token};
 use freehold_mime::html::visible::Visible;
 
+use super::host_names::hidden_host;
 use super::pictures::Pictures;
 
 /// Longer HTML is refused, in bytes.
@@ -22,6 +24,8 @@ pub(super) const HTML_READ_LEN_MAX: usize = 4 * HTML_LEN_MAX;
 const TAGS_MAX: usize = 50_000;
 /// The deepest nesting of elements; a deeper element loses its tags and keeps its text.
 const DEPTH_MAX: usize = 200;
+/// How much of a link's text is compared with its address, in bytes.
+const LINK_TEXT_LEN_MAX: usize = 500;
 /// The depth a table needs: itself, its body, a row, a cell.
 const TABLE_DEPTH: usize = 4;
 
@@ -48,6 +52,8 @@ const ATTRIBUTES: &str = "align alt colspan dir href lang rowspan start title";
 pub(super) struct NormalizedHtml {
     html: String,
     open: Vec<&'static str>,
+    /// The address of the open link and the beginning of its text, as written.
+    link: Option<(String, String)>,
     /// Number of dropped images with a remote source.
     pub(super) remote_images: usize,
     /// The numbers of the parts that are shown as pictures.
@@ -91,6 +97,10 @@ impl NormalizedHtml {
         if !self.is_in(&BETWEEN_CELLS) || !text.trim_ascii().is_empty() {
             self.enter_cell();
             self.html.push_str(&text.replace('<', "&lt;"));
+            if let Some((_, link)) = self.link.as_mut() {
+                let left = LINK_TEXT_LEN_MAX.saturating_sub(link.len());
+                link.push_str(text.get(..text.floor_char_boundary(left)).unwrap_or_default());
+            }
         }
     }
 
@@ -111,6 +121,10 @@ impl NormalizedHtml {
         self.html.extend(["<", name]);
         self.attributes(start);
         self.html.push('>');
+        if name == "a" {
+            let href = start.attributes.iter().find(|(name, _)| *name == "href");
+            self.link = href.map(|(_, href)| ((*href).to_owned(), String::new()));
+        }
         if one_of(VOID, name).is_none() {
             self.open.push(name);
         }
@@ -211,10 +225,16 @@ impl NormalizedHtml {
         }
     }
 
-    /// Closes all but the outermost `len` elements.
+    /// Closes all but the outermost `len` elements. Behind a link whose text names another host
+    /// stands its own.
     fn close_down_to(&mut self, len: usize) {
         for name in self.open.drain(len..).rev() {
             self.html.extend(["</", name, ">"]);
+            let link = if name == "a" { self.link.take() } else { None };
+            let host = link.and_then(|(href, text)| hidden_host(&html::to_text(&text), &href));
+            if let Some(host) = host {
+                self.html.extend([" [", &host, "] "]);
+            }
         }
     }
 

@@ -68,6 +68,26 @@ fn well_formed_html_is_unchanged() {
 }
 
 #[test]
+fn link_with_another_host_in_its_text_shows_its_own() {
+    for (html, expected) in [
+        (
+            "<a href='https://evil.example'><b>https://bank</b>.example</a>!",
+            "<a href=\"https://evil.example\"><b>https://bank</b>.example</a> [evil.example] !",
+        ),
+        (
+            "<a href='https://evil.example'>&#98;ank.example<p>x<a href=y>z",
+            "<a href=\"https://evil.example\">&#98;ank.example<p>x</p></a> [evil.example] <a href=\"y\">z</a>",
+        ),
+        (
+            "<a href='https://a.example/x'>a.example</a>",
+            "<a href=\"https://a.example/x\">a.example</a>",
+        ),
+    ] {
+        assert_eq!(normalized(html), expected, "{html}");
+    }
+}
+
+#[test]
 fn open_elements_are_closed_as_the_standard_says() {
     for (html, expected) in [
         ("<p>a<p>b<div>c", "<p>a</p><p>b</p><div>c</div>"),
