@@ -85,7 +85,8 @@ pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
         },
         Some(named) => match (named.decode_without_bom_handling(bytes), std::str::from_utf8(bytes))
         {
-            ((_, true), Ok(text)) => Cow::Borrowed(text),
+            // Text with zeros is UTF-16 that was cut.
+            ((_, true), Ok(text)) if !bytes.contains(&0) => Cow::Borrowed(text),
             ((text, _), _) => text,
         },
         None => match std::str::from_utf8(bytes) {
@@ -226,6 +227,7 @@ mod tests {
             (b"\0h\0i", "utf-16", "hi"),
             (b"h\0i\0", "utf-16", "hi"),
             (b"\xff\xfeh\0i\0", "utf-8", "hi"),
+            (b"h\0i\0\0", "utf-16le", "hi\u{fffd}"),
             (b"\xef\xbb\xbfhi", "us-ascii", "hi"),
         ] {
             assert_eq!(decode(bytes, Some(label)), text, "{label}");

@@ -18,6 +18,8 @@ pub mod header;
 pub mod header_end;
 pub mod html;
 pub mod media;
+#[cfg(test)]
+mod oracle;
 pub mod people;
 pub mod structure;
 pub mod text;
