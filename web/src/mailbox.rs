@@ -5,6 +5,8 @@ mod blocks;
 mod compose;
 mod file_names;
 mod host_names;
+#[cfg(test)]
+mod hostile;
 mod links;
 mod message;
 mod named_people;
