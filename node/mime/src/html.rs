@@ -101,6 +101,7 @@ mod tests {
                 "a\n\n> b\n>\n> c\n>\n>> d\n\ne",
             ),
             ("a<hr>b", "a\n---\nb"),
+            ("<td>a<td>b", "a  b"),
             ("<noscript>a</noscript><object>b</object>", "ab"),
         ] {
             assert_eq!(to_plain(html), text, "{html}");

@@ -14,6 +14,7 @@ use freehold_mime::people::{self, Person};
 use freehold_mime::{Content, Shown, content, html};
 use serde::Deserialize;
 
+use super::host_names::honest_address;
 use super::message;
 use super::parsed::{ParsedMessage, parsed};
 use crate::blobs;
@@ -166,7 +167,7 @@ async fn reply_form(
             let is_own = !may_be_own && profile::owns(&site.node, &person.address)?;
             if !is_own && !named.contains(&address) {
                 named.push(address);
-                added.push(person.address.clone());
+                added.push(honest_address(&person.address).into_owned());
             }
         }
         Ok(added.join(", "))

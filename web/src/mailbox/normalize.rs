@@ -52,8 +52,8 @@ const ATTRIBUTES: &str = "align alt colspan dir href lang rowspan start title";
 pub(super) struct NormalizedHtml {
     html: String,
     open: Vec<&'static str>,
-    /// The address of the open link and the beginning of its text, as written.
-    link: Option<(String, String)>,
+    /// The addresses of the open links and the beginning of their texts, as written.
+    links: Vec<(String, String)>,
     /// Number of dropped images with a remote source.
     pub(super) remote_images: usize,
     /// The numbers of the parts that are shown as pictures.
@@ -97,7 +97,7 @@ impl NormalizedHtml {
         if !self.is_in(&BETWEEN_CELLS) || !text.trim_ascii().is_empty() {
             self.enter_cell();
             self.html.push_str(&text.replace('<', "&lt;"));
-            if let Some((_, link)) = self.link.as_mut() {
+            for (_, link) in &mut self.links {
                 let left = LINK_TEXT_LEN_MAX.saturating_sub(link.len());
                 link.push_str(text.get(..text.floor_char_boundary(left)).unwrap_or_default());
             }
@@ -123,7 +123,8 @@ impl NormalizedHtml {
         self.html.push('>');
         if name == "a" {
             let href = start.attributes.iter().find(|(name, _)| *name == "href");
-            self.link = href.map(|(_, href)| ((*href).to_owned(), String::new()));
+            let href = href.map(|(_, href)| (*href).to_owned()).unwrap_or_default();
+            self.links.push((href, String::new()));
         }
         if one_of(VOID, name).is_none() {
             self.open.push(name);
@@ -230,7 +231,7 @@ impl NormalizedHtml {
     fn close_down_to(&mut self, len: usize) {
         for name in self.open.drain(len..).rev() {
             self.html.extend(["</", name, ">"]);
-            let link = if name == "a" { self.link.take() } else { None };
+            let link = if name == "a" { self.links.pop() } else { None };
             let host = link.and_then(|(href, text)| hidden_host(&html::to_text(&text), &href));
             if let Some(host) = host {
                 self.html.extend([" [", &host, "] "]);

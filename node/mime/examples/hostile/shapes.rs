@@ -1,7 +1,7 @@
 //! Messages of one length whose shape is to cost a reader as much as it can.
 
 /// The shapes by name, each with the function that makes a message of about this length in bytes.
-pub const SHAPES: [(&str, fn(usize) -> Vec<u8>); 27] = [
+pub(crate) const SHAPES: [(&str, fn(usize) -> Vec<u8>); 30] = [
     ("messages inside messages", |len| repeated("", "Content-Type: message/rfc822\r\n\r\n", len)),
     ("multiparts inside multiparts", |len| {
         repeated("", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", len)
@@ -78,6 +78,15 @@ pub const SHAPES: [(&str, fn(usize) -> Vec<u8>); 27] = [
             format!("--b\r\nContent-Type: text/html\r\n\r\n{}\r\n", "<p>&nbsp;".repeat(2_700));
         repeated("Content-Type: multipart/alternative; boundary=b\r\n\r\n", &part, len)
     }),
+    ("pages of links", |len| {
+        pages("", "<a href=https://a.example/b>c.example <b>\u{430}a.example</b></a>", len)
+    }),
+    ("pages of tables", |len| pages("", "<table><td><b><i><p><a href=x>b.c", len)),
+    ("pages of rules", |len| {
+        let rules: String = (0..2_000).map(|n| format!(".a{n}{{display:block}}")).collect();
+        let style = format!("<style>{rules}{}</style>", ".x .y{z:z}".repeat(20_000));
+        pages(&style, "<p class='a1 a2 a3 a4 a5 a6 a7 a8 a9' id=a style='opacity:1'>a", len)
+    }),
     ("encoded messages", |len| {
         let part = format!(
             "--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
@@ -90,6 +99,19 @@ pub const SHAPES: [(&str, fn(usize) -> Vec<u8>); 27] = [
 const MIXED: &str = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
 const HTML: &str = "Content-Type: text/html\r\n\r\n";
 const BASE64: &str = "U3ViamVjdDogYQpDb250ZW50LVR5cGU6IHRleHQvcGxhaW4KClN1YmplY3Q6IGIK\r\n";
+
+/// A message with eight HTML texts that are just short enough to be shown, and a file.
+fn pages(head: &str, unit: &str, len: usize) -> Vec<u8> {
+    let tags = unit.matches('<').count().max(1);
+    let room = (1024 * 1024usize).saturating_sub(head.len() + 100);
+    let count = (room / unit.len()).min(49_000 / tags);
+    let part = format!(
+        "--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{head}{}\r\n",
+        unit.repeat(count)
+    );
+    let file = "--b\r\nContent-Type: application/pdf\r\n\r\n";
+    repeated(&format!("{MIXED}{}{file}", part.repeat(8)), "y", len)
+}
 
 fn x(len: usize) -> String {
     "x".repeat(len)

@@ -97,7 +97,7 @@ impl Writer {
                 self.spaces = 0;
             }
             "br" => self.line(1),
-            "td" | "th" if self.newlines == 0 => {
+            "td" | "th" if self.newlines == 0 && !self.out.is_empty() => {
                 self.spaces = if self.is_laid_out { 2 } else { 1 };
             }
             _ => self.block(&name),

@@ -79,6 +79,10 @@ fn link_with_another_host_in_its_text_shows_its_own() {
             "<a href=\"https://evil.example\">&#98;ank.example<p>x</p></a> [evil.example] <a href=\"y\">z</a>",
         ),
         (
+            "<a href='https://evil.example'>bank.example<table><td><a>x</table></a>",
+            "<a href=\"https://evil.example\">bank.example<table><tr><td><a>x</a></td></tr></table></a> [evil.example] ",
+        ),
+        (
             "<a href='https://a.example/x'>a.example</a>",
             "<a href=\"https://a.example/x\">a.example</a>",
         ),
