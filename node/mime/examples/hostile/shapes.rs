@@ -1,7 +1,10 @@
 //! Messages of one length whose shape is to cost a reader as much as it can.
 
-/// The shapes by name, each with the function that makes a message of about this length in bytes.
-pub(crate) const SHAPES: [(&str, fn(usize) -> Vec<u8>); 30] = [
+/// A name, and the function that makes a message of about this length in bytes.
+type Shape = (&'static str, fn(usize) -> Vec<u8>);
+
+/// All shapes.
+pub(crate) const SHAPES: [Shape; 30] = [
     ("messages inside messages", |len| repeated("", "Content-Type: message/rfc822\r\n\r\n", len)),
     ("multiparts inside multiparts", |len| {
         repeated("", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", len)
