@@ -1,4 +1,5 @@
-//! The words of an HTML text, for previews, search, and replies. Nothing here makes HTML safe to show.
+//! The words of an HTML text, for previews, search and replies. Nothing here makes HTML safe to
+//! show.
 
 mod reference;
 mod style;
@@ -151,5 +152,7 @@ mod tests {
             assert!(to_text(&html).len() <= html.len());
             assert!(to_plain(&html).len() <= html.len() * 10);
         }
+        let deep = "<blockquote><ol start=4294967200>".repeat(20) + &"<li>a".repeat(50_000);
+        assert!(to_plain(&deep).len() <= deep.len() * 10);
     }
 }

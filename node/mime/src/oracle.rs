@@ -23,7 +23,7 @@ const DIFFERENT: [(&str, &str); 9] = [
     ("unclosed_multipart", "a line that goes on behind the boundary is no delimiter here"),
 ];
 
-/// What both readers give.
+/// The result of a reader.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     subject: String,

@@ -135,6 +135,8 @@ mod tests {
             ("пример.example", "пример.example"),
             ("例え.example", "例え.example"),
             ("한국어.example", "한국어.example"),
+            ("größe-24.example", "größe-24.example"),
+            ("東京タワー-tv.example", "東京タワー-tv.example"),
             ("p\u{430}ypal.example", "xn--pypal-4ve.example"),
             ("\u{430}\u{440}\u{440}\u{4cf}\u{435}.example", "xn--80ak6aa92e.example"),
             ("micr\u{3bf}soft.example", "xn--micrsoft-2dg.example"),

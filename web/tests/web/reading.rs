@@ -1,5 +1,5 @@
-//! What a reader sees of messages that hide something: preheaders, senders, hosts, encoded messages,
-//! long headers.
+//! Pages of messages that hide something: preheaders, senders, hosts, encoded messages, long
+//! headers.
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use freehold_core::testing::TestNode;

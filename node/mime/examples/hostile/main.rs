@@ -13,7 +13,7 @@ use freehold_mime::{Content, Kind, Shown, Structure, content, date, header, html
 const LEN: usize = 25 * 1024 * 1024;
 const CPU_MS_MAX: u64 = 2_000;
 const MEMORY_KIB_MAX: u64 = 128 * 1024;
-/// What a page reads of one text and of one HTML text, in encoded bytes.
+/// A page reads so much of one text, and of one HTML text, in encoded bytes.
 const TEXT_LEN_MAX: usize = 1024 * 1024;
 const HTML_LEN_MAX: usize = 4 * 1024 * 1024;
 

@@ -26,6 +26,7 @@ enum Property {
     Visibility,
     Opacity,
     Height,
+    Width,
     Overflow,
     FontSize,
 }
@@ -36,7 +37,7 @@ type Declared = Option<(bool, (bool, u16, usize))>;
 
 /// The declarations of one rule or of one element, by property.
 #[derive(Clone, Copy, Default)]
-struct Declarations([Declared; 6]);
+struct Declarations([Declared; 7]);
 
 impl Declarations {
     fn read(&mut self, text: &str, weight: u16, order: usize) {
@@ -54,7 +55,8 @@ impl Declarations {
                 "visibility" => (Property::Visibility, matches!(value, "hidden" | "collapse")),
                 "opacity" => (Property::Opacity, is_zero),
                 "max-height" | "height" => (Property::Height, is_zero),
-                "overflow" | "overflow-y" => (Property::Overflow, value == "hidden"),
+                "max-width" | "width" => (Property::Width, is_zero),
+                "overflow" | "overflow-x" | "overflow-y" => (Property::Overflow, value == "hidden"),
                 "font-size" => (Property::FontSize, is_zero),
                 _ => continue,
             };
@@ -86,7 +88,7 @@ impl Declarations {
         hides(Property::Display)
             || hides(Property::Visibility)
             || hides(Property::Opacity)
-            || hides(Property::Height) && hides(Property::Overflow)
+            || (hides(Property::Height) || hides(Property::Width)) && hides(Property::Overflow)
             || is_inline && hides(Property::FontSize)
     }
 }
@@ -104,7 +106,7 @@ impl Sheet {
         let css = without_comments(css);
         let mut rest = css.as_str();
         while let Some((prelude, after)) = rest.split_once('{') {
-            // What stands before a `;` or a `}` is no part of the selector.
+            // The selector begins behind a `;` or a `}`.
             let prelude = prelude.rsplit([';', '}']).next().unwrap_or_default().trim();
             if let Some(at_rule) = prelude.strip_prefix('@') {
                 let media = at_rule.trim_start().to_ascii_lowercase();
@@ -253,6 +255,7 @@ mod tests {
             ("span{font-size:0px}", "<span>"),
             ("*.a{opacity:0.0}", "<p class=a>"),
             (".a{max-height:0;overflow:hidden}", "<div class=a>"),
+            (".a{max-width:0px}.a{overflow:hidden}", "<div class=a>"),
             ("/*.a{*/.a{/*}*/display:/**/none}", "<p class=a>"),
             ("<!-- .a{display:none} -->", "<p class=a>"),
             ("@import url(x);.a{display:none}", "<p class=a>"),

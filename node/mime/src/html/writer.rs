@@ -42,7 +42,7 @@ const BLOCKS: [&str; 32] = [
 const PARAGRAPHS: [&str; 13] =
     ["blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul"];
 /// Deepest nesting of lists that is shown.
-const LISTS_MAX: usize = 20;
+const LISTS_MAX: usize = 8;
 /// Deepest nesting of quotations that is shown.
 const QUOTES_MAX: usize = 5;
 /// Most empty lines that `<br>`s make.

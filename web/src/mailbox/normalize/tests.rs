@@ -68,7 +68,7 @@ fn well_formed_html_is_unchanged() {
 }
 
 #[test]
-fn link_with_another_host_in_its_text_shows_its_own() {
+fn link_that_names_another_host_shows_its_own() {
     for (html, expected) in [
         (
             "<a href='https://evil.example'><b>https://bank</b>.example</a>!",
