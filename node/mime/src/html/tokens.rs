@@ -2,7 +2,7 @@
 //! that text and structure need).
 //!
 //! The work is linear in the input: a browser's tokeniser compares each attribute of a tag with all
-//! attributes before it, while this one keeps the few of [`ATTRIBUTES`] and drops the rest.
+//! attributes before it, while this one keeps the few of `ATTRIBUTES` and drops the rest.
 
 /// White space between names and attributes.
 const BLANK: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
@@ -28,7 +28,7 @@ pub enum Token<'a> {
 pub struct Start<'a> {
     /// The name as written.
     pub name: &'a str,
-    /// The known [`ATTRIBUTES`], each once, with the value as written between its quotes.
+    /// The known `ATTRIBUTES`, each once, with the value as written between its quotes.
     pub attributes: Vec<(&'static str, &'a str)>,
     /// True if the tag ends in `/>`.
     pub is_closed: bool,
