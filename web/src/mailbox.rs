@@ -3,14 +3,19 @@
 
 mod blocks;
 mod compose;
+mod file_names;
+mod host_names;
+#[cfg(test)]
+mod hostile;
 mod links;
 mod message;
+mod named_people;
 mod normalize;
 mod parsed;
+mod part_path;
 mod parts;
 mod pictures;
 mod sanitise;
-mod tokens;
 
 use axum::extract::{Path, Query, State};
 use freehold_core::mailbox::{self, Flags, Folder, FolderId, Message, SpecialUse, Summary};
@@ -124,10 +129,9 @@ fn sidebar(
     let messages = listed.into_iter().map(|(message, summary)| {
         let other = if is_outgoing { summary.to.first() } else { Some(&summary.from) };
         let correspondent = other
-            .map(|person| person.shown())
+            .map(|person| host_names::honest_address(person.shown()).into_owned())
             .filter(|shown| !shown.is_empty())
-            .unwrap_or("Nobody named")
-            .to_owned();
+            .unwrap_or_else(|| "Nobody named".to_owned());
         MessageRow {
             uid: message.uid,
             correspondent,

@@ -5,7 +5,7 @@ mod lexical;
 
 use lexical::{angle, closed, comment, is_quoted, quoted, requote, words};
 
-use crate::word;
+use crate::{charset, word};
 
 /// Most entries read of one field.
 pub const ADDRESSES_MAX: usize = 2_000;
@@ -46,7 +46,8 @@ impl Mailbox {
     /// The address as text, such as `ann@a.example`; empty if there is none. A local part with
     /// special characters is quoted.
     pub fn address(&self) -> String {
-        let local = word::decode(&self.local, None);
+        // RFC 2047 5 (3): an encoded word in an address is no encoded word.
+        let local = charset::decode(&self.local, None).into_owned();
         let host = String::from_utf8_lossy(&self.host);
         let is_atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
         match (local.is_empty(), host.is_empty()) {

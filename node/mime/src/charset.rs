@@ -1,5 +1,8 @@
 //! Characters from bytes: by the charset that the sender named, where that can be right.
 
+mod shifting;
+mod single_byte;
+
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, WINDOWS_1252};
@@ -21,7 +24,15 @@ const LATIN: [&str; 12] = [
     "ISO-8859-16",
 ];
 /// Labels that mail programs write and the Encoding Standard does not know.
-const ALIASES: [(&str, &str); 9] = [
+const ALIASES: [(&str, &str); 17] = [
+    ("mac-roman", "macintosh"),
+    ("macroman", "macintosh"),
+    ("mac-cyrillic", "x-mac-cyrillic"),
+    ("maccyrillic", "x-mac-cyrillic"),
+    ("cp1250", "windows-1250"),
+    ("cp874", "windows-874"),
+    ("ibm874", "windows-874"),
+    ("gb2312-80", "gbk"),
     ("cp932", "shift_jis"),
     ("cp936", "gbk"),
     ("cp949", "euc-kr"),
@@ -46,8 +57,14 @@ pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
     }
     let label = label.map(|label| label.trim_matches(is_noise).to_ascii_lowercase());
     let label = label.as_deref().unwrap_or_default();
-    if matches!(label, "utf-7" | "unicode-1-1-utf-7" | "utf7") {
-        return Cow::Owned(utf7(bytes));
+    if let Some(text) = shifting::decode(bytes, label) {
+        return Cow::Owned(text);
+    }
+    if let Some(table) = single_byte::table(label) {
+        return match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(single_byte::decode(bytes, table)),
+        };
     }
     let named = encoding(label);
     if named.is_none_or(|named| named == UTF_8) && is_iso_2022_jp(bytes) {
@@ -68,7 +85,8 @@ pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
         },
         Some(named) => match (named.decode_without_bom_handling(bytes), std::str::from_utf8(bytes))
         {
-            ((_, true), Ok(text)) => Cow::Borrowed(text),
+            // Text with zeros is UTF-16 that was cut.
+            ((_, true), Ok(text)) if !bytes.contains(&0) => Cow::Borrowed(text),
             ((text, _), _) => text,
         },
         None => match std::str::from_utf8(bytes) {
@@ -80,7 +98,12 @@ pub fn decode<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
 
 /// Decodes an HTML text: by its label, else by its own `<meta>`, else as [`decode`].
 pub fn decode_html<'a>(bytes: &'a [u8], label: Option<&str>) -> Cow<'a, str> {
-    let known = label.filter(|label| encoding(&label.trim().to_ascii_lowercase()).is_some());
+    let is_known = |label: &str| {
+        encoding(label).is_some()
+            || single_byte::table(label).is_some()
+            || shifting::decode(b"", label).is_some()
+    };
+    let known = label.filter(|label| is_known(&label.trim().to_ascii_lowercase()));
     match known.filter(|label| !label.eq_ignore_ascii_case("us-ascii")) {
         Some(label) => decode(bytes, Some(label)),
         None => decode(bytes, meta(bytes).as_deref().or(label)),
@@ -172,37 +195,6 @@ fn utf16(bytes: &[u8]) -> &'static Encoding {
     if zeros(1) > zeros(0) { encoding_rs::UTF_16LE } else { encoding_rs::UTF_16BE }
 }
 
-/// UTF-7 (RFC 2152). Damaged runs are skipped.
-fn utf7(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    let mut bytes = bytes.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        if byte != b'+' {
-            out.push(if byte.is_ascii() { char::from(byte) } else { char::REPLACEMENT_CHARACTER });
-            continue;
-        }
-        if bytes.next_if_eq(&b'-').is_some() {
-            out.push('+');
-            continue;
-        }
-        let (mut bits, mut count) = (0u32, 0u32);
-        let mut units = Vec::new();
-        while let Some(value) = bytes.peek().copied().and_then(crate::encoding::base64_value) {
-            bytes.next();
-            bits = (bits << 6) | u32::from(value);
-            count = count.saturating_add(6);
-            if count >= 16 {
-                count = count.saturating_sub(16);
-                units.push(u16::try_from((bits >> count) & 0xffff).unwrap_or_default());
-                bits &= (1 << count) - 1;
-            }
-        }
-        bytes.next_if_eq(&b'-');
-        out.push_str(&String::from_utf16_lossy(&units));
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,9 +211,23 @@ mod tests {
             (b"\x82\xb1", "cp932", "こ"),
             (b"\xc4\xe3", "gb2312", "你"),
             (b"Hi +AOQ-+-x", "utf-7", "Hi ä+x"),
+            (b"+2D3eAA.+ADw+", "UTF-7", "😀.<"),
+            (b"Gr\x81\xe1e", "cp850", "Grüße"),
+            (b"Gr\x81\xe1e \xd5", "IBM00858", "Grüße €"),
+            (b"Gr\x81\xe1e \xdb", "IBM437", "Grüße █"),
+            (b"\x88\xa9", "cp852", "łę"),
+            (b"\x8f\xa8", "cp866", "Пи"),
+            (b"\x8a\x88", "x-mac-roman", "äà"),
+            (b"\x8a\x88", "macintosh", "äà"),
+            (b"\xbd\xfd", "x-mac-ce", "Ĺż"),
+            (b"\xdc", "MacTurkish", "İ"),
+            (b"\x1b$)CHi \x0eGQ1[\x0f!\nGQ", "iso-2022-kr", "Hi 한글!\nGQ"),
+            (b"\x1b$)A\x0eVPND\x0f.", "iso-2022-cn", "中文."),
+            (b"a ~{VPND~} ~~b", "hz-gb-2312", "a 中文 ~b"),
             (b"\0h\0i", "utf-16", "hi"),
             (b"h\0i\0", "utf-16", "hi"),
             (b"\xff\xfeh\0i\0", "utf-8", "hi"),
+            (b"h\0i\0\0", "utf-16le", "hi\u{fffd}"),
             (b"\xef\xbb\xbfhi", "us-ascii", "hi"),
         ] {
             assert_eq!(decode(bytes, Some(label)), text, "{label}");
@@ -280,7 +286,7 @@ mod tests {
         #[test]
         fn any_bytes_decode_to_bounded_text(
             bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
-            label in proptest::sample::select(vec!["utf-8", "utf-7", "utf-16", "gb18030", "big5", "x"]),
+            label in proptest::sample::select(vec!["utf-8", "utf-7", "utf-16", "gb18030", "big5", "x", "cp437", "iso-2022-kr", "hz"]),
         ) {
             proptest::prop_assert!(decode(&bytes, Some(label)).len() <= bytes.len() * 3 + 3);
         }

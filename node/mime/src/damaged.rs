@@ -5,7 +5,7 @@ use crate::{Content, Structure, address, content, date, header, header_end, html
 use freehold_proto::testing::fuzz::fuzz;
 
 /// Messages of every shape that the reader knows.
-const MESSAGES: [&str; 5] = [
+const MESSAGES: [&str; 6] = [
     "From: =?utf-8?q?R=C3=BCth?= <ruth@a.example>, \"B, C\" <b@c.example>\r\nTo: g: a@b.example, c@d.example;\r\n\
      Subject: =?iso-8859-1?b?/Pb8?=\r\n folded\r\nDate: Sun, 22 Nov 2026 10:00:00 +0200 (x)\r\nMessage-ID: <1@a.example>\r\n\
      MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"xx\"\r\n\r\n--xx\r\nContent-Type: text/html; charset=windows-1252\r\n\
@@ -18,6 +18,9 @@ const MESSAGES: [&str; 5] = [
     "Content-Type: multipart/mixed\r\n\r\n--guess\r\nContent-Type: text/plain; charset=utf-7\r\n\r\n+AOQ-\r\n--guess--\r\n",
     "Date: 2018-03-16T11:07:05Z\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n\
      begin 644 a\r\n#0V%T\r\n`\r\nend\r\n",
+    "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nQTogYg==\r\n\
+     <style>@media print{.a{b:c}}.h,#i{display:none}</style><blockquote><ol start=9><li class=h>a<li>b</ol><pre>\n c\n</pre>\
+     <table><tr hidden><td id=i>d<td>e</table><noscript>f</noscript></blockquote>",
     "no header\r\nat all\r\n",
 ];
 
@@ -52,5 +55,6 @@ fn damaged_header_values_are_read() {
         }
         let text = String::from_utf8_lossy(input);
         assert!(html::to_text(&text).len() <= text.len() + 8);
+        assert!(html::to_plain(&text).len() <= text.len() * 10 + 8);
     });
 }

@@ -1,73 +1,32 @@
-//! The words of an HTML text, for previews and search. Nothing here makes HTML safe to show.
+//! The words of an HTML text, for previews, search and replies. Nothing here makes HTML safe to
+//! show.
 
-mod hidden;
 mod reference;
+mod style;
+pub mod tokens;
+pub mod visible;
+mod writer;
 
-pub use hidden::is_hiding;
-use hidden::{element_end, hides};
-use reference::named;
-
-/// Elements whose content is not text.
-const RAW: [&str; 5] = ["script", "style", "title", "template", "noscript"];
-/// Elements that begin and end a line.
-const BLOCKS: [&str; 26] = [
-    "address",
-    "article",
-    "blockquote",
-    "br",
-    "center",
-    "dd",
-    "div",
-    "dl",
-    "dt",
-    "footer",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "header",
-    "hr",
-    "li",
-    "ol",
-    "p",
-    "pre",
-    "section",
-    "table",
-    "tr",
-    "ul",
-];
-/// Most hidden elements that are looked at. For each, the rest is searched for its end.
-const HIDDEN_MAX: usize = 50;
-/// Elements without content.
-const VOID: [&str; 8] = ["br", "hr", "img", "wbr", "input", "meta", "link", "area"];
-/// Longest character reference, in bytes.
-const REFERENCE_LEN_MAX: usize = 32;
+use visible::Visible;
+use writer::Writer;
 
 /// The words of an HTML text, a block on a line. The result is never longer than `html` by more
-/// than a few bytes for each element.
+/// than a few bytes.
 pub fn to_text(html: &str) -> String {
-    let mut reader = Reader {
-        html,
-        at: 0,
-        out: String::with_capacity(html.len() / 2),
-        gap: None,
-        unclosed: None,
-        hidden: 0,
-    };
-    while let Some(rest) = html.get(reader.at..).filter(|rest| !rest.is_empty()) {
-        let plain = memchr::memchr2(b'<', b'&', rest.as_bytes()).unwrap_or(rest.len());
-        let (text, rest) = rest.split_at(plain);
-        reader.words(text);
-        reader.at = reader.at.saturating_add(plain);
-        if rest.starts_with('<') {
-            reader.markup(rest);
-        } else if !rest.is_empty() {
-            reader.reference(rest);
-        }
-    }
-    reader.out
+    write(html, false)
+}
+
+/// An HTML text as plain text that can be read and quoted: with empty lines between paragraphs,
+/// markers for lists and quotations, and the lines and spaces of `<pre>`. The result is at most
+/// ten times as long as `html`.
+pub fn to_plain(html: &str) -> String {
+    write(html, true)
+}
+
+fn write(html: &str, is_laid_out: bool) -> String {
+    let mut writer = Writer::new(is_laid_out);
+    Visible::of(html).for_each(|token| writer.token(&token));
+    writer.finish()
 }
 
 /// True if nothing of an HTML text can be seen without loading anything: neither words nor a
@@ -81,129 +40,6 @@ pub fn is_blank(html: &str) -> bool {
         html.as_bytes().get(start..at)
     });
     !sources.any(|scheme| scheme.eq_ignore_ascii_case(b"cid")) && !html.contains("data:image/")
-}
-
-struct Reader<'a> {
-    html: &'a str,
-    at: usize,
-    out: String,
-    /// White space that is due before the next word.
-    gap: Option<char>,
-    /// A quote that is known not to occur again.
-    unclosed: Option<u8>,
-    /// Hidden elements that were looked at.
-    hidden: usize,
-}
-
-impl Reader<'_> {
-    fn words(&mut self, text: &str) {
-        for c in text.chars() {
-            self.character(c);
-        }
-    }
-
-    fn character(&mut self, c: char) {
-        if c.is_whitespace() {
-            self.gap = self.gap.or(Some(' '));
-            return;
-        }
-        if let Some(gap) = self.gap.take().filter(|_| !self.out.is_empty()) {
-            self.out.push(gap);
-        }
-        self.out.push(c);
-    }
-
-    /// A comment, an element, or a `<` that is text.
-    fn markup(&mut self, rest: &str) {
-        if rest.starts_with("<!--") {
-            return self.skip(rest, memchr::memmem::find(rest.as_bytes(), b"-->").map(|at| at + 3));
-        }
-        let is_end = rest.starts_with("</");
-        let inside = rest.get(if is_end { 2 } else { 1 }..).unwrap_or_default();
-        let begins_name = inside.starts_with(|c: char| c.is_ascii_alphabetic());
-        let name_len = inside.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(inside.len());
-        let name = inside.get(..name_len).unwrap_or_default().to_ascii_lowercase();
-        if !begins_name && !matches!(inside.as_bytes().first(), Some(b'!' | b'?' | b'/')) {
-            self.character('<');
-            return self.skip(rest, Some(1));
-        }
-        if BLOCKS.contains(&name.as_str()) {
-            self.gap = Some('\n');
-        } else if matches!(name.as_str(), "td" | "th") {
-            self.gap = self.gap.or(Some(' '));
-        }
-        let end = self.tag_end(rest);
-        let tag = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-        self.skip(rest, end);
-        if !is_end && self.hidden < HIDDEN_MAX && hides(tag) && !VOID.contains(&name.as_str()) {
-            self.hidden = self.hidden.saturating_add(1);
-            let rest = self.html.get(self.at..).unwrap_or_default();
-            // Without an end tag the rest would be dropped.
-            if let Some(len) = element_end(rest, &name) {
-                return self.skip(rest, Some(len));
-            }
-        }
-        if !is_end && RAW.contains(&name.as_str()) {
-            let rest = self.html.get(self.at..).unwrap_or_default();
-            self.skip(rest, raw_end(rest, &name));
-        }
-    }
-
-    /// Moves on by `len`; without it the rest of the text is no text.
-    fn skip(&mut self, rest: &str, len: Option<usize>) {
-        self.at = self.at.saturating_add(len.unwrap_or(rest.len()));
-    }
-
-    /// The length of a tag with its `>`; quoted values may contain that.
-    fn tag_end(&mut self, tag: &str) -> Option<usize> {
-        let bytes = tag.as_bytes();
-        let mut at = 0usize;
-        loop {
-            let found = at.checked_add(memchr::memchr3(b'>', b'"', b'\'', bytes.get(at..)?)?)?;
-            let byte = *bytes.get(found)?;
-            at = found.checked_add(1)?;
-            if byte == b'>' {
-                return Some(at);
-            }
-            let before = bytes.get(..found)?.trim_ascii_end();
-            if !before.ends_with(b"=") || self.unclosed == Some(byte) {
-                continue;
-            }
-            match memchr::memchr(byte, bytes.get(at..)?) {
-                Some(len) => at = at.checked_add(len)?.checked_add(1)?,
-                None => self.unclosed = Some(byte),
-            }
-        }
-    }
-
-    fn reference(&mut self, rest: &str) {
-        let window = rest.as_bytes().get(1..REFERENCE_LEN_MAX.min(rest.len())).unwrap_or_default();
-        let len = window.iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'#');
-        let len = len.unwrap_or(window.len());
-        let name = rest.get(1..len.saturating_add(1)).unwrap_or_default();
-        match named(name) {
-            Some(c) => {
-                self.character(c);
-                let has_end = window.get(len) == Some(&b';');
-                self.skip(rest, Some(len.saturating_add(if has_end { 2 } else { 1 })));
-            }
-            None => {
-                self.character('&');
-                self.skip(rest, Some(1));
-            }
-        }
-    }
-}
-
-/// The length of the content of a raw element and its end tag.
-fn raw_end(rest: &str, name: &str) -> Option<usize> {
-    let bytes = rest.as_bytes();
-    memchr::memmem::find_iter(bytes, b"</").find_map(|at| {
-        let start = at.checked_add(2)?;
-        let end = start.checked_add(name.len())?;
-        let is_end = bytes.get(start..end)?.eq_ignore_ascii_case(name.as_bytes());
-        is_end.then(|| memchr::memchr(b'>', bytes.get(end..)?)?.checked_add(end)?.checked_add(1))?
-    })
 }
 
 #[cfg(test)]
@@ -234,14 +70,42 @@ mod tests {
     #[test]
     fn hidden_words_are_left_out() {
         for (html, text) in [
-            ("a<div style=\"Display: none !important\">b<div>c</div>d</div>e", "a\ne"),
+            ("a<div style=\"Display: none !important\">b<div>c</div>d</div>e", "ae"),
             ("a<span hidden>b</span>c", "ac"),
             ("a<span style='opacity:0'>b</span>c", "ac"),
             ("a<span style='opacity:0.5'>b</span>c", "abc"),
             ("a<span style='display:/**/none'>b</span>c", "ac"),
             ("a<div style='display:none'>never closed", "a\nnever closed"),
+            ("<style>.pre{display:none}</style><div class=pre>a</div><p>b", "b"),
+            ("<td style='font-size:0'><p style='font-size:16px'>a</p></td>", "a"),
+            ("a<a style='mso-hide:all' href=x>b</a>", "ab"),
         ] {
             assert_eq!(to_text(html), text, "{html}");
+        }
+    }
+
+    #[test]
+    fn laid_out_text_keeps_lines_lists_and_quotations() {
+        for (html, text) in [
+            ("<p>a</p><p>b<br>c</p>", "a\n\nb\nc"),
+            ("a<br><br>b<br><br><br><br><br>c", "a\n\nb\n\n\nc"),
+            ("<div>a</div><div>b</div>", "a\nb"),
+            ("<pre>\nfn a() {\n    b  c\n\n}</pre>d", "fn a() {\n    b  c\n\n}\n\nd"),
+            ("x<pre>  a\tb\r\n <b>c</b></pre>", "x\n\n  a b\n c"),
+            (
+                "<ul><li>a<li>b<ol start=3><li>c<li><p>d</p></ol></ul>e",
+                "- a\n- b\n  3. c\n  4. d\n\ne",
+            ),
+            ("<table><tr><th>a<th>b<tr><td>c<td>d</table>e", "a  b\nc  d\n\ne"),
+            (
+                "a<blockquote><p>b</p><p>c</p><blockquote>d</blockquote></blockquote>e",
+                "a\n\n> b\n>\n> c\n>\n>> d\n\ne",
+            ),
+            ("a<hr>b", "a\n---\nb"),
+            ("<td>a<td>b", "a  b"),
+            ("<noscript>a</noscript><object>b</object>", "ab"),
+        ] {
+            assert_eq!(to_plain(html), text, "{html}");
         }
     }
 
@@ -266,11 +130,29 @@ mod tests {
 
     #[test]
     fn hostile_html_takes_linear_time() {
-        for unit in
-            ["<a b=\"", "<a b='\">", "<a '=\"", "<style>", "</", "&", "<!--", "<a b=\"'>", "&#1"]
-        {
-            let html = unit.repeat(2_000_000 / unit.len());
+        for unit in [
+            "<a b=\"",
+            "<a b='\">",
+            "<a '=\"",
+            "<style>",
+            "</",
+            "&",
+            "<!--",
+            "<a b=\"'>",
+            "&#1",
+            "<li>",
+            "<ul><li>a",
+            "<blockquote>a",
+            "<pre>\n a",
+            "<br>",
+            "<hr>",
+            "<div hidden>",
+        ] {
+            let html = unit.repeat(300_000 / unit.len());
             assert!(to_text(&html).len() <= html.len());
+            assert!(to_plain(&html).len() <= html.len() * 10);
         }
+        let deep = "<blockquote><ol start=4294967200>".repeat(20) + &"<li>a".repeat(50_000);
+        assert!(to_plain(&deep).len() <= deep.len() * 10);
     }
 }

@@ -19,6 +19,8 @@ pub mod header_end;
 pub mod html;
 pub mod imap;
 pub mod media;
+#[cfg(test)]
+mod oracle;
 pub mod people;
 pub mod search;
 pub mod structure;

@@ -17,7 +17,7 @@ use crate::media::Media;
 pub const DEPTH_MAX: usize = 50;
 /// Most parts of one message that are parsed; the rest of the message is one more.
 pub const PARTS_MAX: usize = 1_000;
-/// Longest header that is parsed, in bytes.
+/// How much of a header is read, in bytes. The body begins behind the whole header.
 pub const HEADER_LEN_MAX: usize = 256 * 1024;
 
 /// A message or a part of one.
@@ -140,9 +140,22 @@ impl Structure {
         }
     }
 
-    /// The bytes of a part's header.
+    /// The bytes of a part's header, at most [`HEADER_LEN_MAX`].
     pub fn header<'a>(&self, message: &'a [u8], id: PartId) -> &'a [u8] {
-        message.get(self.part(id).header.clone()).unwrap_or_default()
+        let header = message.get(self.part(id).header.clone()).unwrap_or_default();
+        header.get(..HEADER_LEN_MAX).unwrap_or(header)
+    }
+
+    /// True if a part is a message with a transfer encoding, by its own header. RFC 2046 5.2.1
+    /// forbids the encoding, so in the structure the part is a file; its decoded body is a message.
+    pub fn is_encoded_message(&self, message: &[u8], id: PartId) -> bool {
+        let media = header::first(self.header(message, id), "content-type").map(Media::parse);
+        let is_message = media.is_some_and(|media| {
+            media.is("message", Some("rfc822")) || media.is("message", Some("global"))
+        });
+        is_message
+            && self.part(id).kind == Kind::Leaf
+            && self.encoding(message, id) != Encoding::Identity
     }
 
     /// The bytes of a part's body, encoded.

@@ -1,17 +1,22 @@
 //! The page of a message as blocks, in the order of the message: texts, frames with HTML, pictures,
 //! messages inside the message; and its files.
 
+mod source;
+
 use std::collections::BTreeSet;
 
-use freehold_mime::media::Media;
-use freehold_mime::people::{self, Person};
+use freehold_mime::people;
 use freehold_mime::structure::PartId;
 use freehold_mime::{Content, Kind, Shown, Structure, content, date, header, html, word};
+use source::{Item, Level, Source};
 
+use super::file_names::saved_name;
 use super::links::{self, Run};
+use super::named_people::joined;
 use super::normalize::{HTML_READ_LEN_MAX, NormalizedHtml, normalize};
 use super::parsed::ParsedMessage;
-use super::pictures::{self, Pictures, Place};
+use super::part_path::PartPath;
+use super::pictures::{self, Place};
 use crate::dates;
 use crate::sizes::size;
 
@@ -23,8 +28,6 @@ const BLOCKS_MAX: usize = 200;
 const FRAMES_MAX: usize = 8;
 /// Deepest nesting of messages that are shown in place.
 const DEPTH_MAX: usize = 5;
-/// Most people that are named; the rest are counted.
-const NAMED_MAX: usize = 8;
 /// Longest line of a header that is shown, in bytes.
 const LINE_LEN_MAX: usize = 500;
 /// The height of a line of HTML, in CSS pixels, and the characters in it.
@@ -42,7 +45,7 @@ pub(super) enum Block {
     Text(Vec<Run>),
     /// HTML, shown in a frame.
     Html {
-        part: usize,
+        part: PartPath,
         /// Number of remote images that were left out.
         remote_images: usize,
         /// The height of the frame, in CSS pixels.
@@ -51,7 +54,7 @@ pub(super) enum Block {
     /// The words of HTML that is over the limits of [`normalize`].
     TextOnly(Vec<Run>),
     /// A picture.
-    Picture { part: usize, name: String, place: Place },
+    Picture { part: PartPath, name: String, place: Place },
     /// The beginning of a message inside the message.
     Begin(InnerMessage),
     /// Its end.
@@ -65,13 +68,13 @@ pub(super) struct InnerMessage {
     pub(super) to: String,
     pub(super) written: String,
     /// Its part, to save it.
-    pub(super) part: usize,
+    pub(super) part: PartPath,
 }
 
 /// A file as the page lists it.
 pub(super) struct Attachment {
-    /// The number of its part.
-    pub(super) part: usize,
+    /// Its part.
+    pub(super) part: PartPath,
     pub(super) name: String,
     pub(super) size: String,
 }
@@ -86,7 +89,6 @@ pub(super) struct Blocks {
 /// The blocks of a message.
 pub(super) fn blocks(message: &ParsedMessage) -> Blocks {
     let mut page = Page {
-        message,
         used: BTreeSet::new(),
         files: Vec::new(),
         related: Vec::new(),
@@ -94,69 +96,101 @@ pub(super) fn blocks(message: &ParsedMessage) -> Blocks {
         frames_left: FRAMES_MAX,
         out: Vec::new(),
     };
-    page.walk();
+    page.walk(message);
     page.finish()
 }
 
+/// A part, and the message that it is in.
+struct Found<'a> {
+    source: Source<'a>,
+    id: PartId,
+}
+
+impl Found<'_> {
+    fn path(&self) -> PartPath {
+        self.source.path(self.id)
+    }
+}
+
 struct Page<'a> {
-    message: &'a ParsedMessage,
     /// Parts that are shown as pictures of HTML.
-    used: BTreeSet<usize>,
-    files: Vec<PartId>,
-    related: Vec<PartId>,
+    used: BTreeSet<PartPath>,
+    files: Vec<Found<'a>>,
+    related: Vec<Found<'a>>,
     text_left: usize,
     frames_left: usize,
     out: Vec<Block>,
 }
 
-impl Page<'_> {
-    fn walk(&mut self) {
-        let (bytes, structure) = (&self.message.bytes, &self.message.structure);
-        let mut open = vec![self.begin(Content::of(bytes, structure))];
-        while let Some(shown) = open.last_mut() {
-            let Some(next) = shown.next() else {
+impl<'a> Page<'a> {
+    fn walk(&mut self, message: &'a ParsedMessage) {
+        let content = Content::of(&message.bytes, &message.structure);
+        let mut open = vec![self.begin(Source::Root(message), content)];
+        while let Some(level) = open.last_mut() {
+            let source = level.source.clone();
+            let Some(next) = level.items.next() else {
                 open.pop();
                 if !open.is_empty() {
                     self.out.push(Block::End);
                 }
                 continue;
             };
+            let found = Found { source, id: next.part() };
             if self.out.len() >= BLOCKS_MAX {
-                self.files.push(part_of(next));
+                self.files.push(found);
                 continue;
             }
             match next {
-                Shown::Text(id) => self.text(id),
-                Shown::Html(id) => self.html(id),
-                Shown::Image(id) => self.picture(id),
-                Shown::Message(id) if open.len() > DEPTH_MAX => self.files.push(id),
-                Shown::Message(id) => {
-                    let inner = self.inner(id);
-                    self.out.push(Block::Begin(inner));
-                    open.push(self.begin(Content::inside(bytes, structure, id)));
+                Item::Shown(Shown::Text(_)) => self.text(found),
+                Item::Shown(Shown::Html(_)) => self.html(found),
+                Item::Shown(Shown::Image(_)) => self.picture(found),
+                Item::Shown(Shown::Message(_)) | Item::Encoded(_) if open.len() > DEPTH_MAX => {
+                    self.files.push(found);
                 }
+                Item::Shown(Shown::Message(id)) => {
+                    let message = found.source.message();
+                    let inner = message.structure.children(id).next().unwrap_or(id);
+                    let begin = inner_message(message, inner, found.path());
+                    let content = Content::inside(&message.bytes, &message.structure, id);
+                    self.out.push(Block::Begin(begin));
+                    open.push(self.begin(found.source, content));
+                }
+                Item::Encoded(id) => match found.source.encoded(id) {
+                    Some(source) => {
+                        let message = source.message();
+                        let begin = inner_message(message, Structure::ROOT, found.path());
+                        let content = Content::of(&message.bytes, &message.structure);
+                        self.out.push(Block::Begin(begin));
+                        open.push(self.begin(source, content));
+                    }
+                    None => self.files.push(found),
+                },
             }
         }
     }
 
-    fn begin(&mut self, content: Content) -> std::vec::IntoIter<Shown> {
-        self.files.extend(content.files);
-        self.related.extend(content.related);
-        content.shown.into_iter()
+    /// Begins a message: what is shown of it, and its encoded messages in their places.
+    fn begin(&mut self, source: Source<'a>, content: Content) -> Level<'a> {
+        let found = |id: &PartId| Found { source: source.clone(), id: *id };
+        self.related.extend(content.related.iter().map(found));
+        let (encoded, files): (Vec<PartId>, Vec<PartId>) =
+            content.files.into_iter().partition(|id| source.is_encoded_message(*id));
+        self.files.extend(files.iter().map(found));
+        Level { items: source::items(content.shown, encoded), source }
     }
 
-    fn text(&mut self, id: PartId) {
-        let (bytes, structure) = (&self.message.bytes, &self.message.structure);
+    fn text(&mut self, found: Found<'a>) {
+        let message = found.source.message();
         // Encoded text is longer than decoded text.
         let read_len = self.text_left.saturating_mul(2);
-        let text = content::text_of(bytes, structure, id, read_len);
-        let is_read = structure.part(id).body.len() <= read_len;
+        let text = content::text_of(&message.bytes, &message.structure, found.id, read_len);
+        let is_read = message.structure.part(found.id).body.len() <= read_len;
         let (runs, is_whole) = self.runs(&text);
-        if !is_read || !is_whole {
-            self.files.push(id);
-        }
         if !runs.is_empty() || is_whole {
             self.out.push(Block::Text(runs));
+        }
+        if !is_read || !is_whole {
+            self.files.push(found);
         }
     }
 
@@ -168,105 +202,45 @@ impl Page<'_> {
         (links::runs(cut), cut.len() == text.len())
     }
 
-    fn html(&mut self, id: PartId) {
-        let (bytes, structure) = (&self.message.bytes, &self.message.structure);
-        let source = content::html_of(bytes, structure, id, HTML_READ_LEN_MAX);
-        let is_whole = structure.part(id).body.len() <= HTML_READ_LEN_MAX;
-        let normalized = normalize(&source, &Pictures::of(self.message, id));
-        match normalized.filter(|_| is_whole && self.frames_left > 0) {
+    fn html(&mut self, found: Found<'a>) {
+        let message = found.source.message();
+        let html =
+            content::html_of(&message.bytes, &message.structure, found.id, HTML_READ_LEN_MAX);
+        let is_whole = message.structure.part(found.id).body.len() <= HTML_READ_LEN_MAX;
+        let normalized = (is_whole && self.frames_left > 0)
+            .then(|| normalize(&html, &found.source.pictures(found.id)))
+            .flatten();
+        match normalized {
             Some(html) => {
                 self.frames_left = self.frames_left.saturating_sub(1);
                 self.out.push(Block::Html {
-                    part: id.number(),
+                    part: found.path(),
                     remote_images: html.remote_images,
-                    height: self.frame_height(&html),
+                    height: frame_height(message, &html),
                 });
-                self.used.extend(html.pictures);
+                let part = |number: &usize| message.structure.id(*number);
+                let pictures = html.pictures.iter().filter_map(part);
+                self.used.extend(pictures.map(|id| found.source.path(id)));
             }
             None => {
-                self.files.push(id);
-                let plain = self.plain_alternative(id);
-                let words = plain.unwrap_or_else(|| html::to_text(&source));
+                let plain = plain_alternative(message, found.id);
+                let words = plain.unwrap_or_else(|| html::to_plain(&html));
                 let (runs, _) = self.runs(&words);
                 self.out.push(Block::TextOnly(runs));
+                self.files.push(found);
             }
         }
     }
 
-    /// The height of a frame. Without scripts a page can't measure the frame's content, so its
-    /// lines are counted.
-    fn frame_height(&self, html: &NormalizedHtml) -> usize {
-        let (mut chars, mut lines) = (0usize, 0usize);
-        for piece in html.as_str().split('<') {
-            let (tag, text) = piece.split_once('>').unwrap_or(("", piece));
-            chars = chars.saturating_add(text.trim().chars().count());
-            let counted = match tag.split([' ', '/']).next().unwrap_or_default() {
-                "p" | "blockquote" | "h1" | "h2" | "h3" | "ul" | "ol" | "table" => 2,
-                "br" | "div" | "tr" | "li" => 1,
-                _ => 0,
-            };
-            lines = lines.saturating_add(counted);
-        }
-        let picture = |part: &usize| {
-            pictures::height_in(self.message, *part, COLUMN_WIDTH).unwrap_or(PICTURE_HEIGHT)
-        };
-        let pictures = html.pictures.iter().map(picture).fold(0, usize::saturating_add);
-        lines
-            .saturating_add(chars / CHARS_PER_LINE)
-            .saturating_add(1)
-            .saturating_mul(LINE_HEIGHT)
-            .saturating_add(pictures)
-            .clamp(FRAME_HEIGHT_MIN, FRAME_HEIGHT_MAX)
-    }
-
-    /// The plain text that says the same as an HTML text.
-    fn plain_alternative(&self, id: PartId) -> Option<String> {
-        let structure = &self.message.structure;
-        let mut inner = structure.part(id);
-        while let Some(parent) = inner.parent {
-            inner = structure.part(parent);
-            match inner.kind {
-                Kind::Multipart if inner.media.is("multipart", Some("alternative")) => {
-                    let is_plain =
-                        |id: &PartId| structure.part(*id).media.is("text", Some("plain"));
-                    let plain = structure.children(parent).find(is_plain)?;
-                    let bytes = &self.message.bytes;
-                    return Some(content::text_of(bytes, structure, plain, TEXT_LEN_MAX));
-                }
-                Kind::Multipart => {}
-                Kind::Leaf | Kind::Message => return None,
+    fn picture(&mut self, found: Found<'a>) {
+        let message = found.source.message();
+        let is_picture = pictures::part_media_type(message, found.id).is_some();
+        match found.source.place(found.id).filter(|_| is_picture) {
+            Some(place) => {
+                let name = content::file_name(&message.bytes, &message.structure, found.id);
+                self.out.push(Block::Picture { part: found.path(), name, place });
             }
-        }
-        None
-    }
-
-    fn picture(&mut self, id: PartId) {
-        if pictures::part_media_type(self.message, id).is_none() {
-            return self.files.push(id);
-        }
-        let name = content::file_name(&self.message.bytes, &self.message.structure, id);
-        let part = id.number();
-        let place = Place::of(self.message, part);
-        self.out.extend(place.map(|place| Block::Picture { part, name, place }));
-    }
-
-    fn inner(&self, id: PartId) -> InnerMessage {
-        let structure = &self.message.structure;
-        let inner = structure.children(id).next().unwrap_or(id);
-        let fields = structure.header(&self.message.bytes, inner);
-        let charset = content::main_charset(structure);
-        let charset = charset.as_deref();
-        let subject = header::first(fields, "subject").unwrap_or_default();
-        let subject = freehold_mime::text::one_line(&word::decode(subject, charset), LINE_LEN_MAX);
-        InnerMessage {
-            subject: if subject.is_empty() { "No subject".to_owned() } else { subject },
-            from: joined(&people::of(fields, "from", charset)),
-            to: joined(&people::of(fields, "to", charset)),
-            written: header::first(fields, "date")
-                .and_then(date::parse)
-                .and_then(dates::written)
-                .unwrap_or_default(),
-            part: id.number(),
+            None => self.files.push(found),
         }
     }
 
@@ -276,97 +250,85 @@ impl Page<'_> {
         self.out
             .retain(|block| !matches!(block, Block::Picture { part, .. } if used.contains(part)));
         // A picture that no HTML shows is a file.
-        let unused = self.related.iter().filter(|id| !self.used.contains(&id.number()));
+        let unused = self.related.into_iter().filter(|found| !used.contains(&found.path()));
         self.files.extend(unused);
-        self.files.sort();
-        self.files.dedup();
-        let attachments = self.files.iter().map(|id| Attachment {
-            part: id.number(),
-            name: saved_name(self.message, *id),
-            size: size(self.message.structure.decoded(&self.message.bytes, *id).bytes.len() as u64),
+        self.files.sort_by_key(Found::path);
+        self.files.dedup_by_key(|found| found.path());
+        let attachments = self.files.iter().map(|found| {
+            let message = found.source.message();
+            let decoded = message.structure.decoded(&message.bytes, found.id);
+            Attachment {
+                part: found.path(),
+                name: saved_name(message, found.id),
+                size: size(decoded.bytes.len() as u64),
+            }
         });
         Blocks { attachments: attachments.collect(), blocks: self.out }
     }
 }
 
-/// The people in one line; empty for nobody.
-pub(super) fn joined(people: &[Person]) -> String {
-    let named: Vec<String> = people.iter().take(NAMED_MAX).map(person).collect();
-    match people.len().saturating_sub(NAMED_MAX) {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
+/// The height of a frame. Without scripts a page can't measure the frame's content, so its
+/// lines are counted.
+fn frame_height(message: &ParsedMessage, html: &NormalizedHtml) -> usize {
+    let (mut chars, mut lines) = (0usize, 0usize);
+    for piece in html.as_str().split('<') {
+        let (tag, text) = piece.split_once('>').unwrap_or(("", piece));
+        chars = chars.saturating_add(text.trim().chars().count());
+        let counted = match tag.split([' ', '/']).next().unwrap_or_default() {
+            "p" | "blockquote" | "h1" | "h2" | "h3" | "ul" | "ol" | "table" => 2,
+            "br" | "div" | "tr" | "li" => 1,
+            _ => 0,
+        };
+        lines = lines.saturating_add(counted);
     }
+    let picture =
+        |part: &usize| pictures::height_in(message, *part, COLUMN_WIDTH).unwrap_or(PICTURE_HEIGHT);
+    let pictures = html.pictures.iter().map(picture).fold(0, usize::saturating_add);
+    lines
+        .saturating_add(chars / CHARS_PER_LINE)
+        .saturating_add(1)
+        .saturating_mul(LINE_HEIGHT)
+        .saturating_add(pictures)
+        .clamp(FRAME_HEIGHT_MIN, FRAME_HEIGHT_MAX)
 }
 
-/// A person by the name; with the address, if the name could be taken for another person's address
-/// or for several names.
-fn person(person: &Person) -> String {
-    if person.name.contains(['@', ',', ';', '<']) {
-        full(person)
-    } else {
-        person.shown().to_owned()
-    }
-}
-
-/// A person by name and address.
-pub(super) fn full(person: &Person) -> String {
-    match (person.name.is_empty(), person.address.is_empty()) {
-        (false, false) => format!("“{}” {}", person.name, person.address),
-        _ => person.shown().to_owned(),
-    }
-}
-
-fn part_of(shown: Shown) -> PartId {
-    match shown {
-        Shown::Text(id) | Shown::Html(id) | Shown::Image(id) | Shown::Message(id) => id,
-    }
-}
-
-/// The name under which a part is saved.
-pub(super) fn saved_name(message: &ParsedMessage, id: PartId) -> String {
-    shown_name(message, id).unwrap_or_else(|| unnamed(message, id))
-}
-
-/// The name that the sender gave to a file; of a message its subject.
-fn shown_name(message: &ParsedMessage, id: PartId) -> Option<String> {
+/// The plain text that says the same as an HTML text.
+fn plain_alternative(message: &ParsedMessage, id: PartId) -> Option<String> {
     let structure = &message.structure;
-    let name = content::file_name(&message.bytes, structure, id);
-    if !name.is_empty() {
-        return Some(name);
+    let mut inner = structure.part(id);
+    while let Some(parent) = inner.parent {
+        inner = structure.part(parent);
+        match inner.kind {
+            Kind::Multipart if inner.media.is("multipart", Some("alternative")) => {
+                let is_plain = |id: &PartId| structure.part(*id).media.is("text", Some("plain"));
+                let plain = structure.children(parent).find(is_plain)?;
+                let bytes = &message.bytes;
+                return Some(content::text_of(bytes, structure, plain, TEXT_LEN_MAX));
+            }
+            Kind::Multipart => {}
+            Kind::Leaf | Kind::Message => return None,
+        }
     }
-    let inner =
-        structure.children(id).next().filter(|_| structure.part(id).kind == Kind::Message)?;
-    let subject = header::first(structure.header(&message.bytes, inner), "subject")?;
-    let subject = freehold_mime::text::file_name(&word::decode(subject, None), 100);
-    (!subject.is_empty()).then(|| format!("{subject}.eml"))
+    None
 }
 
-/// A name for a file without one: its number in the message and what the sender says it is.
-fn unnamed(message: &ParsedMessage, id: PartId) -> String {
-    let fields = message.structure.header(&message.bytes, id);
-    let media = header::first(fields, "content-type").map(Media::parse);
-    let media = media.unwrap_or_else(|| message.structure.part(id).media.clone());
-    let known = [
-        ("text", "plain", ".txt"),
-        ("text", "html", ".html"),
-        ("text", "calendar", ".ics"),
-        ("text", "csv", ".csv"),
-        ("image", "png", ".png"),
-        ("image", "jpeg", ".jpg"),
-        ("image", "gif", ".gif"),
-        ("image", "webp", ".webp"),
-        ("application", "pdf", ".pdf"),
-        ("application", "zip", ".zip"),
-        ("application", "json", ".json"),
-        ("text", "xml", ".xml"),
-        ("text", "vcard", ".vcf"),
-        ("image", "svg+xml", ".svg"),
-        ("image", "bmp", ".bmp"),
-        ("image", "tiff", ".tif"),
-        ("message", "rfc822", ".eml"),
-    ];
-    let known = known.iter().find(|(kind, subtype, _)| media.is(kind, Some(subtype)));
-    format!("file {}{}", id.number(), known.map_or("", |(.., extension)| extension))
+/// The head of a message inside the message, of which `inner` is the root.
+fn inner_message(message: &ParsedMessage, inner: PartId, part: PartPath) -> InnerMessage {
+    let fields = message.structure.header(&message.bytes, inner);
+    let charset = content::main_charset(&message.structure);
+    let charset = charset.as_deref();
+    let subject = header::first(fields, "subject").unwrap_or_default();
+    let subject = freehold_mime::text::one_line(&word::decode(subject, charset), LINE_LEN_MAX);
+    InnerMessage {
+        subject: if subject.is_empty() { "No subject".to_owned() } else { subject },
+        from: joined(&people::of(fields, "from", charset)),
+        to: joined(&people::of(fields, "to", charset)),
+        written: header::first(fields, "date")
+            .and_then(date::parse)
+            .and_then(dates::written)
+            .unwrap_or_default(),
+        part,
+    }
 }
 
 /// True if the structure has the part and it is HTML.

@@ -14,6 +14,7 @@ use freehold_mime::people::{self, Person};
 use freehold_mime::{Content, Shown, content, html};
 use serde::Deserialize;
 
+use super::host_names::honest_address;
 use super::message;
 use super::parsed::{ParsedMessage, parsed};
 use crate::blobs;
@@ -126,7 +127,9 @@ fn text(message: &ParsedMessage) -> String {
     for shown in Content::of(bytes, structure).shown {
         let next = match shown {
             Shown::Text(id) => content::text_of(bytes, structure, id, 4 * QUOTED_LEN_MAX),
-            Shown::Html(id) => html::to_text(&content::html_of(bytes, structure, id, TEXT_LEN_MAX)),
+            Shown::Html(id) => {
+                html::to_plain(&content::html_of(bytes, structure, id, TEXT_LEN_MAX))
+            }
             Shown::Image(_) | Shown::Message(_) => continue,
         };
         text.push_str(next.trim_end());
@@ -164,7 +167,7 @@ async fn reply_form(
             let is_own = !may_be_own && profile::owns(&site.node, &person.address)?;
             if !is_own && !named.contains(&address) {
                 named.push(address);
-                added.push(person.address.clone());
+                added.push(honest_address(&person.address).into_owned());
             }
         }
         Ok(added.join(", "))

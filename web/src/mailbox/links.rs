@@ -1,7 +1,9 @@
-//! Addresses in plain text as links.
+//! Addresses in plain text as links. Behind a link whose host could be taken for another one stands
+//! its host in ASCII.
 
 use freehold_mime::text::is_bidi_control;
 
+use super::host_names::hidden_host;
 use crate::response::percent_encoded;
 
 /// A longer word is no address, in bytes.
@@ -15,7 +17,8 @@ pub(super) struct Run {
     pub(super) href: String,
 }
 
-/// Splits a text at its web and mail addresses. All pieces together are the text.
+/// Splits a text at its web and mail addresses. All pieces together are the text, with the hosts
+/// that links hide.
 pub(super) fn runs(text: &str) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut push = |text: &str, href: String| match runs.last_mut() {
@@ -29,7 +32,16 @@ pub(super) fn runs(text: &str) -> Vec<Run> {
             continue;
         };
         push(word.get(..start).unwrap_or_default(), String::new());
-        push(word.get(start..end).unwrap_or_default(), href);
+        let text = word.get(start..end).unwrap_or_default();
+        let is_ascii = text.is_ascii();
+        let mail = format!("mailto:{text}");
+        let host = (!is_ascii)
+            .then(|| hidden_host(text, if href.starts_with('/') { &mail } else { &href }))
+            .flatten();
+        push(text, href);
+        if let Some(host) = host {
+            push(&format!(" [{host}]"), String::new());
+        }
         push(word.get(end..).unwrap_or_default(), String::new());
     }
     runs
@@ -125,5 +137,19 @@ mod tests {
             assert_eq!(links(text), [], "{text}");
         }
         assert_eq!(links("https://a.example https://b.example\nc").len(), 2);
+    }
+
+    #[test]
+    fn deceptive_host_is_shown_behind_its_link() {
+        for (text, shown) in [
+            (
+                "https://p\u{430}ypal.example/a",
+                "https://p\u{430}ypal.example/a [xn--pypal-4ve.example]",
+            ),
+            ("a@p\u{430}ypal.example", "a@p\u{430}ypal.example [xn--pypal-4ve.example]"),
+            ("https://b\u{fc}cher.example.", "https://b\u{fc}cher.example."),
+        ] {
+            assert_eq!(runs(text).iter().map(|run| run.text.as_str()).collect::<String>(), shown);
+        }
     }
 }

@@ -7,11 +7,14 @@ use freehold_core::mailbox::queue::RecipientState;
 use freehold_core::mailbox::{
     self, FlagChange, FlagError, Flags, FolderId, Message, SpecialUse, Summary, TransferError,
 };
-use freehold_mime::content;
 use freehold_mime::people::{self, Person};
+use freehold_mime::structure::HEADER_LEN_MAX;
+use freehold_mime::{Structure, content};
 use serde::Deserialize;
 
 use super::blocks::{self, Attachment, Block, Blocks};
+use super::host_names::honest_address;
+use super::named_people;
 use super::parsed::{ParsedMessage, parsed};
 use super::pictures;
 use super::{Sidebar, sidebar};
@@ -50,6 +53,10 @@ struct OpenMessage {
     reply_to: String,
     /// The authors after the first; empty if there is one.
     authors: String,
+    /// True if the sender's name has the form of an address and there is no address.
+    has_address_in_name: bool,
+    /// True if not all of its header is read.
+    has_long_header: bool,
     /// True if an answer can go to more than one person.
     has_others: bool,
     when: String,
@@ -81,6 +88,7 @@ struct Parts {
     cc: Vec<Person>,
     reply_to: Vec<Person>,
     blocks: Blocks,
+    has_long_header: bool,
 }
 
 impl Parts {
@@ -93,6 +101,7 @@ impl Parts {
             cc: people("cc"),
             reply_to: people("reply-to"),
             blocks: blocks::blocks(message),
+            has_long_header: message.structure.part(Structure::ROOT).header.len() > HEADER_LEN_MAX,
         }
     }
 }
@@ -160,29 +169,38 @@ async fn open_message(
         };
         shown.push(ShownBlock { block, picture });
     }
-    let joined = |people: &[Person]| blocks::joined(people);
+    let joined = |people: &[Person]| named_people::joined(people);
     let is_sender = |person: &Person| person.address.eq_ignore_ascii_case(&summary.from.address);
     let answers_elsewhere = !parts.reply_to.iter().all(is_sender);
     let special = mailbox::folder(&site.node, message.folder)?.and_then(|folder| folder.special);
-    let name = Some(summary.from.shown())
+    let address = honest_address(&summary.from.address).into_owned();
+    let name = Some(if summary.from.name.is_empty() { &address } else { &summary.from.name })
         .filter(|shown| !shown.is_empty())
-        .unwrap_or("Nobody named")
+        .map_or("Nobody named", String::as_str)
         .to_owned();
     Ok(OpenMessage {
         uid: message.uid,
         subject: if summary.subject.is_empty() { "No subject".to_owned() } else { summary.subject },
         avatar: Avatar::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
-        address: if summary.from.address == name { String::new() } else { summary.from.address },
+        has_address_in_name: summary.from.address.is_empty() && name.contains('@'),
+        address: if address == name { String::new() } else { address },
         name,
         to: if parts.to.is_empty() { "nobody named".to_owned() } else { joined(&parts.to) },
         cc: joined(&parts.cc),
         // With the address: a name alone may be another person's address.
         reply_to: if answers_elsewhere {
-            parts.reply_to.iter().take(NAMED_MAX).map(blocks::full).collect::<Vec<_>>().join(", ")
+            parts
+                .reply_to
+                .iter()
+                .take(NAMED_MAX)
+                .map(named_people::full)
+                .collect::<Vec<_>>()
+                .join(", ")
         } else {
             String::new()
         },
-        authors: blocks::joined(parts.from.get(1..).unwrap_or_default()),
+        authors: named_people::joined(parts.from.get(1..).unwrap_or_default()),
+        has_long_header: parts.has_long_header,
         has_others: parts.to.len().saturating_add(parts.cc.len()) > 1,
         when: dates::ago(message.internal_date, now),
         machine_time: dates::machine(message.internal_date),

@@ -10,9 +10,11 @@
 use std::collections::BTreeSet;
 
 use freehold_mime::html;
+use freehold_mime::html::tokens::{Start, Token};
+use freehold_mime::html::visible::Visible;
 
+use super::host_names::hidden_host;
 use super::pictures::Pictures;
-use super::tokens::{Start, Token, Tokens};
 
 /// Longer HTML is refused, in bytes.
 pub(super) const HTML_LEN_MAX: usize = 1024 * 1024;
@@ -22,6 +24,8 @@ pub(super) const HTML_READ_LEN_MAX: usize = 4 * HTML_LEN_MAX;
 const TAGS_MAX: usize = 50_000;
 /// The deepest nesting of elements; a deeper element loses its tags and keeps its text.
 const DEPTH_MAX: usize = 200;
+/// How much of a link's text is compared with its address, in bytes.
+const LINK_TEXT_LEN_MAX: usize = 500;
 /// The depth a table needs: itself, its body, a row, a cell.
 const TABLE_DEPTH: usize = 4;
 
@@ -34,26 +38,22 @@ const VOID: &str = "br hr img wbr";
 /// Elements whose start tag closes an open paragraph.
 const BLOCKS: &str = "article aside blockquote center dd details div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li ol p \
     pre section summary table ul";
-/// Elements whose content is not HTML and is dropped.
-const RAW: &str = "script style title textarea noscript iframe noembed noframes xmp";
-/// Elements that are dropped with their content.
-const DROPPED: &str = "svg math object template";
 const HEADINGS: [&str; 6] = ["h1", "h2", "h3", "h4", "h5", "h6"];
 /// Elements of a table outside its cells.
 const BETWEEN_CELLS: [&str; 5] = ["table", "tbody", "thead", "tfoot", "tr"];
 /// Elements that no end tag and no new paragraph inside them closes past.
 const SCOPES: [&str; 4] = ["table", "td", "th", "caption"];
 
-/// Elements that are dropped with their content if they are hidden: a sender's text for lists.
-const HIDEABLE: &str = "div span p table td font center section";
-/// Most hidden elements that are looked at. For each, the rest is searched for its end.
-const HIDDEN_MAX: usize = 50;
+/// Attributes that pass.
+const ATTRIBUTES: &str = "align alt colspan dir href lang rowspan start title";
 
 /// HTML that is cheap to parse. The source of each picture is `cid:` and the number of its part.
 #[derive(Debug, Default)]
 pub(super) struct NormalizedHtml {
     html: String,
     open: Vec<&'static str>,
+    /// The addresses of the open links and the beginning of their texts, as written.
+    links: Vec<(String, String)>,
     /// Number of dropped images with a remote source.
     pub(super) remote_images: usize,
     /// The numbers of the parts that are shown as pictures.
@@ -68,64 +68,18 @@ pub(super) fn normalize(html: &str, pictures: &Pictures) -> Option<NormalizedHtm
     if html.len() > HTML_LEN_MAX {
         return None;
     }
-    let (mut normalized, mut tokens) = (NormalizedHtml::default(), Tokens::of(html));
-    // The dropped element around the current token, and the nesting of elements of that name.
-    let mut dropped: Option<(&str, usize)> = None;
-    let (mut tags, mut hidden) = (0, 0);
-    while let Some(token) = tokens.next() {
+    let (mut normalized, mut tags) = (NormalizedHtml::default(), 0);
+    for token in Visible::of(html) {
         tags += usize::from(!matches!(token, Token::Text(_)));
-        if tags > TAGS_MAX {
-            return None;
-        }
-        if let Some((name, depth)) = &mut dropped {
-            match token {
-                Token::Start(start)
-                    if start.name.eq_ignore_ascii_case(name) && !start.is_closed =>
-                {
-                    *depth += 1
-                }
-                Token::End(end) if end.eq_ignore_ascii_case(name) => *depth -= 1,
-                _ => {}
-            }
-            if *depth == 0 {
-                dropped = None;
-            }
-            continue;
-        }
         match token {
+            _ if tags > TAGS_MAX => return None,
             Token::Text(text) => normalized.text(text),
             Token::End(name) => normalized.end(name),
-            Token::Start(start) => {
-                if let Some(name) = one_of(RAW, start.name) {
-                    tokens.skip_to_end_of(name);
-                } else if let Some(name) = one_of(DROPPED, start.name) {
-                    dropped = (!start.is_closed).then_some((name, 1));
-                } else if let Some(name) = hidden_name(&start).filter(|_| hidden < HIDDEN_MAX) {
-                    hidden += 1;
-                    // Without an end tag the rest of the message would be dropped.
-                    if tokens.has_end_of(name) {
-                        dropped = Some((name, 1));
-                    } else {
-                        normalized.start(&start, pictures);
-                    }
-                } else {
-                    normalized.start(&start, pictures);
-                }
-            }
+            Token::Start(start) => normalized.start(&start, pictures),
         }
     }
     normalized.close_down_to(0);
     Some(normalized)
-}
-
-/// The name of a start tag whose element the sender hides from readers of the message.
-fn hidden_name(start: &Start<'_>) -> Option<&'static str> {
-    let is_hidden = start.attributes.iter().any(|(name, value)| match *name {
-        "hidden" => true,
-        "style" => html::is_hiding(value),
-        _ => false,
-    });
-    one_of(HIDEABLE, start.name).filter(|_| is_hidden && !start.is_closed)
 }
 
 /// The entry of `names` that equals `name` without regard to case.
@@ -143,6 +97,10 @@ impl NormalizedHtml {
         if !self.is_in(&BETWEEN_CELLS) || !text.trim_ascii().is_empty() {
             self.enter_cell();
             self.html.push_str(&text.replace('<', "&lt;"));
+            for (_, link) in &mut self.links {
+                let left = LINK_TEXT_LEN_MAX.saturating_sub(link.len());
+                link.push_str(text.get(..text.floor_char_boundary(left)).unwrap_or_default());
+            }
         }
     }
 
@@ -163,6 +121,11 @@ impl NormalizedHtml {
         self.html.extend(["<", name]);
         self.attributes(start);
         self.html.push('>');
+        if name == "a" {
+            let href = start.attributes.iter().find(|(name, _)| *name == "href");
+            let href = href.map(|(_, href)| (*href).to_owned()).unwrap_or_default();
+            self.links.push((href, String::new()));
+        }
         if one_of(VOID, name).is_none() {
             self.open.push(name);
         }
@@ -193,8 +156,9 @@ impl NormalizedHtml {
     }
 
     fn attributes(&mut self, start: &Start<'_>) {
-        let is_written = |name: &str| !matches!(name, "src" | "style" | "hidden");
-        for (name, value) in start.attributes.iter().filter(|(name, _)| is_written(name)) {
+        let written =
+            start.attributes.iter().filter(|(name, _)| one_of(ATTRIBUTES, name).is_some());
+        for (name, value) in written {
             self.html.extend([" ", name, "=\"", &value.replace('"', "&quot;"), "\""]);
         }
     }
@@ -262,10 +226,16 @@ impl NormalizedHtml {
         }
     }
 
-    /// Closes all but the outermost `len` elements.
+    /// Closes all but the outermost `len` elements. Behind a link whose text names another host
+    /// stands its own.
     fn close_down_to(&mut self, len: usize) {
         for name in self.open.drain(len..).rev() {
             self.html.extend(["</", name, ">"]);
+            let link = if name == "a" { self.links.pop() } else { None };
+            let host = link.and_then(|(href, text)| hidden_host(&html::to_text(&text), &href));
+            if let Some(host) = host {
+                self.html.extend([" [", &host, "] "]);
+            }
         }
     }
 

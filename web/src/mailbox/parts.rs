@@ -9,10 +9,12 @@ use axum::response::{Html, IntoResponse};
 use freehold_mime::{Kind, content, encoding};
 use serde::Deserialize;
 
-use super::blocks::{is_html, saved_name};
+use super::blocks::is_html;
+use super::file_names::saved_name;
 use super::message::find;
 use super::normalize::{HTML_READ_LEN_MAX, normalize};
-use super::parsed::parsed;
+use super::parsed::{ParsedMessage, parsed};
+use super::part_path::{self, PartPath};
 use super::pictures::{self, Pictures, Place};
 use super::sanitise;
 use crate::problem::Problem;
@@ -45,16 +47,25 @@ struct HtmlFrame {
 async fn html(
     State(site): State<Site>,
     _: Owner,
-    Path((folder, uid, part)): Path<(u32, u32, usize)>,
+    Path((folder, uid, part)): Path<(u32, u32, String)>,
 ) -> PageResult {
+    let path: PartPath = part.parse().map_err(|_| Problem::NotFound)?;
     let (message, _) = find(&site, folder, uid)?;
-    let normalized = parsed(&site, &message, move |parsed| {
-        let id = parsed.structure.id(part).filter(|id| is_html(&parsed.structure, *id))?;
-        let html = content::html_of(&parsed.bytes, &parsed.structure, id, HTML_READ_LEN_MAX);
-        let normalized = normalize(&html, &Pictures::of(parsed, id))?;
-        let place = |part: &usize| Some((*part, Place::of(parsed, *part)?));
-        let places: Vec<(usize, Place)> = normalized.pictures.iter().filter_map(place).collect();
-        Some((normalized, places))
+    let normalized = parsed(&site, &message, move |stored| {
+        part_path::at(stored, &path, |parsed, id| {
+            if !is_html(&parsed.structure, id) {
+                return None;
+            }
+            let html = content::html_of(&parsed.bytes, &parsed.structure, id, HTML_READ_LEN_MAX);
+            // The pictures of an encoded message have no place in the stored one.
+            let is_stored = path == PartPath::of(id);
+            let pictures = if is_stored { Pictures::of(parsed, id) } else { Pictures::default() };
+            let normalized = normalize(&html, &pictures)?;
+            let place = |part: &usize| Some((*part, Place::of(parsed, *part)?));
+            let places: Vec<(usize, Place)> =
+                normalized.pictures.iter().filter_map(place).collect();
+            Some((normalized, places))
+        })
     });
     let (normalized, places) = normalized.await?.flatten().ok_or(Problem::NotFound)?;
     let mut addresses = HashMap::new();
@@ -89,16 +100,18 @@ async fn original(
 async fn file(
     State(site): State<Site>,
     _: Owner,
-    Path((folder, uid, part)): Path<(u32, u32, usize)>,
+    Path((folder, uid, part)): Path<(u32, u32, String)>,
 ) -> PageResult {
+    let path: PartPath = part.parse().map_err(|_| Problem::NotFound)?;
     let (message, _) = find(&site, folder, uid)?;
-    let copied = move |parsed: &super::parsed::ParsedMessage| {
-        let id = parsed.structure.id(part)?;
-        if parsed.structure.part(id).kind == Kind::Multipart {
-            return None;
-        }
-        let bytes = parsed.structure.decoded(&parsed.bytes, id).bytes.into_owned();
-        Some((response::attachment_named(&saved_name(parsed, id)), bytes))
+    let copied = move |stored: &ParsedMessage| {
+        part_path::at(stored, &path, |parsed, id| {
+            if parsed.structure.part(id).kind == Kind::Multipart {
+                return None;
+            }
+            let bytes = parsed.structure.decoded(&parsed.bytes, id).bytes.into_owned();
+            Some((response::attachment_named(&saved_name(parsed, id)), bytes))
+        })
     };
     let copied = parsed(&site, &message, copied).await?.flatten();
     let (disposition, bytes) = copied.ok_or(Problem::NotFound)?;

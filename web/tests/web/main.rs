@@ -12,6 +12,7 @@ mod identity;
 mod logins;
 #[cfg(test)]
 mod mailbox;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod photos;
@@ -21,6 +22,8 @@ mod posts;
 mod profile;
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod reading;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

@@ -79,9 +79,10 @@ impl<'a> Scanner<'a> {
     fn open(&mut self, start: usize) {
         let mut start = start;
         loop {
-            let (header_end, is_cut) = self.header_end(start);
+            let header_end = self.header_end(start);
             self.at = header_end;
             let header = self.message.get(start..header_end).unwrap_or_default();
+            let header = header.get(..HEADER_LEN_MAX).unwrap_or(header);
             let is_in_digest = self.open.last().is_some_and(|parent| parent.is_digest);
             let types: Vec<Media> = header::all(header, "content-type")
                 .take(BOUNDARIES_MAX)
@@ -93,9 +94,8 @@ impl<'a> Scanner<'a> {
                 None if is_in_digest => Media::new("message", "rfc822"),
                 None => Media::default(),
             };
-            let may_descend = !is_cut
-                && self.open.len() < DEPTH_MAX
-                && self.parts.len().saturating_add(1) < PARTS_MAX;
+            let may_descend =
+                self.open.len() < DEPTH_MAX && self.parts.len().saturating_add(1) < PARTS_MAX;
             let is_message =
                 media.is("message", Some("rfc822")) || media.is("message", Some("global"));
             let is_multipart = media.is("multipart", None);
@@ -205,11 +205,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The end of the header that begins at `start`, with its empty line; and whether the header
-    /// was too long to be read.
-    fn header_end(&self, start: usize) -> (usize, bool) {
+    /// The end of the header that begins at `start`, with its empty line.
+    fn header_end(&self, start: usize) -> usize {
         let mut at = start;
-        let mut is_cut = false;
         while let Some(line) = self.line(at) {
             if self.delimiter(line).is_some() {
                 break;
@@ -218,14 +216,14 @@ impl<'a> Scanner<'a> {
             if header::is_empty_line(line) {
                 break;
             }
-            if at.saturating_sub(start) > HEADER_LEN_MAX {
-                is_cut = true;
-                break;
-            }
         }
         let region = self.message.get(start..at).unwrap_or_default();
-        let end = header_end::without_text(region).and_then(|len| start.checked_add(len));
-        (end.filter(|_| !is_cut).unwrap_or(at), is_cut)
+        // Whole lines: the beginning of a field's name is no field.
+        let read = region.get(..HEADER_LEN_MAX).map_or(region, |read| {
+            let len = memchr::memrchr(b'\n', read).map_or(read.len(), |end| end.saturating_add(1));
+            read.get(..len).unwrap_or(read)
+        });
+        header_end::without_text(read).and_then(|len| start.checked_add(len)).unwrap_or(at)
     }
 
     /// Finds the next delimiter of an open multipart and moves behind it.

@@ -152,10 +152,26 @@ fn structure_beyond_the_limits_is_a_file() {
     let last = structure.part(structure.ids().last().unwrap());
     assert!(last.media.is("application", Some("octet-stream")));
     assert_eq!(last.body.end, wide.len());
+}
 
+#[test]
+fn header_over_its_limit_is_cut_for_readers() {
     let fields = "A: b\r\n".repeat(HEADER_LEN_MAX / 5);
-    let long = format!("X: y\r\n{fields}{}", multipart("b", "--b\r\n\r\n\r\n"));
-    assert_eq!(Structure::parse(long.as_bytes()).count(), 1);
+    let line = format!("A: {}\r\n", "b".repeat(HEADER_LEN_MAX));
+    for long in [fields, line] {
+        let text = format!("Subject: s\r\n{long}\r\nbody");
+        let structure = Structure::parse(text.as_bytes());
+        assert_eq!(structure.body(text.as_bytes(), Structure::ROOT), b"body");
+        let header = structure.header(text.as_bytes(), Structure::ROOT);
+        assert!(header.starts_with(b"Subject: s") && header.len() == HEADER_LEN_MAX);
+        let parts = "Content-Type: multipart/mixed; boundary=b\r\n";
+        let early = format!("{parts}{long}\r\n--b\r\n\r\n1\r\n--b--\r\n");
+        assert_eq!(Structure::parse(early.as_bytes()).count(), 2);
+        let late = format!("{long}{parts}\r\n--b\r\n\r\n1\r\n--b--\r\n");
+        assert_eq!(Structure::parse(late.as_bytes()).count(), 1);
+        let unended = format!("Subject: s\r\n{long}");
+        assert_eq!(Structure::parse(unended.as_bytes()).count(), 1);
+    }
 }
 
 #[test]
@@ -165,6 +181,9 @@ fn encoded_message_is_a_file() {
     let structure = Structure::parse(text.as_bytes());
     assert_eq!(structure.count(), 1);
     assert_eq!(structure.decoded(text.as_bytes(), Structure::ROOT).bytes, &b"A: b"[..]);
+    assert!(structure.is_encoded_message(text.as_bytes(), Structure::ROOT));
+    let plain = b"Content-Type: message/rfc822\r\n\r\nA: b\r\n";
+    assert!(!Structure::parse(plain).is_encoded_message(plain, Structure::ROOT));
 }
 
 #[test]

@@ -2,19 +2,19 @@
 //! that text and structure need).
 //!
 //! The work is linear in the input: a browser's tokeniser compares each attribute of a tag with all
-//! attributes before it, while this one keeps the few of [`ATTRIBUTES`] and drops the rest.
+//! attributes before it, while this one keeps the few of `ATTRIBUTES` and drops the rest.
 
 /// White space between names and attributes.
 const BLANK: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
 /// Attributes that matter for text and structure; all others are skipped.
-const ATTRIBUTES: [&str; 12] = [
-    "align", "alt", "colspan", "dir", "hidden", "href", "lang", "rowspan", "src", "start", "style",
-    "title",
+const ATTRIBUTES: [&str; 15] = [
+    "align", "alt", "class", "colspan", "dir", "hidden", "href", "id", "lang", "media", "rowspan",
+    "src", "start", "style", "title",
 ];
 
 /// One piece of the text.
 #[derive(Debug, PartialEq)]
-pub(super) enum Token<'a> {
+pub enum Token<'a> {
     /// Text, with its character references as written.
     Text(&'a str),
     /// A start tag.
@@ -25,27 +25,30 @@ pub(super) enum Token<'a> {
 
 /// A start tag.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Start<'a> {
+pub struct Start<'a> {
     /// The name as written.
-    pub(super) name: &'a str,
-    /// The known [`ATTRIBUTES`], each once, with the value as written between its quotes.
-    pub(super) attributes: Vec<(&'static str, &'a str)>,
+    pub name: &'a str,
+    /// The known `ATTRIBUTES`, each once, with the value as written between its quotes.
+    pub attributes: Vec<(&'static str, &'a str)>,
     /// True if the tag ends in `/>`.
-    pub(super) is_closed: bool,
+    pub is_closed: bool,
 }
 
 /// An iterator over the tokens of the rest of the text.
-pub(super) struct Tokens<'a> {
+#[derive(Clone)]
+pub struct Tokens<'a> {
     rest: &'a str,
 }
 
 impl<'a> Tokens<'a> {
-    pub(super) fn of(html: &'a str) -> Self {
+    /// The tokens of a whole text.
+    pub fn of(html: &'a str) -> Self {
         Self { rest: html }
     }
 
-    /// Skips to the end tag of `name`: the content of such an element is not HTML.
-    pub(super) fn skip_to_end_of(&mut self, name: &str) {
+    /// Skips to the end tag of `name` and gives the text before it: the content of such an element
+    /// is not HTML.
+    pub fn skip_to_end_of(&mut self, name: &str) -> &'a str {
         let is_end = |rest: &str| {
             let tail = rest
                 .get(2..)
@@ -56,14 +59,11 @@ impl<'a> Tokens<'a> {
         };
         let mut candidates =
             self.rest.match_indices("</").filter_map(|(at, _)| self.rest.get(at..));
-        self.rest = candidates.find(|rest| is_end(rest)).unwrap_or_default();
-    }
-
-    /// True if an end tag of `name` follows.
-    pub(super) fn has_end_of(&self, name: &str) -> bool {
-        let mut rest = Self { rest: self.rest };
-        rest.skip_to_end_of(name);
-        !rest.rest.is_empty()
+        let end = candidates.find(|rest| is_end(rest)).unwrap_or_default();
+        let len = self.rest.len().saturating_sub(end.len());
+        let skipped = self.rest.get(..len).unwrap_or_default();
+        self.rest = end;
+        skipped
     }
 
     /// The text up to the next markup.
@@ -201,7 +201,7 @@ mod tests {
     fn tags_are_tokenised_as_browsers_do() {
         for (html, tokens) in [
             ("a < b <3 <", "“a < b <3 <”"),
-            ("<P class=x>y</P >", "<P []>“y”</P>"),
+            ("<P clas=x>y</P >", "<P []>“y”</P>"),
             (
                 "<a href='x>\"y' title = z/>w",
                 "<a [(\"href\", \"x>\\\"y\"), (\"title\", \"z/\")]>“w”",
