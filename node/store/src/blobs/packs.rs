@@ -12,6 +12,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::Blobs;
+use crate::fs::File;
 use crate::types::{BlobId, StoreError};
 
 mod entry;
@@ -45,6 +46,8 @@ pub(crate) trait PlaceRows: Send + Sync {
 pub(super) struct Packs {
     open: Mutex<write::OpenPacks>,
     rows: RwLock<Option<Arc<dyn PlaceRows>>>,
+    /// The pack that was read last: messages that arrived one after another are in one pack.
+    last_read: Mutex<Option<(u32, Arc<dyn File>)>>,
 }
 
 impl Blobs {

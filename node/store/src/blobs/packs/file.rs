@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::entry::{self, HEAD_LEN};
 use super::{PACK_LEN_MAX, Place};
@@ -55,10 +56,7 @@ impl Blobs {
     /// [`StoreError::NoBlob`] if the pack does not exist, [`StoreError::Corrupt`] if the entry is
     /// damaged or another blob's, or the disk's.
     pub(crate) fn read_place(&self, id: &BlobId, place: Place) -> Result<Vec<u8>, StoreError> {
-        let file = match self.0.fs.open(&self.pack_path(place.pack)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::NoBlob),
-            other => other.map_err(|e| map_error(&e))?,
-        };
+        let file = self.pack_file(place.pack)?;
         let len = usize::try_from(place.len).unwrap_or(usize::MAX);
         if len > entry::LEN_MAX {
             return Err(damaged(id));
@@ -70,6 +68,24 @@ impl Blobs {
             Some((found, content)) if found == *id => Ok(content.to_vec()),
             _ => Err(damaged(id)),
         }
+    }
+
+    /// The file of a pack, for reading. It stays open until another pack is read.
+    fn pack_file(&self, number: u32) -> Result<Arc<dyn File>, StoreError> {
+        let mut last = self.last_read();
+        if let Some((_, file)) = last.as_ref().filter(|(open, _)| *open == number) {
+            return Ok(Arc::clone(file));
+        }
+        let file: Arc<dyn File> = match self.0.fs.open(&self.pack_path(number)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::NoBlob),
+            other => other.map_err(|e| map_error(&e))?.into(),
+        };
+        *last = Some((number, Arc::clone(&file)));
+        Ok(file)
+    }
+
+    fn last_read(&self) -> MutexGuard<'_, Option<(u32, Arc<dyn File>)>> {
+        self.0.packs.last_read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The length of a pack's file in bytes; `None` if it does not exist.
@@ -117,6 +133,8 @@ impl Blobs {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             other => other.map_err(|e| map_error(&e))?,
         }
+        // A removed file takes space as long as it is open.
+        self.last_read().take_if(|(open, _)| *open == number);
         self.0.fs.sync_folder(&self.packs_folder()).map_err(|e| map_error(&e))?;
         Ok(true)
     }
