@@ -104,7 +104,7 @@ fn message(number: usize) -> Vec<u8> {
 }
 
 fn delete_photo_sized_blob(node: &Node) {
-    const PHOTOS: freehold_core::store::Table = freehold_core::store::Table::new("example");
+    const PHOTOS: freehold_core::store::Table = freehold_core::store::Table::referring("example");
     for len in [20_000, 400_000] {
         let pinned = node.blobs.put(&vec![u8::try_from(len % 251).unwrap(); len]).unwrap();
         let id = pinned.id;

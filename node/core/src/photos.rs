@@ -123,7 +123,7 @@ pub struct Photo {
 }
 
 impl Record for Photo {
-    const TABLE: Table = Table::new("photos_photos");
+    const TABLE: Table = Table::referring("photos_photos");
     const VERSION: u8 = 1;
 }
 

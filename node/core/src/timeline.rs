@@ -151,7 +151,7 @@ struct PhotoRow {
 }
 
 impl Record for PhotoRow {
-    const TABLE: Table = Table::new("timeline_photos");
+    const TABLE: Table = Table::referring("timeline_photos");
     const VERSION: u8 = 1;
 }
 

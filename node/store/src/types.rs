@@ -1,5 +1,6 @@
 //! The types that every layer of the store uses: rows, tables, scans, blob ids, errors.
 
+use std::cmp::Ordering;
 use std::io;
 
 pub use freehold_proto::BlobId;
@@ -18,18 +19,52 @@ pub const WRITTEN_LEN_MAX: usize = 1024 * 1024;
 
 /// A named set of rows. Declared `const`, private, beside its only writer; its on-disk name never
 /// changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Table(&'static str);
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    name: &'static str,
+    refers: bool,
+}
 
 impl Table {
-    /// Declares a table by its on-disk name.
+    /// Declares a table by its on-disk name. Its rows refer to no blobs.
     pub const fn new(name: &'static str) -> Self {
-        Self(name)
+        Self { name, refers: false }
+    }
+
+    /// Declares a table whose rows refer to blobs. The store reads such a row before it is replaced
+    /// or deleted, to know which blobs lose a reference.
+    pub const fn referring(name: &'static str) -> Self {
+        Self { name, refers: true }
     }
 
     /// The on-disk name.
     pub const fn name(self) -> &'static str {
-        self.0
+        self.name
+    }
+
+    /// Whether its rows may refer to blobs.
+    pub(crate) const fn refers(self) -> bool {
+        self.refers
+    }
+}
+
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Table {}
+
+impl PartialOrd for Table {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Table {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.cmp(other.name)
     }
 }
 

@@ -20,8 +20,10 @@ fn tables_are_never_renamed_or_removed() {
         }
         let text = read(&path);
         let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
-        for part in text.split("Table::new(\"").skip(1) {
-            found.insert(part.split('"').next().unwrap_or_default().to_owned());
+        for declaration in ["Table::new(\"", "Table::referring(\""] {
+            for part in text.split(declaration).skip(1) {
+                found.insert(part.split('"').next().unwrap_or_default().to_owned());
+            }
         }
     }
     let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();

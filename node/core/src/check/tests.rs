@@ -11,7 +11,7 @@ use crate::space::{FreeSpace, Margins};
 use crate::store::{EngineSource, StoreOptions, Table};
 use crate::vault::{Unlock, Vault};
 
-const T: Table = Table::new("things");
+const T: Table = Table::referring("things");
 const DATA: &str = "/data";
 
 /// A store and its blobs on one file system in memory, with access to the engine below.

@@ -166,7 +166,7 @@ async fn pinned_blob_is_unlinked_after_its_pin() {
 
 #[test]
 fn overdue_compaction_runs_after_the_next_start() {
-    const T: crate::store::Table = crate::store::Table::new("things");
+    const T: crate::store::Table = crate::store::Table::referring("things");
     let fs = MemoryFs::new();
     let clock = Clock::manual(START);
     let open = |seed| Node::in_memory_on(fs.clone(), clock.clone(), Random::seeded(seed)).unwrap();

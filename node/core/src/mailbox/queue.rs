@@ -108,7 +108,7 @@ struct ItemRow {
 }
 
 impl Record for ItemRow {
-    const TABLE: Table = Table::new("queue_items");
+    const TABLE: Table = Table::referring("queue_items");
     const VERSION: u8 = 1;
 }
 

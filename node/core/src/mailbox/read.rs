@@ -69,7 +69,7 @@ pub(super) struct MessageRow {
 }
 
 impl Record for MessageRow {
-    const TABLE: Table = Table::new("mailbox_messages");
+    const TABLE: Table = Table::referring("mailbox_messages");
     const VERSION: u8 = 1;
 }
 

@@ -264,7 +264,7 @@ mod tests {
     use super::*;
     use crate::store::{Scan, Table};
 
-    const T: Table = Table::new("test");
+    const T: Table = Table::referring("test");
 
     fn options(data: &Path, engine: EngineKind) -> NodeOptions {
         let unlock = Unlock::KeyFile(data.join("key"));

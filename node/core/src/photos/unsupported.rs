@@ -37,7 +37,7 @@ pub struct Unsupported {
 }
 
 impl Record for Unsupported {
-    const TABLE: Table = Table::new("photos_kept");
+    const TABLE: Table = Table::referring("photos_kept");
     const VERSION: u8 = 1;
 }
 

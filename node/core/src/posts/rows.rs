@@ -66,7 +66,7 @@ impl PostRow {
 }
 
 impl Record for PostRow {
-    const TABLE: Table = Table::new("posts_posts");
+    const TABLE: Table = Table::referring("posts_posts");
     const VERSION: u8 = 1;
 }
 

@@ -34,7 +34,7 @@ fn damaged_log_group_is_refused_or_canonical() {
     });
 }
 
-const ROWS: Table = Table::new("rows");
+const ROWS: Table = Table::referring("rows");
 
 fn unlock() -> Unlock {
     Unlock::KeyFile("/key".into())

@@ -38,7 +38,7 @@ pub(crate) type Store = super::Store<Event>;
 type Tx<'a> = super::Tx<'a, Event>;
 type StoreOptions = super::StoreOptions<Event>;
 
-const T: Table = Table::new("t");
+const T: Table = Table::referring("t");
 const U: Table = Table::new("u");
 
 /// Damages the first segment of the log, or repairs it.

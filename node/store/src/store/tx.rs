@@ -1,5 +1,6 @@
 //! A change while it runs: it reads its own writes, then those of its group, then durable rows.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission::Headroom;
@@ -27,6 +28,8 @@ pub struct Tx<'a, H> {
     group_blobs: &'a [SmallBlob],
     headroom: Headroom,
     own: Overlay,
+    /// Durable rows that it read, of tables that refer to blobs.
+    read: RefCell<BTreeMap<(Table, Vec<u8>), Row>>,
     blobs: Vec<SmallBlob>,
     holds: Vec<Hold>,
     hints: Vec<H>,
@@ -67,6 +70,7 @@ impl<'a, H: Hint> Tx<'a, H> {
             group_blobs,
             headroom,
             own,
+            read: RefCell::default(),
             blobs,
             holds,
             hints,
@@ -132,9 +136,19 @@ impl<'a, H: Hint> Tx<'a, H> {
 
     /// The row before this change.
     fn before(&self, row_key: &(Table, Vec<u8>)) -> Result<Option<Row>, StoreError> {
-        match self.group.get(row_key) {
-            Some(row) => Ok(row.clone()),
+        if let Some(row) = self.group.get(row_key) {
+            return Ok(row.clone());
+        }
+        match self.read.borrow().get(row_key) {
+            Some(row) => Ok(Some(row.clone())),
             None => self.rows.get(row_key.0, &row_key.1),
+        }
+    }
+
+    /// Keeps a row of a table that refers to blobs for [`Tx::changed_references`].
+    fn keep_read(&self, table: Table, key: &[u8], row: &Row) {
+        if table.refers() {
+            self.read.borrow_mut().insert((table, key.to_vec()), row.clone());
         }
     }
 
@@ -158,7 +172,7 @@ impl<'a, H: Hint> Tx<'a, H> {
         };
         for (row_key, row) in &self.own {
             let (table, key) = row_key;
-            if references::is_index(table.name()) {
+            if !table.refers() {
                 continue;
             }
             let before = match self.before(row_key) {
@@ -204,7 +218,11 @@ impl<'a, H: Hint> Tx<'a, H> {
         let row_key = (table, key.to_vec());
         match self.own.get(&row_key).or_else(|| self.group.get(&row_key)) {
             Some(row) => Ok(row.clone()),
-            None => self.rows.get(table, key),
+            None => {
+                let row = self.rows.get(table, key)?;
+                row.iter().for_each(|row| self.keep_read(table, key, row));
+                Ok(row)
+            }
         }
     }
 
@@ -225,7 +243,9 @@ impl<'a, H: Hint> Tx<'a, H> {
             );
         }
         if written.is_empty() {
-            return self.rows.scan(table, scan);
+            let rows = self.rows.scan(table, scan)?;
+            rows.iter().for_each(|(key, row)| self.keep_read(table, key, row));
+            return Ok(rows);
         }
         // Deleted rows must not leave the page short, so read as many rows more.
         let wider = Scan { limit: scan.limit.saturating_add(written.len()), ..scan.clone() };
@@ -341,7 +361,12 @@ impl<'a, H: Hint> Tx<'a, H> {
         within("key", key.len(), KEY_LEN_MAX)?;
         within("rows of a change", self.own.len() + 1, ROWS_MAX)?;
         within("change", self.len + key.len() + value_len, WRITTEN_LEN_MAX)?;
-        put.map_or(&[][..], |(_, blobs)| blobs).iter().try_for_each(|blob| self.add_blob(blob))?;
+        let blobs = put.map_or(&[][..], |(_, blobs)| blobs);
+        if !blobs.is_empty() && !table.refers() {
+            let name = table.name();
+            return Err(StoreError::Unavailable(format!("rows of {name} refer to no blobs")));
+        }
+        blobs.iter().try_for_each(|blob| self.add_blob(blob))?;
         self.len += key.len() + value_len;
         let row = put.map(|(value, blobs)| Row {
             version: self.position,

@@ -17,7 +17,7 @@ use freehold_store::store::{
 };
 use freehold_store::vault::{Unlock, Vault};
 
-const ROWS: Table = Table::new("rows");
+const ROWS: Table = Table::referring("rows");
 const LAST: Table = Table::new("last");
 /// The number of writers.
 pub(crate) const WRITERS: u8 = 4;

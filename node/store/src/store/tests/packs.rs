@@ -119,7 +119,7 @@ fn place_survives_its_references() {
     opened.store.checkpoint().unwrap();
     // A second reference sorts after the first one, or before it; each may be deleted first.
     opened.put_in(U, 0).unwrap();
-    opened.put_in(Table::new("a"), 1).unwrap();
+    opened.put_in(Table::referring("a"), 1).unwrap();
     opened.check().unwrap();
     opened.delete(0).unwrap();
     opened.delete(1).unwrap();
