@@ -39,7 +39,7 @@ type Tx<'a> = super::Tx<'a, Event>;
 type StoreOptions = super::StoreOptions<Event>;
 
 const T: Table = Table::referring("t");
-const U: Table = Table::new("u");
+const U: Table = Table::referring("u");
 
 /// Damages the first segment of the log, or repairs it.
 fn flip_log(fs: &MemoryFs) {

@@ -29,7 +29,7 @@ fn damaged_or_missing_pack_damages_its_blobs() {
     let [one, two] = [places[0].0, places[1].0];
     assert_eq!(blobs.read_place(&one, places[0].1).unwrap(), b"one");
     assert!(blobs.read_place(&one, places[1].1).is_err(), "the place of another blob");
-    fs.remove(&path).unwrap();
+    blobs.remove_pack(0).unwrap();
     assert!(is_damaged(&one) && is_damaged(&two));
 }
 
