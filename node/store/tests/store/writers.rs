@@ -2,7 +2,7 @@
 //!
 //! The `n`-th change of a writer writes row `n` with a blob, deletes row `n - 8` and increments the
 //! writer's count, in one change. So at any time the store holds exactly the last eight rows of
-//! each writer.
+//! each writer. The blobs of deleted rows are removed, and packs are rewritten now and then.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use freehold_store::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use freehold_store::fs::OsFs;
 use freehold_store::space::{FreeSpace, Margins};
 use freehold_store::store::{
-    EngineSource, FolderLock, OpenError, Scan, Store, StoreError, StoreOptions, Table,
+    BlobId, EngineSource, FolderLock, OpenError, Scan, Store, StoreError, StoreOptions, Table,
 };
 use freehold_store::vault::{Unlock, Vault};
 
@@ -62,7 +62,10 @@ pub(crate) fn open(
     // Short, so that there are several segments, checkpoints and snapshots.
     options.segment_len = 64 * 1024;
     options.snapshot_after = 512 * 1024;
-    Ok((Store::open(options)?, blobs))
+    let store = Store::open(options)?;
+    // The index of blobs of a new store is complete from the first row on.
+    blobs.turn_over(&store, &|| true)?;
+    Ok((store, blobs))
 }
 
 /// Makes `changes` changes with each writer, and calls `acknowledged` with writer and number after
@@ -96,10 +99,22 @@ pub(crate) fn write(
                         })
                         .unwrap();
                     acknowledged(writer, n);
+                    tidy(store, blobs, writer, n);
                 }
             });
         }
     });
+}
+
+/// Removes the blob of a deleted row, and rewrites packs now and then.
+fn tidy(store: &Store<()>, blobs: &Blobs, writer: u8, n: u64) {
+    if let Some(old) = n.checked_sub(ROWS_KEPT).filter(|old| old.is_multiple_of(5)) {
+        let id = BlobId(*blake3::hash(&content(writer, old)).as_bytes());
+        blobs.unlink_now(store, &[id]).unwrap();
+    }
+    if n.is_multiple_of(150) {
+        blobs.rewrite_packs(store, 40).unwrap();
+    }
 }
 
 /// The key of the row of a change.
@@ -149,6 +164,10 @@ pub(crate) fn check(
             }
         }
         last_changes.push(last);
+    }
+    let problems = blobs.check_index(store, &|_| Ok(())).map_err(|e| lost(&e))?;
+    if !problems.is_empty() {
+        return Err(Problem::Partial(problems.join("; ")));
     }
     Ok(last_changes)
 }

@@ -211,11 +211,11 @@ fn blob_put_again_after_damage_gets_another_place() {
 fn old_folder() -> MemoryFs {
     let fs = MemoryFs::new();
     let opened = open(options(&fs)).unwrap();
-    for n in 0..5 {
+    for n in 0..4 {
         let written = opened.blobs.write_old_file(&content(n), n % 2 == 0).unwrap();
         opened.store.commit_blocking(move |tx| tx.put_referring(T, &[n], b"", &[written])).unwrap();
     }
-    let large = vec![7; 200_000];
+    let large = vec![7; 140_000];
     let written = opened.blobs.write_old_file(&large, true).unwrap();
     opened.store.commit_blocking(move |tx| tx.put_referring(T, b"large", b"", &[written])).unwrap();
     // Rows of an earlier version have no references.
@@ -239,10 +239,10 @@ fn old_data_folder_is_turned_over_in_steps() {
     // Deleting works before the index is complete.
     opened.erase(3).unwrap();
     assert_eq!(opened.read(3), Err(StoreError::NoBlob));
-    assert_eq!(opened.read(4).unwrap(), content(4));
-    assert_eq!(opened.blobs.turn_over(&opened.store, &|| false), Ok(5));
+    assert_eq!(opened.read(2).unwrap(), content(2));
+    assert_eq!(opened.blobs.turn_over(&opened.store, &|| false), Ok(4));
     assert_eq!((small_files(&fs), opened.blobs.pack_numbers().unwrap()), (1, vec![0]));
-    (0..5).filter(|n| *n != 3).for_each(|n| assert_eq!(opened.read(n).unwrap(), content(n)));
+    (0..4).filter(|n| *n != 3).for_each(|n| assert_eq!(opened.read(n).unwrap(), content(n)));
     assert_eq!(opened.blobs.turn_over(&opened.store, &|| true), Ok(0));
     opened.check().unwrap();
     drop(opened);
