@@ -19,9 +19,9 @@ use freehold_proto::random::Random;
 
 /// The length of a log segment, in bytes.
 const SEGMENT_LEN: u64 = 16 * 1024 * 1024;
-/// A snapshot is made when the log since the last one is longer than this and than that snapshot,
-/// in bytes.
-const SNAPSHOT_AFTER: u64 = 64 * 1024 * 1024;
+/// A snapshot is made when the log since the last one is longer than this and than half that
+/// snapshot, in bytes: so the log since the older of two snapshots is about as long as one.
+const SNAPSHOT_AFTER: u64 = 32 * 1024 * 1024;
 /// Tests open many stores, so their segments are short; bytes.
 #[cfg(any(test, feature = "testing"))]
 const SEGMENT_LEN_IN_MEMORY: u64 = 64 * 1024;
@@ -190,7 +190,8 @@ pub struct StoreOptions<H> {
     pub folder_lock: Option<FolderLock>,
     /// The length of a log segment, in bytes.
     pub segment_len: u64,
-    /// A snapshot is made when the log since the last one is longer than this, in bytes.
+    /// A snapshot is made when the log since the last one is longer than this and than half that
+    /// snapshot, in bytes.
     pub snapshot_after: u64,
     /// True to make segments, checkpoints and snapshots on threads of their own. Tests turn it off
     /// so that each run is the same.

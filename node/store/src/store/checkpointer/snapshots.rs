@@ -74,7 +74,7 @@ impl Checkpointer {
             names.iter().filter(|name| newest.is_none_or(|position| name.first > position)).count()
                 as u64;
         Ok(segments.saturating_mul(self.parts.segment_len)
-            > self.parts.snapshot_after.max(newest_len))
+            > self.parts.snapshot_after.max(newest_len / 2))
     }
 
     fn snapshot_now(&self) -> Result<(), StoreError> {
