@@ -95,9 +95,9 @@ mod tests {
     use super::*;
 
     fn text(content: &[u8]) -> Text {
-        let blobs = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(1)).unwrap().blobs;
-        let pinned = blobs.put(content).unwrap();
-        Text::open(&blobs, &pinned.id, true).unwrap()
+        let node = Node::in_memory(Clock::manual(Timestamp(0)), Random::seeded(1)).unwrap();
+        let pinned = node.blobs.put(content).unwrap();
+        Text::open(&node.blobs, &pinned.id, true).unwrap()
     }
 
     #[test]
