@@ -263,7 +263,7 @@ async fn collect(node: &Node) {
             ),
             Err(error) => tracing::error!(%error, "old unfollow notices could not be dropped"),
         }
-        if let Err(error) = mailbox::forget_old_threads(&node).await {
+        if let Err(error) = mailbox::forget_old_threads(node).await {
             tracing::error!(%error, "old ids of mail threads could not be forgotten");
         }
         let (store, blobs) = (node.store.clone(), node.blobs.clone());
