@@ -24,8 +24,8 @@ type LiveSums = BTreeMap<u32, u64>;
 
 impl Blobs {
     /// Checks that the reverse index matches the rows, that the sums of packs are right, and that
-    /// every pack is intact. Returns a sentence for each problem. `progress` is called with the number of
-    /// rows read. Blocks, possibly for long.
+    /// every pack is intact. Returns a sentence for each problem. `progress` is called with the
+    /// number of rows read. Blocks, possibly for long.
     ///
     /// # Errors
     /// If the store or a pack cannot be read, and those of `progress`.
