@@ -267,11 +267,8 @@ impl Selected {
         }
         self.recent.add(claim_recent(cx, &folder, self.access).await);
         let changes = mailbox::changes_since(&cx.node, self.folder, self.modseq)?;
-        self.modseq = changes
-            .changed
-            .iter()
-            .map(|message| message.modseq)
-            .fold(folder.highest_modseq, u64::max);
+        // Not the modseq of the last message: changes of other messages before it may be missing.
+        self.modseq = changes.modseq;
         self.expunged.extend(
             changes.vanished.into_iter().filter(|uid| self.uids.binary_search(uid).is_ok()),
         );

@@ -64,6 +64,6 @@ fn unclosed_structure_is_parsed_to_the_end() {
         let parts = Structure::parse(message.as_bytes());
         let mut out = Printer::default();
         body_structure::print(&mut out, message.as_bytes(), &parts, Structure::ROOT, true);
-        assert!(out.len() > 0, "{message}");
+        assert!(!out.is_empty(), "{message}");
     }
 }

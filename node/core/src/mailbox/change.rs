@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use minicbor::{Decode, Encode};
 
 use super::folders::{Folder, FolderId, load};
-use super::page;
+use super::page::{self, Entry};
 use super::read::Message;
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
@@ -86,6 +86,8 @@ pub(super) fn delete_some(
 /// The changes of a folder since a modseq.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
+    /// The modseq up to which these are all changes: those since it are found the next time.
+    pub modseq: u64,
     /// Messages that are new or whose flags changed, by modseq.
     pub changed: Vec<Message>,
     /// UIDs of expunged messages, by the modseq of their expunge.
@@ -100,8 +102,18 @@ pub struct Changes {
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn changes_since(node: &Node, id: FolderId, modseq: u64) -> Result<Changes, StoreError> {
-    let rows = &node.store;
-    let mut changes = Changes::default();
+    match load(&node.store, id)? {
+        Some(folder) => changes_up_to(node, &folder, modseq),
+        None => Ok(Changes { modseq, ..Changes::default() }),
+    }
+}
+
+/// Everything that changed after `modseq` in a folder whose row was just read. A message that came
+/// after that row is left for the next time: an earlier one may lie in a page that was read before
+/// it came, and new messages are reported in the order of their UIDs.
+fn changes_up_to(node: &Node, folder: &Folder, modseq: u64) -> Result<Changes, StoreError> {
+    let (rows, id) = (&node.store, folder.id);
+    let mut changes = Changes { modseq: folder.highest_modseq, ..Changes::default() };
     let mut firsts = BTreeSet::new();
     let mut last = (modseq, u32::MAX);
     loop {
@@ -113,14 +125,13 @@ pub fn changes_since(node: &Node, id: FolderId, modseq: u64) -> Result<Changes, 
             break;
         }
     }
-    // Read before the pages, so that it has their keywords.
-    let keywords = |folder: Option<Folder>| folder.map_or(Vec::new(), |folder| folder.keywords);
-    let mut known = keywords(load(rows, id)?);
+    let mut known = folder.keywords.clone();
     for first in firsts {
         let Some(page) = page::load(rows, id, first)? else { continue };
-        let newest = page.entries.iter().filter(|entry| entry.modseq > modseq);
+        let is_changed = |entry: &&Entry| entry.modseq > modseq && entry.uid < folder.uid_next;
+        let newest = page.entries.iter().filter(is_changed);
         if newest.clone().any(|entry| entry.keywords.checked_shr(count(&known)).unwrap_or(0) != 0) {
-            known = keywords(load(rows, id)?);
+            known = load(rows, id)?.map_or(Vec::new(), |folder| folder.keywords);
         }
         changes.changed.extend(newest.map(|entry| entry.message(id, &known)));
     }

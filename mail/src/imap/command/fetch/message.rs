@@ -199,7 +199,7 @@ impl Response<'_> {
                     let listing = self.listing;
                     match listing.header(message.uid).filter(|_| wanted.is_indexed) {
                         Some(kept) => self.header(wanted, kept),
-                        None => self.header(wanted, &*self.whole_header()?),
+                        None => self.header(wanted, &self.whole_header()?),
                     }
                     return Ok(());
                 }

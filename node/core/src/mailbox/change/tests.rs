@@ -77,3 +77,21 @@ async fn forgotten_expunges_make_earlier_changes_incomplete() {
     assert_eq!(changed, [4, 1]);
     assert_eq!(view(&alice, inbox).unwrap().uids, [1, 4, 6, 7, 8, 9]);
 }
+
+#[tokio::test]
+async fn changes_made_during_the_scan_are_found_later() {
+    let (alice, inbox) = filled(70).await;
+    let since = folder(&alice, inbox).unwrap().unwrap().highest_modseq;
+    change(&alice, inbox, 66).await;
+    let row = folder(&alice, inbox).unwrap().unwrap();
+    // After the row was read, messages of both pages change, and one arrives.
+    change(&alice, inbox, 1).await;
+    let archive = crate::mailbox::folder_named(&alice, "Archive").unwrap().unwrap().id;
+    crate::mailbox::copy_messages(&alice, inbox, &[2], archive).await.unwrap();
+    crate::mailbox::move_messages(&alice, archive, &[1], inbox).await.unwrap();
+    let uids = |changes: &Changes| changes.changed.iter().map(|m| m.uid).collect::<Vec<_>>();
+    let first = changes_up_to(&alice, &row, since).unwrap();
+    assert_eq!((first.modseq, uids(&first)), (row.highest_modseq, vec![66, 1]));
+    let second = changes_since(&alice, inbox, first.modseq).unwrap();
+    assert_eq!(uids(&second), [1, 71]);
+}
