@@ -17,10 +17,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A writable copy of the fixture.
-fn alice_folder() -> Folder {
+/// The data folders of earlier versions, the oldest first.
+const FIXTURES: [&str; 2] = ["alice", "alice-packed"];
+
+/// A writable copy of a fixture.
+fn fixture(name: &str) -> Folder {
     let folder = Folder::new();
-    copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/alice")), &folder.data());
+    let fixtures = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture"));
+    copy(&fixtures.join(name), &folder.data());
     folder
 }
 
@@ -100,21 +104,25 @@ fn check_content(folder: &Folder, settings: &[&str]) {
 
 #[test]
 fn fixture_folder_opens_with_all_content() {
-    check_content(&alice_folder(), &[]);
+    for name in FIXTURES {
+        check_content(&fixture(name), &[]);
+    }
 }
 
 #[test]
 fn fixture_rows_are_rebuilt_from_the_log() {
-    let folder = alice_folder();
-    std::fs::remove_dir_all(folder.data().join("rows-sled")).unwrap();
-    check_content(&folder, &[]);
-    // The other engine has no rows either.
-    check_content(&folder, &["--set", "node.engine=redb"]);
+    for name in FIXTURES {
+        let folder = fixture(name);
+        std::fs::remove_dir_all(folder.data().join("rows-sled")).unwrap();
+        check_content(&folder, &[]);
+        // The other engine has no rows either.
+        check_content(&folder, &["--set", "node.engine=redb"]);
+    }
 }
 
 #[test]
 fn fixture_files_are_moved_into_packs() {
-    let folder = alice_folder();
+    let folder = fixture("alice");
     let files = |name: &str| crate::check::walk(&folder.data().join(name));
     // Small ones, and pictures that are not encrypted.
     let is_old = |path: &std::path::PathBuf| {
