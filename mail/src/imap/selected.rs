@@ -110,6 +110,9 @@ impl Selected {
         let mut recent = Recent::default();
         recent.add(claim_recent(cx, folder, access).await);
         let mailbox::View { mut uids, first_unseen } = mailbox::view(&cx.node, folder.id)?;
+        // A message that came after the folder's row was read is new in the next report. The walk
+        // may have found it and missed one that came just before.
+        uids.truncate(uids.partition_point(|uid| *uid < folder.uid_next));
         uids.shrink_to_fit();
         let mut selected = Self {
             folder: folder.id,

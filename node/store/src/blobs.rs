@@ -129,7 +129,15 @@ impl Blobs {
         random: Random,
         space: FreeSpace,
     ) -> Result<Self, StoreError> {
-        file::prepare(&*fs, data, &data.join("blobs")).map_err(|e| map_error(&e))?;
+        let folder = data.join("blobs");
+        let prepared = match file::prepare(&*fs, data, &folder) {
+            // A node starts on a full disk as well.
+            Err(error) if fs::is_full(&error) && space.release_reserve() => {
+                file::prepare(&*fs, data, &folder)
+            }
+            prepared => prepared,
+        };
+        prepared.map_err(|e| map_error(&e))?;
         Self::at(fs, data, keys, random, space)
     }
 

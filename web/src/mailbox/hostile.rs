@@ -21,8 +21,8 @@ use super::sanitise;
 /// The length of a message that is measured, and of others, in bytes.
 const LEN: usize = 25 * 1024 * 1024;
 const SHORT_LEN: usize = 64 * 1024;
-/// The longest page of a short message, in bytes.
-const PAGE_LEN_MAX: usize = 4 * 1024 * 1024;
+/// The longest page of a short message with all its frames, in bytes: some shapes fill them.
+const PAGE_LEN_MAX: usize = 64 * 1024 * 1024;
 /// The variable that asks for the measurement.
 const MEASURE: &str = "FREEHOLD_MEASURE";
 const CPU_MS_MAX: u64 = 2_000;

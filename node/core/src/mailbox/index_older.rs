@@ -1,7 +1,8 @@
 //! Bringing the messages of earlier versions into the index.
 //!
 //! 1. At the start, before anything is served, the rows of messages are read into pages
-//!    ([`convert`]): about a second for 100,000 messages.
+//!    ([`convert`]): about a second for 100,000 messages. On a disk that can't be written they are
+//!    read as they are ([`each_entry`]).
 //! 2. While the node runs, the details of those messages are read from their bytes, page by page
 //!    ([`index_older_messages`]). Until then a list that needs them reads the bytes.
 //!
@@ -23,11 +24,13 @@ use super::summary::{OldSummaryRow, Summary};
 use super::thread::{self, ThreadId};
 use crate::clock::Timestamp;
 use crate::node::Node;
-use crate::row::{self, Record};
-use crate::store::{StoreError, Table, Tx};
+use crate::row::{self, Record, Rows};
+use crate::store::{Scan, StoreError, Table, Tx};
 
 /// The number of pages that one commit makes.
 const PAGES_PER_COMMIT: usize = 8;
+/// The number of rows read at a time.
+const ROWS_PER_READ: usize = 500;
 /// The number of rows that one commit deletes.
 const ROWS_PER_COMMIT: usize = 500;
 
@@ -97,6 +100,51 @@ impl OldMessageRow {
             sent_day: None,
         }
     }
+}
+
+/// Calls `visit` with each message of a folder that was not converted, from UID `from` on, until it
+/// returns false.
+pub(super) fn each_entry(
+    rows: &impl Rows,
+    folder: &Folder,
+    from: u32,
+    mut visit: impl FnMut(&Entry) -> bool,
+) -> Result<(), StoreError> {
+    let mut next = from;
+    loop {
+        let found = row::scan::<OldMessageRow>(rows, &from_uid(folder.id, next, ROWS_PER_READ))?;
+        let is_last = found.len() < ROWS_PER_READ;
+        for (key, row) in found {
+            let uid = uid_of(&key);
+            if !visit(&row.entry(uid, folder)) {
+                return Ok(());
+            }
+            next = uid.saturating_add(1);
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// The last messages up to UID `last` of a folder that was not converted, at most `limit`, in the
+/// order of UIDs; and the first UID among them, zero if there are none.
+pub(super) fn entries_before(
+    rows: &impl Rows,
+    folder: &Folder,
+    last: u32,
+    limit: usize,
+) -> Result<(Vec<Entry>, u32), StoreError> {
+    let scan = Scan::prefix(&folder.id.key(), limit.min(ROWS_PER_READ)).reversed();
+    let scan = match last.checked_add(1) {
+        Some(after) => scan.after(&key(folder.id, after)),
+        None => scan,
+    };
+    let found = row::scan::<OldMessageRow>(rows, &scan)?;
+    let entries: Vec<Entry> =
+        found.iter().rev().map(|(key, row)| row.entry(uid_of(key), folder)).collect();
+    let first = entries.first().map_or(0, |entry| entry.uid);
+    Ok((entries, first))
 }
 
 /// Counts the messages with each keyword: earlier versions did not always.

@@ -7,7 +7,8 @@ use super::details::Column;
 use super::flags::Flags;
 use super::folders::{Folder, FolderId, load};
 use super::idempotency::IdempotencyKey;
-use super::page;
+use super::index_older;
+use super::page::{self, Entry};
 use super::summary::{OldSummaryRow, Summary};
 use super::thread::ThreadId;
 use crate::blobs::BlobReader;
@@ -90,20 +91,21 @@ pub(super) fn from_uid(folder: FolderId, first: u32, limit: usize) -> Scan {
     }
 }
 
-/// A folder whose messages are in pages.
-///
-/// # Errors
-/// [`StoreError::Unavailable`] for a folder of an earlier version that was not converted, because
-/// the node could not be written since.
-fn load_paged(rows: &impl Rows, id: FolderId) -> Result<Option<Folder>, StoreError> {
-    let folder = load(rows, id)?;
-    if folder.as_ref().is_some_and(|folder| !folder.is_paged) {
-        return Err(StoreError::Unavailable(
-            "this folder is of an earlier version and is converted when the disk can be written"
-                .to_owned(),
-        ));
+/// Calls `visit` with each entry of a folder from UID `from` on, until it returns false. The rows
+/// of a folder of an earlier version are read as they are: it is converted when the disk can be
+/// written.
+fn each_entry(
+    rows: &impl Rows,
+    folder: &Folder,
+    from: u32,
+    mut visit: impl FnMut(&Entry) -> bool,
+) -> Result<(), StoreError> {
+    if !folder.is_paged {
+        return index_older::each_entry(rows, folder, from, visit);
     }
-    Ok(folder)
+    page::walk(rows, folder.id, from, |page| {
+        page.entries.iter().filter(|entry| entry.uid >= from).all(&mut visit)
+    })
 }
 
 /// Messages with a UID from `first` to `last`, at most `limit`, in the order of UIDs.
@@ -132,17 +134,16 @@ pub fn messages_in(
     limit: usize,
 ) -> Result<Vec<Message>, StoreError> {
     let mut found = Vec::new();
-    let Some(folder) = load_paged(rows, id)?.filter(|_| first <= last) else { return Ok(found) };
+    let Some(folder) = load(rows, id)?.filter(|_| first <= last && limit > 0) else {
+        return Ok(found);
+    };
     let span = (last.saturating_sub(first) as usize).saturating_add(1);
     found.reserve(limit.min(span).min(folder.total as usize));
-    page::walk(rows, id, first, |page| {
-        let wanted = page.entries.iter().filter(|entry| (first..=last).contains(&entry.uid));
-        found.extend(
-            wanted
-                .take(limit.saturating_sub(found.len()))
-                .map(|entry| entry.message(id, &folder.keywords)),
-        );
-        found.len() < limit && page.entries.last().is_none_or(|entry| entry.uid < last)
+    each_entry(rows, &folder, first, |entry| {
+        if entry.uid <= last {
+            found.push(entry.message(id, &folder.keywords));
+        }
+        entry.uid < last && found.len() < limit
     })?;
     Ok(found)
 }
@@ -160,10 +161,7 @@ pub(super) fn message_in(
     id: FolderId,
     uid: u32,
 ) -> Result<Option<Message>, StoreError> {
-    let Some(folder) = load_paged(rows, id)? else { return Ok(None) };
-    let page = page::holding(rows, id, uid)?;
-    let entry = page.as_ref().and_then(|page| page.entry(uid));
-    Ok(entry.map(|entry| entry.message(id, &folder.keywords)))
+    Ok(messages_in(rows, id, uid, uid, 1)?.pop())
 }
 
 /// Messages with their summaries, the newest first: those with a UID below `before` (all for
@@ -178,18 +176,22 @@ pub fn summaries(
     limit: usize,
 ) -> Result<Vec<(Message, Summary)>, StoreError> {
     let rows = &node.store;
-    let Some(folder) = load_paged(rows, id)? else { return Ok(Vec::new()) };
+    let Some(folder) = load(rows, id)? else { return Ok(Vec::new()) };
     let mut until = before.map_or(Some(u32::MAX), |before| before.checked_sub(1));
     let mut listed: Vec<Message> = Vec::new();
     while let Some(uid) = until.filter(|_| listed.len() < limit) {
-        let Some(page) = page::holding(rows, id, uid)? else { break };
-        let entries = page.entries.iter().rev().filter(|entry| entry.uid <= uid);
+        let (entries, first) = match page::holding(rows, id, uid)? {
+            Some(page) => (page.entries, page.first),
+            None if folder.is_paged => break,
+            None => index_older::entries_before(rows, &folder, uid, limit)?,
+        };
+        let entries = entries.iter().rev().filter(|entry| entry.uid <= uid);
         listed.extend(
             entries
                 .take(limit.saturating_sub(listed.len()))
                 .map(|entry| entry.message(id, &folder.keywords)),
         );
-        until = page.first.checked_sub(1);
+        until = first.checked_sub(1);
     }
     let (Some(newest), Some(oldest)) = (listed.first(), listed.last()) else {
         return Ok(Vec::new());
@@ -245,15 +247,13 @@ pub struct View {
 /// # Errors
 /// As [`messages`].
 pub fn view(node: &Node, id: FolderId) -> Result<View, StoreError> {
-    let Some(folder) = load_paged(&node.store, id)? else { return Ok(View::default()) };
+    let Some(folder) = load(&node.store, id)? else { return Ok(View::default()) };
     let uids = Vec::with_capacity(folder.total as usize);
     let mut view = View { uids, first_unseen: None };
-    page::walk(&node.store, id, 0, |page| {
-        for entry in &page.entries {
-            view.uids.push(entry.uid);
-            if view.first_unseen.is_none() && entry.bits & Flags::SEEN == 0 {
-                view.first_unseen = Some(entry.uid);
-            }
+    each_entry(&node.store, &folder, 0, |entry| {
+        view.uids.push(entry.uid);
+        if view.first_unseen.is_none() && entry.bits & Flags::SEEN == 0 {
+            view.first_unseen = Some(entry.uid);
         }
         true
     })?;
