@@ -152,6 +152,9 @@ fn changes_up_to(node: &Node, folder: &Folder, modseq: u64) -> Result<Changes, S
             break;
         }
     }
+    // A message that was expunged after its page was read did not change: it is gone.
+    let vanished: BTreeSet<u32> = changes.vanished.iter().copied().collect();
+    changes.changed.retain(|message| !vanished.contains(&message.uid));
     // Read last: an expunge may have been forgotten during the scan.
     changes.is_incomplete = load(rows, id)?.is_some_and(|folder| modseq < folder.forgotten_modseq);
     Ok(changes)
