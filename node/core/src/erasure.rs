@@ -45,6 +45,7 @@ impl Record for UnlinkRow {
 }
 
 /// Under `waiting` or `doing`: the time of the first deletion that log and snapshots still have.
+/// Under `packs`: of the first one that packs still have.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct DueRow {
@@ -61,6 +62,8 @@ impl Record for DueRow {
 const PENDING: &[u8] = b"waiting";
 /// The key for deletions that the current compaction erases; removed when it succeeds.
 const IN_PROGRESS: &[u8] = b"doing";
+/// The key for packs with dead bytes that are to be rewritten; removed when all were.
+const PACKS: &[u8] = b"packs";
 
 /// The last daily snapshot.
 #[derive(Encode, Decode)]
@@ -146,7 +149,9 @@ pub fn unlink(node: &Node) -> Result<Collected, StoreError> {
 pub fn next_due(node: &Node) -> Result<Timestamp, StoreError> {
     let daily = row::get::<LastSnapshotRow>(&node.store, LAST)?
         .map_or(node.clock.now(), |last| last.at.plus_millis(SNAPSHOT_INTERVAL));
-    Ok(due_since(&node.store)?.map_or(daily, |since| daily.min(since.plus_millis(COMPACT_AFTER))))
+    let packs = row::get::<DueRow>(&node.store, PACKS)?.map(|row| row.since);
+    let due = due_since(&node.store)?.into_iter().chain(packs);
+    Ok(due.map(|since| since.plus_millis(COMPACT_AFTER)).fold(daily, Timestamp::min))
 }
 
 fn due_since(rows: &impl Rows) -> Result<Option<Timestamp>, StoreError> {
@@ -178,10 +183,18 @@ pub enum Compaction {
 /// Errors of the store or the disk; the compaction stays due.
 pub fn compact(node: &Node) -> Result<Compaction, StoreError> {
     let now = node.clock.now();
-    if due_since(&node.store)?.is_some_and(|since| has_passed(since, COMPACT_AFTER, now)) {
-        compact_fully(node)?;
-        return Ok(Compaction::Full);
-    }
+    let is_due = due_since(&node.store)?.is_some_and(|since| has_passed(since, COMPACT_AFTER, now));
+    let before = is_due.then(|| begin(node)).transpose()?;
+    // A damaged pack must not keep deleted data in log and snapshots, nor have them replaced again.
+    let packs = rewrite_due_packs(node);
+    let done = match before {
+        Some(before) => replace_log(node, now, before).map(|()| Compaction::Full),
+        None => snapshot_daily(node, now),
+    }?;
+    packs.map(|()| done)
+}
+
+fn snapshot_daily(node: &Node, now: Timestamp) -> Result<Compaction, StoreError> {
     match row::get::<LastSnapshotRow>(&node.store, LAST)? {
         // A new node has so little log that no snapshot is needed yet.
         None => record_snapshot(node, now).map(|()| Compaction::Nothing),
@@ -198,17 +211,34 @@ pub fn compact(node: &Node) -> Result<Compaction, StoreError> {
     }
 }
 
-fn compact_fully(node: &Node) -> Result<(), StoreError> {
-    let now = node.clock.now();
-    // Deletions from here on are erased by the next compaction.
-    let before = node.store.commit_blocking(|tx| {
+/// Records that a compaction began. Deletions from here on are erased by the next one. Returns the
+/// position of the log.
+fn begin(node: &Node) -> Result<u64, StoreError> {
+    node.store.commit_blocking(|tx| {
         if let Some(since) = due_since(tx)? {
             row::put(tx, IN_PROGRESS, &DueRow { since })?;
+            if row::get::<DueRow>(tx, PACKS)?.is_none() {
+                row::put(tx, PACKS, &DueRow { since })?;
+            }
         }
         row::delete::<DueRow>(tx, PENDING);
         Ok::<_, StoreError>(tx.position())
-    })?;
+    })
+}
+
+fn rewrite_due_packs(node: &Node) -> Result<(), StoreError> {
+    if row::get::<DueRow>(&node.store, PACKS)?.is_none() {
+        return Ok(());
+    }
     node.blobs.rewrite_packs(&node.store, 0)?;
+    node.store.commit_blocking(|tx| {
+        row::delete::<DueRow>(tx, PACKS);
+        Ok(())
+    })
+}
+
+/// Replaces both snapshots and the log up to `before`.
+fn replace_log(node: &Node, now: Timestamp, before: u64) -> Result<(), StoreError> {
     node.store.begin_segment();
     // Two snapshots of different times, both after the beginning of the segment.
     for _ in 0..2 {

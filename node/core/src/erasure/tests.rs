@@ -222,3 +222,47 @@ fn snapshot_is_made_daily_if_rows_changed() {
     clock.advance(24 * HOUR);
     assert_eq!(compact(&node).unwrap(), Compaction::Snapshot);
 }
+
+#[test]
+fn damaged_pack_keeps_no_deleted_data_in_log_and_snapshots() {
+    const T: crate::store::Table = crate::store::Table::referring("things");
+    let (fs, clock) = (MemoryFs::new(), Clock::manual(START));
+    let node = Node::in_memory_on(fs.clone(), clock.clone(), Random::seeded(1)).unwrap();
+    let put = |word: &'static [u8]| {
+        let blob = node.blobs.put(word).unwrap();
+        let id = blob.id;
+        let put = move |tx: &mut Tx<'_>| tx.put_referring(T, word, word, &[blob.id]);
+        node.store.commit_blocking(put).unwrap();
+        id
+    };
+    let delete = |word: &'static [u8], id: BlobId| {
+        let deleted = node.store.commit_blocking(move |tx| {
+            tx.delete(T, word);
+            erase(tx, clock.now(), &[id])
+        });
+        deleted.unwrap();
+        unlink(&node).unwrap();
+    };
+    let (obsidian, xylograph) = (put(b"obsidian"), put(b"xylograph"));
+    node.store.snapshot().unwrap();
+    delete(b"xylograph", xylograph);
+    clock.advance(COMPACT_AFTER);
+    let flip = || fs.damage(std::path::Path::new("/data/packs/00000000.pack"), 40, 1).unwrap();
+    flip();
+    compact(&node).unwrap_err();
+    flip();
+    assert_eq!(traces_of(&node, "xylograph"), ["pack 0"]);
+    // Only the pack is due, until its damaged entry is dead.
+    assert!(next_due(&node).unwrap() <= clock.now());
+    flip();
+    let position = node.store.position();
+    compact(&node).unwrap_err();
+    assert_eq!(node.store.position(), position);
+    delete(b"obsidian", obsidian);
+    assert_eq!(traces_of(&node, "xylograph"), Vec::<String>::new());
+    assert_eq!(compact(&node).unwrap(), Compaction::Nothing);
+    clock.advance(COMPACT_AFTER);
+    assert_eq!(compact(&node).unwrap(), Compaction::Full);
+    assert_eq!(traces_of(&node, "obsidian"), Vec::<String>::new());
+    assert!(next_due(&node).unwrap() > clock.now());
+}

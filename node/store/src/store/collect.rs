@@ -99,19 +99,22 @@ impl Blobs {
             return Ok(files);
         }
         for table in [REFERENCES, LOOSE] {
-            let mut after = None::<Vec<u8>>;
+            let (mut after, mut last_id) = (None::<Vec<u8>>, None);
             // Without a file no reference need be read.
             while !files.is_empty() {
                 let scan = Scan::prefix(&[], PAGE_ROWS);
                 let scan = after.iter().fold(scan, |scan, key| scan.after(key));
                 let page = store.scan(table, &scan)?;
                 for (key, row) in &page {
-                    // A blob with a place is in a pack.
-                    if row.value.is_empty()
-                        && let Some(id) = references::blob_of(key)
+                    let id = references::blob_of(key);
+                    // A blob with a place is in a pack. Only its first reference says so.
+                    if id != last_id
+                        && row.value.is_empty()
+                        && let Some(id) = &id
                     {
-                        files.keep(self, &id);
+                        files.keep(self, id);
                     }
+                    last_id = id;
                 }
                 match page.last() {
                     Some((last, _)) => after = Some(last.clone()),

@@ -99,29 +99,37 @@ impl Blobs {
         }
     }
 
-    /// Calls `each` with every entry of a pack up to `end`.
+    /// Calls `each` with every intact entry of a pack up to `end`. A damaged entry is skipped; the
+    /// entries after one whose length is damaged are not found. Returns true if none is damaged.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if the pack is damaged there, the disk's, and those of `each`.
+    /// The disk's if the pack cannot be opened, and those of `each`.
     pub(crate) fn each_entry(
         &self,
         number: u32,
         end: u32,
         mut each: impl FnMut(PackEntry) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let path = self.pack_path(number);
-        let file = self.0.fs.open(&path).map_err(|e| map_error(&e))?;
-        let is_damaged =
-            || StoreError::Unavailable(format!("the pack {} is damaged", path.display()));
+    ) -> Result<bool, StoreError> {
+        let file = self.0.fs.open(&self.pack_path(number)).map_err(|e| map_error(&e))?;
         let mut offset = u32::try_from(MAGIC.len()).unwrap_or(0);
+        let mut is_intact = true;
         while offset < end.min(PACK_LEN_MAX) {
-            let bytes = read_entry(&*file, offset).ok_or_else(is_damaged)?;
-            let (id, content) = entry::decode(&self.0.pack_seal, &bytes).ok_or_else(is_damaged)?;
-            let len = u32::try_from(bytes.len()).map_err(|_| is_damaged())?;
-            each(PackEntry { id, place: Place { pack: number, offset, len }, content })?;
-            offset = offset.saturating_add(len);
+            let Some(len) = entry_len(&*file, offset) else { return Ok(false) };
+            let place = Place { pack: number, offset, len };
+            let bytes = read_entry(&*file, place);
+            match bytes.and_then(|bytes| entry::decode(&self.0.pack_seal, &bytes)) {
+                Some((id, content)) => each(PackEntry { id, place, content })?,
+                None => is_intact = false,
+            }
+            offset = place.end();
         }
-        Ok(())
+        Ok(is_intact)
+    }
+
+    /// The error for a pack with a damaged entry.
+    pub(crate) fn damaged_pack(&self, number: u32) -> StoreError {
+        let path = self.pack_path(number);
+        StoreError::Unavailable(format!("the pack {} is damaged", path.display()))
     }
 
     /// Removes the file of a pack, durably.
@@ -140,12 +148,17 @@ impl Blobs {
     }
 }
 
-/// The bytes of the entry at `offset`; `None` if they cannot be read or begin with no entry.
-fn read_entry(file: &dyn File, offset: u32) -> Option<Vec<u8>> {
+/// The length of the entry at `offset`; `None` if no entry begins there or it cannot be read.
+fn entry_len(file: &dyn File, offset: u32) -> Option<u32> {
     let mut head = [0; HEAD_LEN];
     file.read_exact_at(&mut head, offset.into()).ok()?;
-    let mut bytes = vec![0; entry::len(&head)?];
-    file.read_exact_at(&mut bytes, offset.into()).ok()?;
+    u32::try_from(entry::len(&head)?).ok()
+}
+
+/// The bytes at `place`; `None` if they cannot be read.
+fn read_entry(file: &dyn File, place: Place) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(place.len).ok()?];
+    file.read_exact_at(&mut bytes, place.offset.into()).ok()?;
     Some(bytes)
 }
 

@@ -34,7 +34,7 @@ impl Blobs {
         {
             return Ok(0);
         }
-        let (mut moved, mut after) = (0, None::<Vec<u8>>);
+        let (mut moved, mut after, mut last_id) = (0, None::<Vec<u8>>, None);
         let (mut small, mut len) = (Vec::new(), 0);
         loop {
             let scan = Scan::prefix(&[], PAGE_ROWS);
@@ -43,9 +43,16 @@ impl Blobs {
             let is_last = page.len() < PAGE_ROWS;
             after = page.last().map(|(key, _)| key.clone());
             for (key, row) in page {
-                let Some(id) = references::blob_of(&key).filter(|_| row.value.is_empty()) else {
+                let Some(id) = references::blob_of(&key) else { continue };
+                // Only the first reference of a blob says whether a pack holds it.
+                if last_id.replace(id) == Some(id) {
                     continue;
-                };
+                }
+                if !row.value.is_empty() {
+                    // An interrupted move may have left its files.
+                    self.remove_old_files(&id, false)?;
+                    continue;
+                }
                 match self.old_file(&id) {
                     Ok(Some(OldFile::Small)) => {
                         let Some(bytes) = self.read_old(&id)? else { continue };

@@ -28,23 +28,33 @@ impl Blobs {
     /// any pack. Blocks, possibly for long.
     ///
     /// # Errors
-    /// The store's or the disk's, and [`StoreError::Unavailable`] if a pack is damaged; the other
-    /// packs are rewritten all the same, and the next call continues.
+    /// The store's or the disk's, and [`StoreError::Unavailable`] if a pack has a damaged live
+    /// entry: then it stays, without its other live entries. The other packs are rewritten all the
+    /// same, and the next call continues.
     pub fn rewrite_packs(
         &self,
         store: &Store<impl Hint>,
         percent: u64,
     ) -> Result<Rewritten, StoreError> {
-        let mut wasteful = Vec::new();
+        let (mut wasteful, mut failed) = (Vec::new(), None);
         for (number, row) in pack_rows(store)? {
-            let len = self.pack_len(number)?.unwrap_or(0);
+            let len = match self.pack_len(number) {
+                // A missing pack has no dead bytes.
+                Ok(None) if row.live > 0 => continue,
+                // Dead bytes may remain before the end of a truncated pack.
+                Ok(len) => len.unwrap_or(0).max(row.end.into()),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
             let dead = Self::dead_len(len, &row);
             if dead > 0 && (row.live == 0 || dead * 100 > len.saturating_mul(percent)) {
                 wasteful.push((dead, number));
             }
         }
         wasteful.sort_unstable_by(|one, other| other.cmp(one));
-        let (mut all, mut failed) = (Rewritten::default(), None);
+        let mut all = Rewritten::default();
         for (dead, number) in wasteful {
             match self.rewrite_pack(store, number) {
                 Ok(()) => {
@@ -62,10 +72,41 @@ impl Blobs {
         // No entry of a pack waits for its place while the lock is held.
         let _packing = store.lock_packing()?;
         let Some(row) = store.get(PACKS, &number.to_be_bytes())? else { return Ok(()) };
-        let row = PackRow::decode(&row.value).unwrap_or_default();
+        let Some(row) = PackRow::decode(&row.value) else { return Ok(()) };
         self.close_pack(number);
+        // No entry of a wholly dead pack need be read, so damage does not keep it.
+        if row.live > 0 {
+            let is_intact = self.move_entries(store, number, row.end)?;
+            let left = store.get(PACKS, &number.to_be_bytes())?;
+            let left = left.and_then(|row| PackRow::decode(&row.value));
+            if !is_intact && left.is_some_and(|row| row.live > 0) {
+                return Err(self.damaged_pack(number));
+            }
+        }
+        store.commit_urgent(move |tx| {
+            tx.mark_internal();
+            let newest = tx.scan(PACKS, &Scan::prefix(&[], 1).reversed())?.pop();
+            if newest.is_some_and(|(key, _)| key == number.to_be_bytes()) {
+                // The row stays, so that the number is not used again.
+                references::set_pack(tx, number, PackRow::default());
+            } else {
+                tx.delete_index(PACKS, number.to_be_bytes().to_vec());
+            }
+            Ok::<_, StoreError>(())
+        })?;
+        self.remove_pack(number).map(drop)
+    }
+
+    /// Moves the intact live entries of a pack to another one. Returns true if none is damaged. The
+    /// caller holds the lock of packing.
+    fn move_entries(
+        &self,
+        store: &Store<impl Hint>,
+        number: u32,
+        end: u32,
+    ) -> Result<bool, StoreError> {
         let (mut live, mut len) = (Vec::new(), 0);
-        self.each_entry(number, row.end, |entry| {
+        let is_intact = self.each_entry(number, end, |entry| {
             if store.place(&entry.id)? == Some(entry.place) {
                 len += entry.content.len();
                 live.push((
@@ -81,18 +122,7 @@ impl Blobs {
             Ok(())
         })?;
         self.move_to_packs(store, live)?;
-        store.commit_urgent(move |tx| {
-            tx.mark_internal();
-            let newest = tx.scan(PACKS, &Scan::prefix(&[], 1).reversed())?.pop();
-            if newest.is_some_and(|(key, _)| key == number.to_be_bytes()) {
-                // The row stays, so that the number is not used again.
-                references::set_pack(tx, number, PackRow::default());
-            } else {
-                tx.delete_index(PACKS, number.to_be_bytes().to_vec());
-            }
-            Ok::<_, StoreError>(())
-        })?;
-        self.remove_pack(number).map(drop)
+        Ok(is_intact)
     }
 
     /// Writes blobs to packs, and moves their places. Returns those that were not removed or moved

@@ -122,10 +122,13 @@ impl Blobs {
             None if !is_removed()? => problems.push(format!("pack {number} is missing")),
             None => {}
             Some(_) => match self.each_entry(number, row.end, |_| Ok(())) {
+                Ok(false) if !is_removed()? => {
+                    problems.push(self.damaged_pack(number).to_string());
+                }
                 Err(error @ StoreError::Unavailable(_)) if !is_removed()? => {
                     problems.push(error.to_string());
                 }
-                Err(StoreError::Unavailable(_)) | Ok(()) => {}
+                Err(StoreError::Unavailable(_)) | Ok(_) => {}
                 Err(error) => return Err(error),
             },
         }

@@ -1,9 +1,11 @@
 //! Tests of packs and of the reverse index in a store: rewriting, erasing, old data folders. Faults
-//! and power cuts at every call are in `packs/faults.rs`.
+//! and power cuts at every call are in `packs/faults.rs`, damaged packs in `packs/damage.rs`.
 
 use super::*;
 
+mod damage;
 mod faults;
+mod old_files;
 
 /// A store with its blobs.
 struct Opened {
