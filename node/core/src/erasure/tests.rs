@@ -236,9 +236,10 @@ fn damaged_pack_keeps_no_deleted_data_in_log_and_snapshots() {
         id
     };
     let delete = |word: &'static [u8], id: BlobId| {
+        let now = clock.now();
         let deleted = node.store.commit_blocking(move |tx| {
             tx.delete(T, word);
-            erase(tx, clock.now(), &[id])
+            erase(tx, now, &[id])
         });
         deleted.unwrap();
         unlink(&node).unwrap();
