@@ -224,7 +224,7 @@ fn snapshot_is_made_daily_if_rows_changed() {
 }
 
 #[test]
-fn damaged_pack_keeps_no_deleted_data_in_log_and_snapshots() {
+fn damaged_pack_keeps_no_deleted_data_in_log() {
     const T: crate::store::Table = crate::store::Table::referring("things");
     let (fs, clock) = (MemoryFs::new(), Clock::manual(START));
     let node = Node::in_memory_on(fs.clone(), clock.clone(), Random::seeded(1)).unwrap();
