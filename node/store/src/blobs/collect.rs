@@ -170,8 +170,13 @@ impl Collection {
     /// The disk's; some files may be removed.
     pub(crate) fn sweep(self, files: BlobFiles) -> Result<u64, StoreError> {
         let _files = self.blobs.lock_files();
+        let names = self.without_small(files.names);
+        if !names.is_empty() {
+            // A plain file goes only when the sealed one that replaces it is durable.
+            self.blobs.0.volume.sync().map_err(|e| map_error(&e))?;
+        }
         let mut removed = 0;
-        for name in self.without_small(files.names) {
+        for name in names {
             removed += u64::from(self.remove(&name)?);
         }
         Ok(removed)
