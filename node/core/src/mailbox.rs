@@ -1,9 +1,9 @@
 //! The owner's mail: folders of messages, and the queue of messages to be sent.
 //!
 //! A folder is a mailbox of IMAP (RFC 9051 2.3): it has UIDs, a UIDVALIDITY and modseqs (RFC 7162).
-//! On disk the flags, sizes and dates of messages are in pages of up to 64 ([`page`]), what lists
+//! On disk the flags, sizes and dates of messages are in pages of up to 64 (`page`), what lists
 //! and searches need of their texts in details, packed column by column once a page is full
-//! ([`details`], [`columns`]). A row under `folder ‖ UID` keeps the blob with a message's bytes.
+//! (`details`, `columns`). A row under `folder ‖ UID` keeps the blob with a message's bytes.
 //! Counts are in the folder's row. So no list opens a blob, and a walk over a large folder reads a
 //! row for many messages. UIDs, modseqs and counts are read and increased within the commit:
 //! without gaps, and never visible before they are durable.

@@ -86,7 +86,7 @@ pub(super) fn join(
     Ok(thread)
 }
 
-/// Forgets ids that no message had for [`REMEMBERED`], and returns their number.
+/// Forgets ids that no message had for two years, and returns their number.
 ///
 /// # Errors
 /// When a row is damaged or the store refuses.
