@@ -1,13 +1,16 @@
 # Sourced by .ci/judges: installs the programs of the judges. Installed ones are left as they are.
 export DEBIAN_FRONTEND=noninteractive
 quick_commands='curl swaks mbsync msmtp chromium python3 node npm'
-quick_packages='curl swaks isync msmtp chromium python3 python3-pil nodejs npm openssl'
+quick_packages='curl swaks libnet-ssleay-perl isync msmtp chromium python3 python3-pil nodejs npm openssl'
 full_commands='mutt neomutt getmail fetchmail s-nail imapfilter offlineimap smtp-source exiftool script'
 full_packages='mutt neomutt getmail6 fetchmail s-nail imapfilter offlineimap3 postfix libimage-exiftool-perl libmail-imapclient-perl python3-venv bsdutils'
 commands=$quick_commands packages=$quick_packages
 if [ "$ring" = full ]; then commands="$commands $full_commands" packages="$packages $full_packages"; fi
 missing=
 for command in $commands; do command -v "$command" >/dev/null || missing="$missing $command"; done
+# swaks needs the one for TLS; Debian's Python has the other, another Python before it on the path may not.
+perl -MNet::SSLeay -e 1 2>/dev/null || missing="$missing Net::SSLeay"
+/usr/bin/python3 -c 'import PIL' 2>/dev/null || missing="$missing PIL"
 if [ -n "$missing" ]; then
     [ "$(id -u)" = 0 ] || { echo "missing:$missing. Install (as root): $packages" >&2; exit 1; }
     # No installed package may start a service.
