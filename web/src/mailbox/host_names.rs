@@ -181,7 +181,7 @@ mod tests {
             ("bücher.example", "https://xn--bcher-kva.example", None),
             ("p\u{430}ypal.example", "https://p\u{430}ypal.example", Some("xn--pypal-4ve.example")),
             ("our shop", "https://evil.example", None),
-            ("letter.pdf, version 1.2, 3.50", "https://a.example", None),
+            ("file.pdf, version 1.2, 3.50", "https://a.example", None),
         ] {
             assert_eq!(hidden_host(text, href).as_deref(), host, "{text} {href}");
         }

@@ -226,8 +226,8 @@ impl NormalizedHtml {
         }
     }
 
-    /// Closes all but the outermost `len` elements. Behind a link whose text names another host
-    /// stands its own.
+    /// Closes all but the outermost `len` elements. A link whose text names another host
+    /// is followed by its own.
     fn close_down_to(&mut self, len: usize) {
         for name in self.open.drain(len..).rev() {
             self.html.extend(["</", name, ">"]);

@@ -70,19 +70,6 @@ pub(super) fn forget_expunge(tx: &mut Tx<'_>, folder: &mut Folder) -> Result<(),
     Ok(())
 }
 
-/// Deletes up to `limit` rows of a deleted folder and returns their number.
-pub(super) fn delete_some(
-    tx: &mut Tx<'_>,
-    folder: FolderId,
-    limit: usize,
-) -> Result<usize, StoreError> {
-    let found = tx.scan(ChangeRow::TABLE, &Scan::prefix(&folder.key(), limit))?;
-    for (key, _) in &found {
-        row::delete::<ChangeRow>(tx, key);
-    }
-    Ok(found.len())
-}
-
 /// The changes of a folder since a modseq.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {

@@ -28,7 +28,7 @@ const ROWS_PER_READ: usize = 64;
 /// Part of a block.
 #[derive(Encode, Decode)]
 #[cbor(transparent)]
-struct ChunkRow(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
+pub(super) struct ChunkRow(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
 
 impl Record for ChunkRow {
     const TABLE: Table = Table::new("mailbox_columns");
@@ -132,16 +132,7 @@ pub fn values(
     first: u32,
     last: u32,
 ) -> Result<Values, StoreError> {
-    values_in(&node.store, folder, column, first, last)
-}
-
-fn values_in(
-    rows: &impl Rows,
-    folder: FolderId,
-    column: Column,
-    first: u32,
-    last: u32,
-) -> Result<Values, StoreError> {
+    let rows = &node.store;
     let mut values = Values { blocks: packed(rows, folder, column, first, last)? };
     let mut block = Block::default();
     for (uid, details) in details::unpacked(rows, folder, first, last)? {
@@ -293,19 +284,6 @@ fn delete_rows(tx: &mut Tx<'_>, folder: FolderId, first: u32) -> Result<(), Stor
         }
     }
     Ok(())
-}
-
-/// Deletes up to `limit` rows of a deleted folder and returns their number.
-pub(super) fn delete_some(
-    tx: &mut Tx<'_>,
-    folder: FolderId,
-    limit: usize,
-) -> Result<usize, StoreError> {
-    let found = tx.scan(ChunkRow::TABLE, &Scan::prefix(&folder.key(), limit))?;
-    for (key, _) in &found {
-        row::delete::<ChunkRow>(tx, key);
-    }
-    Ok(found.len())
 }
 
 #[cfg(test)]

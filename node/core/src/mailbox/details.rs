@@ -124,7 +124,7 @@ pub(super) struct Reading {
 /// Part of the details of one message, as they lie in a row.
 #[derive(Encode, Decode)]
 #[cbor(transparent)]
-struct ChunkRow(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
+pub(super) struct ChunkRow(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
 
 impl Record for ChunkRow {
     const TABLE: Table = Table::new("mailbox_details");
@@ -347,15 +347,26 @@ fn chunks(
     }
 }
 
-/// Deletes up to `limit` rows of a deleted folder and returns their number.
-pub(super) fn delete_some(
-    tx: &mut Tx<'_>,
-    folder: FolderId,
-    limit: usize,
-) -> Result<usize, StoreError> {
-    let keys = tx.scan(ChunkRow::TABLE, &Scan::prefix(&folder.key(), limit))?;
-    for (key, _) in &keys {
-        row::delete::<ChunkRow>(tx, key);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_header_fields_are_found_in_any_case() {
+        assert!(FIELDS.is_sorted());
+        assert!(is_kept("Message-ID") && is_kept("SUBJECT") && !is_kept("Received"));
     }
-    Ok(keys.len())
+
+    #[test]
+    fn details_of_any_message_are_bounded_and_round_trip() {
+        let many = format!("To: {}\r\nSubject: x\r\n\r\n", "a@b.example, ".repeat(2000));
+        for message in ["", "Subject: \u{c4}\u{308}\r\nFrom: A <a@b>\r\n\r\nhello", &many] {
+            let details = read(message.as_bytes()).details;
+            let bytes = details.encode();
+            assert!(bytes.len() <= DETAILS_LEN_MAX + 100);
+            assert_eq!(Details::decode(&bytes), Some(details.clone()));
+            assert!(details.summary().is_some());
+        }
+        assert_eq!(Details::decode(&[9, 1]), None);
+    }
 }

@@ -3,21 +3,23 @@
 
 use futures::future::join_all;
 
+use super::change::ChangeRow;
 use super::folders::{FolderId, load, save};
+use super::page::{self, PageChangeRow, PageRow};
 use super::read::{MessageRow, uid_of};
 use super::remove::{self, Extent};
 use super::summary::OldSummaryRow;
-use super::{FlagError, Flags, change, columns, deliver, details, page};
+use super::{FlagError, Flags, columns, deliver, details};
 use crate::clock::Timestamp;
 use crate::erasure;
 use crate::node::Node;
-use crate::row;
+use crate::row::{self, Record};
 use crate::store::{BlobId, Scan, StoreError, Tx};
 
 /// How many messages of a deleted folder one commit removes.
 const MESSAGES_PER_COMMIT: usize = 100;
-/// How many rows of the index of a deleted folder one commit removes.
-const INDEX_ROWS_PER_COMMIT: usize = 300;
+/// How many rows of each table of the index of a deleted folder one commit removes.
+const INDEX_ROWS_PER_COMMIT: usize = 100;
 
 /// Expunges the messages with \Deleted, only those among `uids` if given (UID EXPUNGE, RFC 4315
 /// 2.1), and returns their UIDs in order. Messages of several pages take several commits, each
@@ -122,11 +124,21 @@ pub(super) fn remove_batch(
         erasure::erase(tx, now, &blobs)?;
         return Ok(found.len());
     }
-    let mut removed = 0;
-    for delete_some in
-        [page::delete_some, details::delete_some, columns::delete_some, change::delete_some]
-    {
-        removed += delete_some(tx, folder, INDEX_ROWS_PER_COMMIT.saturating_sub(removed))?;
+    Ok(delete_rows::<PageRow>(tx, folder)?
+        + delete_rows::<PageChangeRow>(tx, folder)?
+        + delete_rows::<details::ChunkRow>(tx, folder)?
+        + delete_rows::<columns::ChunkRow>(tx, folder)?
+        + delete_rows::<ChangeRow>(tx, folder)?)
+}
+
+/// Deletes some rows of one table of a deleted folder and returns their number.
+pub(super) fn delete_rows<T: Record>(
+    tx: &mut Tx<'_>,
+    folder: FolderId,
+) -> Result<usize, StoreError> {
+    let found = tx.scan(T::TABLE, &Scan::prefix(&folder.key(), INDEX_ROWS_PER_COMMIT))?;
+    for (key, _) in &found {
+        row::delete::<T>(tx, key);
     }
-    Ok(removed)
+    Ok(found.len())
 }

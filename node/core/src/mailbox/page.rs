@@ -1,7 +1,7 @@
 //! Pages: the UIDs, flags, sizes and dates of up to [`PAGE_LEN`] messages of a folder in one row,
 //! so that a walk over a folder of 100,000 messages reads some 1,600 rows.
 //!
-//! On disk a page lies under `folder ‖ first UID`, the UID of its first message when it was begun.
+//! On disk a page is under `folder ‖ first UID`, the UID of its first message when it was begun.
 //! The key stays when that message is expunged. The last page of a folder grows with each delivery;
 //! a full page is packed ([`super::columns`]) and never grows again. A row under
 //! `folder ‖ modseq ‖ first UID` names each page by the modseq of its latest change, so that the
@@ -68,7 +68,7 @@ pub(super) struct Page {
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct PageRow {
+pub(super) struct PageRow {
     #[n(0)]
     changed: u64,
     #[n(1)]
@@ -85,7 +85,7 @@ impl Record for PageRow {
 /// Under `folder ‖ modseq ‖ first UID`: a page whose latest change has that modseq.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct PageChangeRow {}
+pub(super) struct PageChangeRow {}
 
 impl Record for PageChangeRow {
     const TABLE: Table = Table::new("mailbox_page_changes");
@@ -268,17 +268,4 @@ pub(super) fn load(
 ) -> Result<Option<Page>, StoreError> {
     let key = key(folder, first);
     row::get::<PageRow>(rows, &key)?.map(|row| Page::of(&key, row)).transpose()
-}
-
-/// Deletes up to `limit` pages of a deleted folder and returns their number.
-pub(super) fn delete_some(
-    tx: &mut Tx<'_>,
-    folder: FolderId,
-    limit: usize,
-) -> Result<usize, StoreError> {
-    let pages = after(tx, folder, None, limit)?;
-    for page in &pages {
-        page.delete(tx, page.changed);
-    }
-    Ok(pages.len())
 }

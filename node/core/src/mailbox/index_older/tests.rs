@@ -1,4 +1,5 @@
 use super::*;
+use crate::mailbox::expunge::delete_rows;
 use crate::mailbox::idempotency::IdempotencyKey;
 use crate::mailbox::read::{MessageId, messages};
 use crate::mailbox::tests::filled;
@@ -50,9 +51,10 @@ async fn make_older(alice: &TestNode, id: FolderId) {
         write.await.unwrap();
     }
     let delete = alice.store.commit(move |tx| {
-        while page::delete_some(tx, id, 100)? > 0 {}
-        while details::delete_some(tx, id, 100)? > 0 {}
-        while columns::delete_some(tx, id, 100)? > 0 {}
+        while delete_rows::<page::PageRow>(tx, id)? > 0 {}
+        while delete_rows::<page::PageChangeRow>(tx, id)? > 0 {}
+        while delete_rows::<details::ChunkRow>(tx, id)? > 0 {}
+        while delete_rows::<columns::ChunkRow>(tx, id)? > 0 {}
         let mut folder = load(tx, id)?.unwrap();
         (folder.is_paged, folder.keyword_counts) = (false, Vec::new());
         save(tx, &folder)?;

@@ -85,7 +85,7 @@ async fn pages_of_the_longest_details_are_copied_and_moved() {
     let alice = TestNode::new("alice").await;
     let folder = |name: &str| folder_named(&alice, name).unwrap().unwrap().id;
     let (inbox, archive, trash) = (folder("INBOX"), folder("Archive"), folder("Trash"));
-    // Random letters: compression gains little.
+    // Random texts: compression gains little.
     let random = || data_encoding::BASE64URL_NOPAD.encode(&alice.random.array::<150>());
     for n in 0..130 {
         let to: Vec<String> = (0..4).map(|_| format!("{} <a@b.example>", random())).collect();

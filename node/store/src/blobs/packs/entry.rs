@@ -59,7 +59,7 @@ mod tests {
     fn flipped_bit_or_truncation_of_an_entry_is_detected() {
         let seal = Seal::new(&Zeroizing::new([3; 32]));
         let (id, random) = (BlobId([9; 32]), Random::seeded(1));
-        for content in [&b""[..], b"a letter"] {
+        for content in [&b""[..], b"a message"] {
             let entry = encode(&seal, &random, &id, content).unwrap();
             assert_eq!(entry.len(), content.len() + OVERHEAD_LEN);
             let (found, opened) = decode(&seal, &entry).unwrap();

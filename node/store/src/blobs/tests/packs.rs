@@ -36,13 +36,13 @@ fn damaged_or_missing_pack_damages_its_blobs() {
 #[test]
 fn damaged_packed_blob_is_stored_again() {
     let (fs, blobs) = fresh();
-    let (id, place) = packed(&blobs, &[b"a letter"])[0];
-    drop(blobs.put(b"a letter").unwrap());
+    let (id, place) = packed(&blobs, &[b"a message"])[0];
+    drop(blobs.put(b"a message").unwrap());
     assert_eq!(blobs.unlogged(&id), None, "an intact copy exists");
     fs.damage(&blobs.pack_path(0), u64::from(place.end()) - 1, 1).unwrap();
-    let _pinned = blobs.put(b"a letter").unwrap();
+    let _pinned = blobs.put(b"a message").unwrap();
     assert!(blobs.unlogged(&id).is_some());
-    assert_eq!(read(&blobs, &id).unwrap(), b"a letter");
+    assert_eq!(read(&blobs, &id).unwrap(), b"a message");
 }
 
 #[test]

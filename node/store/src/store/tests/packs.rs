@@ -19,7 +19,7 @@ fn open(options: StoreOptions) -> Result<Opened, OpenError> {
 }
 
 fn content(n: u8) -> Vec<u8> {
-    [b"letter ", &[n][..]].concat().repeat(20)
+    [b"blob ", &[n][..]].concat().repeat(20)
 }
 
 fn id(n: u8) -> BlobId {
@@ -27,7 +27,7 @@ fn id(n: u8) -> BlobId {
 }
 
 impl Opened {
-    /// Stores letter `n` under row `n`.
+    /// Stores blob `n` under row `n`.
     fn put(&self, n: u8) -> Result<(), StoreError> {
         self.put_in(T, n)
     }
@@ -44,7 +44,7 @@ impl Opened {
         })
     }
 
-    /// Deletes row `n` and its letter.
+    /// Deletes row `n` and its blob.
     fn erase(&self, n: u8) -> Result<(), StoreError> {
         self.delete(n)?;
         self.blobs.unlink_now(&self.store, &[id(n)]).map(drop)
@@ -54,7 +54,7 @@ impl Opened {
         self.blobs.open(&id(n))?.read_all(10_000)
     }
 
-    /// Every letter of a row is readable, and index and packs are sound.
+    /// Every blob of a row is readable, and index and packs are sound.
     fn check(&self) -> Result<(), String> {
         for row in all_rows(&self.store).values() {
             for id in &row.blobs {
@@ -209,7 +209,7 @@ fn blob_put_again_after_damage_gets_another_place() {
     assert_eq!(opened.read(1).unwrap(), content(1));
 }
 
-/// The letters of an earlier version, in files; the index does not exist.
+/// The blobs of an earlier version, in files; the index does not exist.
 fn old_folder() -> MemoryFs {
     let fs = MemoryFs::new();
     let opened = open(options(&fs)).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::blobs::Place;
 
-/// The letters 0 to 9 in pack 0, 20 and 21 in pack 1; one of each pack is erased.
+/// The blobs 0 to 9 in pack 0, 20 and 21 in pack 1; one of each pack is erased.
 fn two_packs() -> (MemoryFs, Opened) {
     let (fs, opened) = fresh();
     (0..10).for_each(|n| opened.put(n).unwrap());
@@ -15,7 +15,7 @@ fn two_packs() -> (MemoryFs, Opened) {
     (fs, opened)
 }
 
-/// The letters of pack 0, in its order, and their places.
+/// The blobs of pack 0, in its order, and their places.
 fn entries(opened: &Opened) -> Vec<(u8, Place)> {
     let mut entries = Vec::new();
     let end = opened.blobs.pack_len(0).unwrap().unwrap().try_into().unwrap();
@@ -27,7 +27,7 @@ fn entries(opened: &Opened) -> Vec<(u8, Place)> {
     entries
 }
 
-/// Rewrites the packs: pack 0 stays with the letters `lost`, and pack 1 does not.
+/// Rewrites the packs: pack 0 stays with the blobs `lost`, and pack 1 does not.
 fn rewrite_without(opened: &Opened, lost: &[u8]) {
     let rewrite = || opened.blobs.rewrite_packs(&opened.store, 0);
     assert!(matches!(rewrite(), Err(StoreError::Unavailable(_))));

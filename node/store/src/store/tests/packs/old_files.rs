@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// An old folder in which two rows refer to each letter.
-fn shared_letters() -> (MemoryFs, Opened) {
+/// An old folder in which two rows refer to each blob.
+fn shared_blobs() -> (MemoryFs, Opened) {
     let fs = old_folder();
     let opened = open(options(&fs)).unwrap();
     for n in 0..4 {
@@ -15,7 +15,7 @@ fn shared_letters() -> (MemoryFs, Opened) {
 
 #[test]
 fn blob_with_two_references_is_moved_once() {
-    let (fs, opened) = shared_letters();
+    let (fs, opened) = shared_blobs();
     assert_eq!(opened.blobs.turn_over(&opened.store, &|| true), Ok(5));
     let mut entries = Vec::new();
     let each = opened.blobs.each_entry(0, u32::MAX, |entry| {
@@ -29,7 +29,7 @@ fn blob_with_two_references_is_moved_once() {
 
 #[test]
 fn file_of_a_packed_blob_is_reported_and_removed() {
-    let (fs, opened) = shared_letters();
+    let (fs, opened) = shared_blobs();
     opened.blobs.turn_over(&opened.store, &|| true).unwrap();
     opened.blobs.write_old_file(&content(1), false).unwrap();
     assert_eq!(opened.blobs.orphan_paths(&opened.store).unwrap().len(), 1);
@@ -43,7 +43,7 @@ fn next_move_removes_the_files_of_an_interrupted_one() {
     use crate::fs::{Fault, PowerCut};
     let (mut call, mut left) = (1, 0);
     loop {
-        let (fs, opened) = shared_letters();
+        let (fs, opened) = shared_blobs();
         let calls = fs.calls();
         fs.fail_at(call, Fault::Power);
         let _ = opened.blobs.turn_over(&opened.store, &|| true);
