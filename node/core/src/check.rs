@@ -129,7 +129,12 @@ fn check_blob(
     row: &RowKey,
     report: &mut Report,
 ) -> Result<(), StoreError> {
-    let verified = blobs.open(&id).and_then(|reader| reader.verify().map(|()| reader.len()));
+    let verify = || blobs.open(&id).and_then(|reader| reader.verify().map(|()| reader.len()));
+    let verified = match verify() {
+        // The blob may have been removed or moved while it was read.
+        Err(error) if error != StoreError::NoBlob => verify(),
+        verified => verified,
+    };
     match verified {
         Ok(len) => {
             report.blobs += 1;

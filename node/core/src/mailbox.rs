@@ -33,7 +33,7 @@ mod transfer;
 mod varint;
 
 pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
-pub use check::check;
+pub use check::{check, check_bodies, check_rows};
 pub use columns::{Values, values};
 pub use delete_folder::delete_folder;
 pub use deliver::{DeliverError, Delivery, deliver};

@@ -96,10 +96,12 @@ fn lines(findings: &Findings) -> Vec<String> {
     match report.orphans.len() {
         0 => {}
         1 => lines.push(
-            "1 file in the blobs folder is not used; it takes space and does no harm.".to_owned(),
+            "1 file in the folders blobs and packs is not used; it takes space and does no harm."
+                .to_owned(),
         ),
         count => lines.push(format!(
-            "{count} files in the blobs folder are not used; they take space and do no harm."
+            "{count} files in the folders blobs and packs are not used; they take space and do no \
+             harm."
         )),
     }
     if !report.damaged_rows.is_empty() {

@@ -146,6 +146,12 @@ impl<H: Hint> Store<H> {
         self.0.shared.end().position
     }
 
+    /// As [`Store::position`], but waits while a change is being made visible. If two calls return
+    /// the same position, all rows read in between belong to it.
+    pub fn settled_position(&self) -> u64 {
+        self.0.shared.settled_end().position
+    }
+
     /// The store's present abilities. Cheap: reads the free space, and no row.
     pub fn health(&self) -> Health {
         let (shared, space) = (&self.0.shared, self.0.checkpointer.parts.space.as_ref());

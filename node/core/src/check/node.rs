@@ -48,65 +48,76 @@ pub fn check_node(node: &Node, progress: &Progress<'_>) -> Result<Findings, Stor
         progress(Step::Log, rows, findings.report.rows)
     });
     findings.compared = compared.get();
-    findings.wrong.extend(readable("snapshot and log", verified)?);
+    let verified = verified.map(|wrong| (0, wrong));
+    findings.wrong.extend(readable("snapshot and log", verified)?.1);
     let packs = node
         .blobs
         .check_index(&node.store, &|rows| progress(Step::Packs, rows, findings.report.rows));
-    findings.wrong.extend(readable("the index of blobs", packs)?);
+    let packs = packs.map(|wrong| (0, wrong));
+    findings.wrong.extend(readable("the index of blobs", packs)?.1);
     let report = |step| move || progress(step, 0, 0);
-    findings
-        .wrong
-        .extend(confirmed(node, "the mailbox", report(Step::Mail), || mailbox::check(node))?);
-    findings.wrong.extend(confirmed(node, "the mail queue", report(Step::Mail), || {
-        queue::check(node, true)
-    })?);
-    let mut entries = 0;
-    let feeds = confirmed(node, "the feed", report(Step::Feed), || {
-        let checked = feed::check(node)?;
-        entries = checked.entries;
-        Ok(checked.wrong)
-    });
-    findings.wrong.extend(feeds?);
-    findings.entries = entries;
+    let nouns: [(&str, Step, NounCheck); 3] = [
+        ("the mailbox", Step::Mail, |node| Ok((0, mailbox::check_rows(node)?))),
+        ("the mail queue", Step::Mail, |node| Ok((0, queue::check(node, true)?))),
+        ("the feed", Step::Feed, |node| {
+            let checked = feed::check(node)?;
+            Ok((checked.entries, checked.wrong))
+        }),
+    ];
+    progress(Step::Mail, 0, 0)?;
+    let bodies = mailbox::check_bodies(node).map(|wrong| (0, wrong));
+    findings.wrong.extend(readable("the mailbox", bodies)?.1);
+    for (what, step, check) in nouns {
+        let (entries, wrong) = confirmed(node, what, report(step), check)?;
+        findings.entries += entries;
+        findings.wrong.extend(wrong);
+    }
     Ok(findings)
 }
 
+/// Verified entries, and broken invariants.
+type Checked = (u64, Vec<String>);
+/// The check of a noun's rows.
+type NounCheck = fn(&Node) -> Result<Checked, StoreError>;
+
 /// The broken invariants of a noun. Its rows are read in several pages, and a change in between can
-/// look like a broken invariant. So the check is repeated after a change, and only sentences that
-/// every check returned are reported. `progress` is called before each check; its error stops them.
+/// look like a broken invariant. So the check is repeated after a change. If every check returned
+/// the same sentence, the last check keeps changes waiting and decides: on a busy node each check
+/// may see a change at the same place. `progress` is called before each check; its error stops
+/// them.
 fn confirmed(
     node: &Node,
     what: &str,
     progress: impl Fn() -> Result<(), StoreError>,
-    mut check: impl FnMut() -> Result<Vec<String>, StoreError>,
-) -> Result<Vec<String>, StoreError> {
+    check: impl Fn(&Node) -> Result<Checked, StoreError> + Send + Clone + 'static,
+) -> Result<Checked, StoreError> {
     let mut suspected: Option<Vec<String>> = None;
     for _ in 0..CHECKS_MAX {
         progress()?;
-        let before = node.store.position();
-        let mut found = readable(what, check())?;
-        if node.store.position() == before {
-            return Ok(found);
+        let before = node.store.settled_position();
+        let (entries, mut found) = readable(what, check(node))?;
+        if node.store.settled_position() == before {
+            return Ok((entries, found));
         }
         if let Some(suspected) = &suspected {
             found.retain(|sentence| suspected.contains(sentence));
         }
         if found.is_empty() {
-            return Ok(found);
+            return Ok((entries, found));
         }
         suspected = Some(found);
     }
-    Ok(suspected.unwrap_or_default())
+    progress()?;
+    let inside = node.clone();
+    // No other change becomes visible while this one, which writes nothing, is evaluated.
+    readable(what, node.store.commit_blocking(move |_| check(&inside)))
 }
 
 /// The findings; a damaged row becomes one of them.
-fn readable(
-    what: &str,
-    checked: Result<Vec<String>, StoreError>,
-) -> Result<Vec<String>, StoreError> {
+fn readable(what: &str, checked: Result<Checked, StoreError>) -> Result<Checked, StoreError> {
     match checked {
         Err(error @ StoreError::Corrupt { .. }) => {
-            Ok(vec![format!("{what} can't be read to the end: {error}")])
+            Ok((0, vec![format!("{what} can't be read to the end: {error}")]))
         }
         other => other,
     }
@@ -114,6 +125,9 @@ fn readable(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::clock::{Clock, Timestamp};
     use crate::random::Random;
@@ -181,47 +195,55 @@ mod tests {
 
     #[test]
     fn findings_of_concurrent_changes_are_not_reported() {
-        let node = node();
-        let checks = Cell::new(0);
+        let (node, checks) = (node(), Arc::new(AtomicUsize::new(0)));
+        let counter = checks.clone();
         let found = confirmed(
             &node,
             "it",
             || Ok(()),
-            || {
-                checks.set(checks.get() + 1);
-                if checks.get() < 3 {
-                    change(&node);
+            move |node| {
+                let number = counter.fetch_add(1, Ordering::Relaxed) + 1;
+                if number < 3 {
+                    change(node);
                 }
-                let passing = format!("found by check {}", checks.get());
-                Ok(if checks.get() < 3 {
-                    vec![passing, "lasting".into()]
-                } else {
-                    vec!["lasting".into()]
-                })
+                let passing = (number < 3).then(|| format!("found by check {number}"));
+                Ok((7, passing.into_iter().chain(["lasting".to_owned()]).collect()))
             },
         );
-        assert_eq!((found.unwrap(), checks.get()), (vec!["lasting".to_owned()], 3));
-        let always = confirmed(
-            &node,
-            "it",
-            || Ok(()),
-            || {
-                change(&node);
-                Ok(vec!["lasting".into()])
-            },
-        );
-        assert_eq!(always.unwrap(), ["lasting"]);
+        assert_eq!(found.unwrap(), (7, vec!["lasting".to_owned()]));
+        assert_eq!(checks.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn last_check_keeps_changes_waiting() {
+        for is_damaged in [false, true] {
+            let (node, checks) = (node(), Arc::new(AtomicUsize::new(0)));
+            let counter = checks.clone();
+            let check = move |node: &Node| {
+                let number = counter.fetch_add(1, Ordering::Relaxed);
+                if number < CHECKS_MAX {
+                    change(node);
+                }
+                // Each check finds the same, because each sees a change at the same place.
+                let is_found = is_damaged || number < CHECKS_MAX;
+                Ok((0, is_found.then(|| "lasting".to_owned()).into_iter().collect()))
+            };
+            let found = confirmed(&node, "it", || Ok(()), check).unwrap().1;
+            assert_eq!(found, if is_damaged { vec!["lasting".to_owned()] } else { vec![] });
+            assert_eq!(checks.load(Ordering::Relaxed), CHECKS_MAX + 1);
+        }
     }
 
     #[test]
     fn damaged_row_of_a_noun_is_one_finding() {
         let node = node();
-        let damaged = || Err(StoreError::Corrupt { table: "things".into(), key: Vec::new() });
+        let damaged =
+            |_: &Node| Err(StoreError::Corrupt { table: "things".into(), key: Vec::new() });
         assert_eq!(
-            confirmed(&node, "the noun", || Ok(()), damaged).unwrap(),
+            confirmed(&node, "the noun", || Ok(()), damaged).unwrap().1,
             ["the noun can't be read to the end: damaged row in table things"]
         );
-        let gone = || Err(StoreError::Unavailable("gone".into()));
+        let gone = |_: &Node| Err(StoreError::Unavailable("gone".into()));
         assert!(confirmed(&node, "the noun", || Ok(()), gone).is_err());
     }
 }

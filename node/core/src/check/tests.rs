@@ -1,3 +1,5 @@
+mod busy;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -6,34 +6,62 @@ use std::collections::BTreeSet;
 use super::change::{self, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::page::{self, State};
-use super::read::{blobs, body};
+use super::read::{blobs, body, message_in};
 use super::{Flags, Message, columns, flags};
 use crate::node::Node;
 use crate::store::StoreError;
 
 const PAGE: usize = 1000;
 
-/// Broken invariants of the mailbox, a sentence each: wrong counts, UIDs or modseqs that were not
-/// assigned, missing rows, summaries or message bytes.
+/// Broken invariants of the mailbox, a sentence each: those of [`check_rows`] and [`check_bodies`].
 ///
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub fn check(node: &Node) -> Result<Vec<String>, StoreError> {
+    let mut wrong = check_rows(node)?;
+    wrong.extend(check_bodies(node)?);
+    Ok(wrong)
+}
+
+/// Messages whose bytes are missing or damaged, a sentence each. Messages may be expunged
+/// meanwhile.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_bodies(node: &Node) -> Result<Vec<String>, StoreError> {
+    let mut wrong = Vec::new();
+    for folder in folders(node)?.into_iter().filter(|folder| folder.is_paged) {
+        let mut all = Vec::new();
+        page::walk(&node.store, folder.id, 0, |page| {
+            all.extend(page.entries.iter().map(|e| e.message(folder.id, &folder.keywords)));
+            true
+        })?;
+        for message in &all {
+            let is_whole = body(node, message).is_ok_and(|text| text.len() == message.size);
+            if !is_whole && message_in(&node.store, folder.id, message.uid)?.is_some() {
+                wrong.push(format!(
+                    "folder {}: the bytes of UID {} are missing or damaged",
+                    folder.id.0, message.uid
+                ));
+            }
+        }
+    }
+    Ok(wrong)
+}
+
+/// Broken invariants of the rows, a sentence each: wrong counts, UIDs or modseqs that were not
+/// assigned, missing rows or summaries. Reads no message, and is right only if nothing is
+/// committed meanwhile.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_rows(node: &Node) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
     for folder in folders(node)?.into_iter().filter(|folder| folder.is_paged) {
         let all = check_pages(node, &folder, &mut wrong)?;
         check_counts(&folder, &all, &mut wrong);
         check_expunges(node, &folder, &all, &mut wrong)?;
-        check_rows(node, &folder, &all, &mut wrong)?;
-        for message in &all {
-            match body(node, message) {
-                Ok(text) if text.len() == message.size => {}
-                _ => wrong.push(format!(
-                    "folder {}: the bytes of UID {} are missing or damaged",
-                    folder.id.0, message.uid
-                )),
-            }
-        }
+        check_message_rows(node, &folder, &all, &mut wrong)?;
     }
     Ok(wrong)
 }
@@ -84,7 +112,7 @@ fn check_pages(
 }
 
 /// Every message has a row, and every row belongs to a message.
-fn check_rows(
+fn check_message_rows(
     node: &Node,
     folder: &Folder,
     all: &[Message],

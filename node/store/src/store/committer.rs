@@ -218,12 +218,14 @@ impl<H: Hint> Committer<H> {
             AppendError::Failed(error) => StoreError::Unavailable(error.to_string()),
             AppendError::Stopped(error) => stopped_log(&error),
         })?;
-        if let Err(error) = self.shared.rows.apply(changes) {
-            tracing::error!(%error, "applying a durable group failed; the engine is reopened");
-            self.catch_up()?;
-        }
-        self.shared.set_end(self.wal.end());
-        Ok(())
+        let applying = self.shared.applying();
+        let Err(error) = self.shared.rows.apply(changes) else {
+            self.shared.set_end(self.wal.end());
+            return Ok(());
+        };
+        drop(applying);
+        tracing::error!(%error, "applying a durable group failed; the engine is reopened");
+        self.catch_up()
     }
 
     fn catch_up(&mut self) -> Result<(), StoreError> {
@@ -242,6 +244,7 @@ impl<H: Hint> Committer<H> {
             return Err(error);
         }
         let end = self.wal.end();
+        let _applying = self.shared.applying();
         let result = if rows.is_temporary() {
             self.checkpointer.rebuild(rows, end)
         } else {

@@ -1,7 +1,7 @@
 //! The state that readers, the committer and the checkpointer share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::packs::RunningPlaces;
 use super::sealed_rows::SealedRows;
@@ -12,6 +12,8 @@ pub(super) struct Shared {
     pub(super) rows: SealedRows,
     /// The last record that is durable and visible.
     end: Mutex<Mark>,
+    /// Locked while a group becomes visible and until `end` says so.
+    applying: Mutex<()>,
     /// The next group must begin a new segment.
     rotate: AtomicBool,
     /// The error that stopped the log.
@@ -25,6 +27,7 @@ impl Shared {
         Self {
             rows,
             end: Mutex::new(end),
+            applying: Mutex::default(),
             rotate: AtomicBool::new(false),
             log_failure: Mutex::default(),
             read_only: None,
@@ -51,6 +54,18 @@ impl Shared {
     /// The last record that is durable and visible.
     pub(super) fn end(&self) -> Mark {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// As [`Shared::end`], but not while a group is being made visible: every row that was read
+    /// before is of this record or of an earlier one.
+    pub(super) fn settled_end(&self) -> Mark {
+        let _applying = self.applying();
+        self.end()
+    }
+
+    /// Locked by the committer while a group becomes visible and until `end` says so.
+    pub(super) fn applying(&self) -> MutexGuard<'_, ()> {
+        self.applying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_end(&self, end: &Mark) {

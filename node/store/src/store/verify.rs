@@ -71,7 +71,7 @@ pub(super) fn verify(
             Err(error) => problems.push(format!("the snapshot of position {position}: {error}")),
         }
     }
-    let end = shared.end();
+    let end = shared.settled_end();
     if let Err(error) = reader.read_until(oldest.as_ref(), end.position, &mut |_| Ok(check()?)) {
         reporter.report()?;
         problems.push(error.to_string());
@@ -81,7 +81,7 @@ pub(super) fn verify(
     let written = written(checkpointer, from.as_ref(), end.position, &check)?;
     let differing = compare(shared, rows, written, &reporter)?;
     if !differing.is_empty() {
-        let now = shared.end();
+        let now = shared.settled_end();
         let since = written_since(checkpointer, &end, now.position, &check)?;
         let unwritten = differing.into_iter().filter(|row| !since.contains(row));
         problems.extend(

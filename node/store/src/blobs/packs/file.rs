@@ -7,7 +7,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use super::entry::{self, HEAD_LEN};
 use super::{PACK_LEN_MAX, Place};
 use crate::blobs::{Blobs, damaged, map_error};
-use crate::fs::File;
+use crate::fs::{DirEntry, File};
 use crate::types::{BlobId, StoreError};
 
 pub(super) const MAGIC: [u8; 8] = *b"FHpack\0\x01";
@@ -23,6 +23,16 @@ pub(crate) struct PackEntry {
     pub(crate) content: zeroize::Zeroizing<Vec<u8>>,
 }
 
+/// The number of a pack; `None` for another file, and for a folder.
+fn pack_number(entry: &DirEntry) -> Option<u32> {
+    let number = entry.name.strip_suffix(".pack")?.parse().ok()?;
+    (!entry.folder && entry.name == pack_name(number)).then_some(number)
+}
+
+fn pack_name(number: u32) -> String {
+    format!("{number:08}.pack")
+}
+
 impl Blobs {
     pub(super) fn packs_folder(&self) -> PathBuf {
         self.0.data.join("packs")
@@ -30,7 +40,7 @@ impl Blobs {
 
     /// The file of a pack.
     pub(crate) fn pack_path(&self, number: u32) -> PathBuf {
-        self.packs_folder().join(format!("{number:08}.pack"))
+        self.packs_folder().join(pack_name(number))
     }
 
     /// The numbers of the packs in the folder, in order.
@@ -38,16 +48,29 @@ impl Blobs {
     /// # Errors
     /// The disk's.
     pub(crate) fn pack_numbers(&self) -> Result<Vec<u32>, StoreError> {
+        let entries = self.pack_entries()?;
+        let mut numbers: Vec<u32> = entries.iter().filter_map(pack_number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// The paths in the folder of packs that are no packs.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn foreign_pack_files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let folder = self.packs_folder();
+        let entries = self.pack_entries()?.into_iter();
+        let foreign = entries.filter(|entry| pack_number(entry).is_none());
+        Ok(foreign.map(|entry| folder.join(entry.name)).collect())
+    }
+
+    fn pack_entries(&self) -> Result<Vec<DirEntry>, StoreError> {
         let folder = self.packs_folder();
         if !self.0.fs.exists(&folder).map_err(|e| map_error(&e))? {
             return Ok(Vec::new());
         }
-        let entries = self.0.fs.list(&folder).map_err(|e| map_error(&e))?;
-        let number = |name: &str| name.strip_suffix(".pack")?.parse::<u32>().ok();
-        let mut numbers: Vec<u32> =
-            entries.iter().filter_map(|entry| number(&entry.name)).collect();
-        numbers.sort_unstable();
-        Ok(numbers)
+        self.0.fs.list(&folder).map_err(|e| map_error(&e))
     }
 
     /// The content of the blob `id` at `place`.

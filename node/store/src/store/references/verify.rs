@@ -39,10 +39,10 @@ impl Blobs {
             return Ok(Vec::new());
         }
         let mut problems = Vec::new();
-        let position = store.position();
+        let position = store.settled_position();
         let live = self.check_rows(store, progress, &mut problems)?;
         let packs = store.scan(PACKS, &Scan::prefix(&[], usize::MAX))?;
-        let is_unchanged = store.position() == position;
+        let is_unchanged = store.settled_position() == position;
         for (number, row) in packs.iter().filter_map(|(key, row)| pack_of(key, row)) {
             let sum = live.get(&number).copied().unwrap_or(0);
             if is_unchanged && sum != u64::from(row.live) {
@@ -65,6 +65,7 @@ impl Blobs {
         let collection = self.collection();
         let mut paths = collection.orphan_paths(self.unneeded_files(store)?);
         paths.extend(self.orphan_packs(store)?.into_iter().map(|number| self.pack_path(number)));
+        paths.extend(self.foreign_pack_files()?);
         paths.sort();
         Ok(paths)
     }
@@ -117,7 +118,12 @@ impl Blobs {
         if row.end == 0 {
             return Ok(());
         }
-        let is_removed = || Ok::<_, StoreError>(store.get(PACKS, &number.to_be_bytes())?.is_none());
+        // A removed pack may keep its row, for its number.
+        let is_removed = || {
+            let row = store.get(PACKS, &number.to_be_bytes())?;
+            let row = row.and_then(|row| PackRow::decode(&row.value));
+            Ok::<_, StoreError>(row.is_none_or(|row| row.end == 0))
+        };
         match self.pack_len(number)? {
             None if !is_removed()? => problems.push(format!("pack {number} is missing")),
             None => {}

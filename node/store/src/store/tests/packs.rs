@@ -303,6 +303,42 @@ fn index_that_differs_from_the_rows_is_reported() {
 }
 
 #[test]
+fn pack_removed_during_a_check_is_not_missing() {
+    let (_, opened) = fresh();
+    for n in 0..2 {
+        opened.put(n).unwrap();
+        opened.store.checkpoint().unwrap();
+        opened.blobs.close_pack(n.into());
+    }
+    assert_eq!(opened.blobs.pack_numbers().unwrap(), [0, 1]);
+    let calls = std::cell::Cell::new(0);
+    // The calls are for the rows, for the end of the rows, and for pack 0.
+    let erase = |_| {
+        calls.set(calls.get() + 1);
+        if calls.get() == 3 { opened.erase(1) } else { Ok(()) }
+    };
+    let problems = opened.blobs.check_index(&opened.store, &erase).unwrap();
+    assert_eq!((problems, calls.get()), (Vec::<String>::new(), 4));
+    assert_eq!(opened.blobs.pack_numbers().unwrap(), [0]);
+}
+
+#[test]
+fn foreign_file_among_packs_is_an_orphan() {
+    let (fs, opened) = fresh();
+    opened.put(1).unwrap();
+    opened.store.checkpoint().unwrap();
+    assert_eq!(opened.blobs.orphan_paths(&opened.store).unwrap(), Vec::<PathBuf>::new());
+    let foreign =
+        ["0.pack", "00000001.pack.bak", "notes"].map(|name| format!("/data/packs/{name}"));
+    foreign.iter().for_each(|path| drop(fs.create(path.as_ref()).unwrap()));
+    let orphans = opened.blobs.orphan_paths(&opened.store).unwrap();
+    assert_eq!(orphans, foreign.each_ref().map(PathBuf::from));
+    opened.blobs.collect(&opened.store).unwrap();
+    assert_eq!(opened.blobs.orphan_paths(&opened.store).unwrap().len(), 3, "they stay");
+    opened.check().unwrap();
+}
+
+#[test]
 fn uncommitted_change_keeps_its_blob_during_collection() {
     let (_, opened) = fresh();
     let pinned = opened.blobs.put(&[7; 200_000]).unwrap();
