@@ -29,6 +29,15 @@ const PART_LEN: usize = 250;
 /// Bytes of a message that are read first, to find the end of its header.
 const FIRST_READ_LEN: usize = 8 * 1024;
 
+/// The header of a message.
+#[derive(Debug)]
+pub(crate) struct Header {
+    /// Its bytes with the empty line, at most `HEADER_LEN_MAX`.
+    pub(crate) bytes: Vec<u8>,
+    /// True if the header is longer.
+    pub(crate) is_cut: bool,
+}
+
 /// The structure of a message.
 #[derive(Debug)]
 pub(crate) struct Structure {
@@ -42,7 +51,7 @@ pub(crate) struct Structure {
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
-    header: Option<Arc<Vec<u8>>>,
+    header: Option<Arc<Header>>,
     structure: Option<Arc<Structure>>,
     /// The estimated memory of the entry, in bytes.
     len: usize,
@@ -67,17 +76,14 @@ struct Generations {
 pub(crate) struct StructureCache(Mutex<Generations>);
 
 impl StructureCache {
-    /// The header of a message with its empty line, cut at `HEADER_LEN_MAX`. Blocks.
-    pub(crate) fn header(
-        &self,
-        node: &Node,
-        message: &Message,
-    ) -> Result<Arc<Vec<u8>>, StoreError> {
+    /// The header of a message. Blocks.
+    pub(crate) fn header(&self, node: &Node, message: &Message) -> Result<Arc<Header>, StoreError> {
         if let Some(header) = self.entry(&key(message)).header {
             return Ok(header);
         }
         let header = Arc::new(read_header(&mailbox::body(node, message)?)?);
-        self.insert(key(message), header.len(), |entry| entry.header = Some(Arc::clone(&header)));
+        let len = header.bytes.len();
+        self.insert(key(message), len, |entry| entry.header = Some(Arc::clone(&header)));
         Ok(header)
     }
 
@@ -150,20 +156,25 @@ fn parse(bytes: &[u8]) -> Structure {
     Structure { parts, body, body_structure: out.take() }
 }
 
-fn read_header(blob: &BlobReader) -> Result<Vec<u8>, StoreError> {
+fn read_header(blob: &BlobReader) -> Result<Header, StoreError> {
     let mut len_max = FIRST_READ_LEN;
     loop {
         let mut bytes = read_range(blob, 0, len_max)?;
+        let mut is_cut = false;
         match header_end::end(&bytes) {
             Some(end) => bytes.truncate(end),
             None if bytes.len() == len_max && len_max < HEADER_LEN_MAX => {
                 len_max = len_max.saturating_mul(8).min(HEADER_LEN_MAX);
                 continue;
             }
-            None => bytes.truncate(header_end::len(&bytes)),
+            None => {
+                let len = header_end::len(&bytes);
+                is_cut = len == bytes.len() && (len as u64) < blob.len();
+                bytes.truncate(len);
+            }
         }
         bytes.shrink_to_fit();
-        return Ok(bytes);
+        return Ok(Header { bytes, is_cut });
     }
 }
 
@@ -197,9 +208,9 @@ mod tests {
     #[test]
     fn structure_cache_is_bounded_and_keeps_used_entries() {
         let cache = StructureCache::default();
-        let header = Arc::new(vec![b'x'; 10_000]);
+        let header = Arc::new(Header { bytes: vec![b'x'; 10_000], is_cut: false });
         for number in 0..5_000 {
-            cache.insert(message(number), header.len(), |entry| {
+            cache.insert(message(number), header.bytes.len(), |entry| {
                 entry.header = Some(Arc::clone(&header))
             });
             assert!(cache.entry(&message(0)).header.is_some());

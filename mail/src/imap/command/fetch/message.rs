@@ -9,7 +9,7 @@ use freehold_core::blobs::BlobReader;
 use freehold_core::mailbox::{self, Message};
 use freehold_core::store::StoreError;
 use freehold_mime::header;
-use freehold_mime::structure::HEADER_LEN_MAX;
+use freehold_mime::structure::{HEADER_LEN_MAX, Structure as Parts};
 
 use super::item::{BodySection, Item};
 use crate::imap::context::Context;
@@ -17,7 +17,7 @@ use crate::imap::date;
 use crate::imap::flags;
 use crate::imap::listing::{Listing, Needs};
 use crate::imap::section::Text;
-use crate::imap::structure_cache::{Structure, read_range};
+use crate::imap::structure_cache::{Header, Structure, read_range};
 use freehold_mime::imap::Printer;
 use freehold_mime::imap::envelope;
 
@@ -147,7 +147,7 @@ impl Response<'_> {
                     Some(envelope) => drop(self.out.raw(envelope)),
                     None => {
                         let header = self.whole_header()?;
-                        envelope::print(&mut self.out, &header);
+                        envelope::print(&mut self.out, &header.bytes);
                     }
                 }
             }
@@ -168,9 +168,18 @@ impl Response<'_> {
         Ok(())
     }
 
-    /// The whole header, read from the message.
-    fn whole_header(&self) -> Result<Arc<Vec<u8>>, StoreError> {
+    /// The header, read from the message.
+    fn whole_header(&self) -> Result<Arc<Header>, StoreError> {
         self.cx.shared.structure_cache.header(&self.cx.node, self.message)
+    }
+
+    /// The length of the header with its empty line, also of one that is cut when it is read.
+    fn header_len(&self) -> Result<u64, StoreError> {
+        let header = self.whole_header()?;
+        if header.is_cut {
+            return Ok(self.structure()?.parts.part(Parts::ROOT).header.end as u64);
+        }
+        Ok(header.bytes.len() as u64)
     }
 
     /// The structure, read from the message.
@@ -194,12 +203,13 @@ impl Response<'_> {
         } else {
             match section.text {
                 Text::Whole => 0..message.size,
-                Text::Body => self.whole_header()?.len() as u64..message.size,
+                Text::Body => self.header_len()?..message.size,
+                Text::Header if self.whole_header()?.is_cut => 0..self.header_len()?,
                 Text::Header | Text::Mime | Text::Fields { .. } => {
                     let listing = self.listing;
                     match listing.header(message.uid).filter(|_| wanted.is_indexed) {
                         Some(kept) => self.header(wanted, kept),
-                        None => self.header(wanted, &self.whole_header()?),
+                        None => self.header(wanted, &self.whole_header()?.bytes),
                     }
                     return Ok(());
                 }

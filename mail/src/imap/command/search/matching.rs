@@ -15,6 +15,7 @@ use crate::imap::date::Day;
 use crate::imap::flags;
 use crate::imap::listing::{Listing, Needs};
 use crate::imap::selected::Selected;
+use crate::imap::structure_cache::Header;
 
 /// Search keys with resolved sets and folded texts.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(crate) struct Candidate<'a> {
     message: &'a Message,
     number: u32,
     is_recent: bool,
-    header: Option<Arc<Vec<u8>>>,
+    header: Option<Arc<Header>>,
     /// The text parts of the body, decoded and in lower case.
     body: Option<String>,
 }
@@ -56,11 +57,11 @@ impl<'a> Candidate<'a> {
     ) -> Result<T, StoreError> {
         match self.listing.header(self.message.uid).filter(|_| mailbox::is_kept(name)) {
             Some(kept) => Ok(read(kept)),
-            None => Ok(read(&self.header()?)),
+            None => Ok(read(&self.header()?.bytes)),
         }
     }
 
-    fn header(&mut self) -> Result<Arc<Vec<u8>>, StoreError> {
+    fn header(&mut self) -> Result<Arc<Header>, StoreError> {
         if let Some(header) = &self.header {
             return Ok(Arc::clone(header));
         }
