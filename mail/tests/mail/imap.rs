@@ -298,3 +298,52 @@ async fn connection_over_the_limit_gets_bye() {
     first.ok("LOGOUT").await;
     server.close().await;
 }
+
+#[tokio::test]
+async fn header_of_any_length_is_fetched_whole() {
+    let server = open().await;
+    for fields in [10, 10_000, 70_000] {
+        let field = "X-Long: 0123456789abcdef0123456789\r\n";
+        let header = format!("Subject: long\r\n{}To: a\r\n\r\n", field.repeat(fields));
+        deliver(&server.node, format!("{header}the text\r\n").as_bytes()).await;
+        let mut program = inbox(&server).await;
+        for (section, wanted) in [
+            ("BODY.PEEK[HEADER]", header.as_str()),
+            ("BODY.PEEK[HEADER]<30.40>", &header[30..70]),
+            ("BODY.PEEK[TEXT]", "the text\r\n"),
+            ("RFC822.HEADER", &header),
+        ] {
+            program.send(format!("f FETCH * {section}\r\n")).await;
+            let line = program.line().await;
+            assert!(line.ends_with(&format!(" {{{}}}\r\n", wanted.len())), "{section}: {line}");
+            assert!(program.octets(wanted.len()).await == wanted.as_bytes(), "{section}");
+            assert_eq!(program.line().await, ")\r\n");
+            assert!(program.line().await.starts_with("f OK"));
+        }
+        program.ok("LOGOUT").await;
+    }
+    server.close().await;
+}
+
+#[tokio::test]
+async fn folder_with_all_keywords_offers_no_new_ones() {
+    let server = open().await;
+    deliver(&server.node, b"Subject: a\r\n\r\n").await;
+    let mut program = inbox(&server).await;
+    let offers = async |program: &mut Program<TcpStream>| {
+        let lines = program.ok("SELECT INBOX").await;
+        let permanent = lines.iter().find(|line| line.contains("PERMANENTFLAGS")).unwrap();
+        permanent.contains("\\*")
+    };
+    let keywords = |count: u32| (0..count).map(|n| format!("k{n} ")).collect::<String>();
+    program.ok(&format!("STORE 1 +FLAGS ({})", keywords(49).trim())).await;
+    assert!(offers(&mut program).await);
+    program.ok("STORE 1 +FLAGS (k49)").await;
+    assert!(!offers(&mut program).await);
+    // A keyword that no message has any more makes room for another.
+    program.ok("STORE 1 -FLAGS (k7)").await;
+    assert!(offers(&mut program).await);
+    program.ok("STORE 1 +FLAGS (other)").await;
+    assert!(!offers(&mut program).await);
+    server.close().await;
+}

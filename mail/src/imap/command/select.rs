@@ -45,7 +45,7 @@ pub(crate) async fn run(
     flags::print_known(&mut cx.out, &folder.keywords, false);
     cx.out.end().raw("* OK [PERMANENTFLAGS ");
     if writable {
-        flags::print_known(&mut cx.out, &folder.keywords, true);
+        flags::print_known(&mut cx.out, &folder.keywords, folder.takes_new_keywords());
     } else {
         cx.out.raw("()");
     }

@@ -150,6 +150,13 @@ pub(super) fn add(folder: &mut Folder, flags: &Flags) -> Result<(), FlagError> {
     Ok(())
 }
 
+impl Folder {
+    /// True if a message of the folder can get a keyword that no other message of it has.
+    pub fn takes_new_keywords(&self) -> bool {
+        self.keywords.len() < KEYWORDS_MAX || self.keyword_counts.contains(&0)
+    }
+}
+
 /// Subtracts a message with `flags` from the folder's counts.
 pub(super) fn subtract(folder: &mut Folder, flags: &Flags) {
     change_counts(folder, flags, |count| count.saturating_sub(1));
