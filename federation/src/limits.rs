@@ -5,7 +5,7 @@
 //! | `/freehold/hello/1` | both ways, first on each connection | [`HELLO_LEN_MAX`], [`ANSWER_TIMEOUT`] |
 //! | `/freehold/identity/1` | Get, Ops | [`OPS_LEN_MAX`] |
 //! | `/freehold/follow/1` | Request, Accept, Reject, Unfollow | [`FOLLOW_LEN_MAX`], [`REQUEST_INTERVAL`] per peer without a token |
-//! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Lacking, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`], [`FRIEND_FRAMES_PER_SECOND`]; of each friend [`ENTRIES_MIB_PER_FRIEND_DAY`] |
+//! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Lacking, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`], [`FRIEND_FRAMES_PER_SECOND`]; of each friend [`freehold_core::apply::ENTRIES_PER_DAY`] |
 //! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a daily share of each friend by configuration, and [`freehold_core::timeline::WANTS_MAX`] wanted blobs |
 
 use std::time::Duration;
@@ -45,9 +45,6 @@ pub(crate) const CREDIT: usize = 1 << 20;
 pub(crate) const HAVE_MAX: usize = 512;
 /// Logs with an open Want: a friend's node begins a few logs with each start.
 pub(crate) const WANTED_MAX: usize = 4096;
-/// MiB of entries stored from one friend per day, requested or not: years of a diligent writer. The
-/// rest is stored on the next days.
-pub(crate) const ENTRIES_MIB_PER_FRIEND_DAY: u32 = 256;
 /// Frames of a friend per second on a sync stream; a Have counts once per log.
 pub(crate) const FRIEND_FRAMES_PER_SECOND: u32 = 1000;
 /// Frames of a friend in a burst: the offers of all its logs, and its answers to all of ours.

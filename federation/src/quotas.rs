@@ -12,17 +12,15 @@ use tokio::sync::Semaphore;
 pub(crate) use self::daily::DailyShares;
 pub(crate) use self::follow_requests::FollowRequests;
 use crate::limits::{
-    ENTRIES_MIB_PER_FRIEND_DAY, STRANGERS_BLOB_KIB_BURST, STRANGERS_BLOB_KIB_PER_SECOND,
-    STRANGERS_REQUESTS_BURST, STRANGERS_REQUESTS_PER_SECOND, STRANGERS_VERIFIED_MAX,
+    STRANGERS_BLOB_KIB_BURST, STRANGERS_BLOB_KIB_PER_SECOND, STRANGERS_REQUESTS_BURST,
+    STRANGERS_REQUESTS_PER_SECOND, STRANGERS_VERIFIED_MAX,
 };
 use crate::rate::TokenBucket;
 
 /// The quotas of one node.
 pub(crate) struct Quotas {
-    /// Photos that each friend may bring per day.
+    /// Bytes of photos that are requested of each friend per day, whether they are stored or not.
     pub(crate) photos: DailyShares,
-    /// Entries that each friend may bring per day.
-    pub(crate) entries: DailyShares,
     /// Follow requests without a token.
     pub(crate) follow_requests: FollowRequests,
     /// Held while an unknown person's identity log is verified.
@@ -40,7 +38,6 @@ impl Quotas {
     pub(crate) fn new(photos_mib_per_friend_day: u32, now: Timestamp) -> Self {
         Self {
             photos: DailyShares::new(photos_mib_per_friend_day),
-            entries: DailyShares::new(ENTRIES_MIB_PER_FRIEND_DAY),
             follow_requests: FollowRequests::default(),
             verifying: Semaphore::new(STRANGERS_VERIFIED_MAX),
             strangers: Mutex::new(StrangerRates {

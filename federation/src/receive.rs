@@ -67,13 +67,14 @@ pub(crate) fn missing_bodies(node: &Node, friend: PersonId) -> Result<Vec<EntryI
     Ok(missing)
 }
 
-/// Verifies and stores a batch from a friend, all of it or nothing; returns the last stored entry
-/// of each of the friend's logs in it.
+/// Verifies and stores a batch from a friend; returns the last stored entry of each of the friend's
+/// logs in it, or `None` if the friend's share of the day ended within it: the entries before are
+/// stored, and the whole batch may be stored again.
 pub(crate) async fn store(
     node: &Node,
     friend: PersonId,
     entries: Vec<Entry>,
-) -> Result<Vec<(Log, u64)>, Reason> {
+) -> Result<Option<Vec<(Log, u64)>>, Reason> {
     let (mut logs, mut own) = (BTreeSet::new(), Vec::new());
     let mut raw = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -104,13 +105,17 @@ pub(crate) async fn store(
         return Err(Reason::Invalid);
     }
     let store_node = node.clone();
-    blocking_future(async move { receive(&store_node, friend, raw, &logs).await })
+    let stored = blocking_future(async move { receive(&store_node, friend, raw, &logs).await })
         .await
-        .map_err(|_| Reason::Busy)?
-        .map_err(|error| {
+        .map_err(|_| Reason::Busy)?;
+    match stored {
+        Ok(stored) => Ok(Some(stored)),
+        Err(Refused::ShareUsedUp) => Ok(None),
+        Err(error) => {
             tracing::warn!(friend = %friend.short(), %error, "refused a friend's entries");
-            reason(&error)
-        })
+            Err(reason(&error))
+        }
+    }
 }
 
 async fn receive(

@@ -3,12 +3,10 @@
 //!
 //! An attacker who is a friend can make this node verify [`crate::limits::PUSH_PER_SECOND`] pushed
 //! entries per second, and the entries of the logs that the attacker has offered as fast as they
-//! arrive. This node holds about [`crate::limits::CREDIT`] bytes of entries. `sync_stream` counts
-//! the bytes that are stored per day, over all streams; [`ENTRIES_MIB_PER_FRIEND_DAY`] bounds them,
-//! and the other entries wait unacknowledged. [`crate::limits::FRIEND_FRAMES_PER_SECOND`] bounds
-//! the other messages. A stranger can read the public lane slowly and send nothing.
-//!
-//! [`ENTRIES_MIB_PER_FRIEND_DAY`]: crate::limits::ENTRIES_MIB_PER_FRIEND_DAY
+//! arrive. This node holds about [`crate::limits::CREDIT`] bytes of entries. The share of each
+//! friend per day ([`freehold_core::apply::ENTRIES_PER_DAY`]) bounds what is stored, and the other
+//! entries wait unacknowledged. [`crate::limits::FRIEND_FRAMES_PER_SECOND`] bounds the other
+//! messages. A stranger can read the public lane slowly and send nothing.
 
 mod incoming;
 mod outgoing;

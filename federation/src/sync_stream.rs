@@ -8,8 +8,10 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use freehold_core::apply;
 use freehold_core::blocking::try_blocking;
 use freehold_core::identity::PersonId;
+use freehold_core::shares;
 use freehold_core::store::StoreError;
 use futures::AsyncReadExt;
 use tokio::sync::broadcast::error::RecvError;
@@ -33,6 +35,7 @@ const READ_AHEAD_MAX: usize = 4;
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Pauses between two tries to take a batch from a friend's share of the day.
 const SHARE_RETRY_PAUSES: u32 = 5;
+const SHARE_USED_UP: &str = "the share of the day is used up";
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type StoreTask = Task<Result<Vec<(Log, u64)>, Reason>>;
@@ -266,36 +269,43 @@ async fn read_offers(state: &FederationState, peer: SyncPeer) -> Result<Vec<Head
     try_blocking(move || own_feeds::offers(&node, peer)).await
 }
 
-/// Stores a friend's batch once the disk has space for it and the friend's daily share allows it.
-/// Until then the batch
-/// is not acknowledged: an honest node stops sending when its credit is used up, while the owner's
-/// entries are still sent to it.
+/// Stores a friend's batch once the disk has space for it and the friend's share of the day allows
+/// it. Until then the batch is not acknowledged: an honest node stops sending when its credit is
+/// used up, while the owner's entries are still sent to it. It keeps the entries, and sends them
+/// again on the next stream.
 async fn store(
     state: Arc<FederationState>,
     friend: PersonId,
     entries: Vec<Entry>,
 ) -> Result<Vec<(Log, u64)>, Reason> {
     let len = entries.iter().map(Entry::len).sum::<usize>() as u64;
-    let mut is_logged = false;
+    let (mut is_logged, mut is_over_share) = (false, false);
     loop {
-        let blobs = state.node.blobs.clone();
-        let is_full = match try_blocking(move || blobs.check_space_for_strangers(len)).await {
-            Ok(()) => false,
-            Err(StoreError::Full) => true,
+        let node = state.node.clone();
+        let has_space = move || {
+            node.blobs.check_space_for_strangers(len)?;
+            let allowance = apply::entries_allowance(friend);
+            // Known entries and proofs of forks are taken without a share.
+            Ok(!is_over_share || shares::has_room(&node.store, node.clock.now(), &allowance)?)
+        };
+        let cause = match try_blocking(has_space).await {
+            Ok(true) => match receive::store(&state.node, friend, entries.clone()).await {
+                Ok(Some(stored)) => return Ok(stored),
+                Ok(None) => {
+                    is_over_share = true;
+                    SHARE_USED_UP
+                }
+                Err(reason) => return Err(reason),
+            },
+            Ok(false) => SHARE_USED_UP,
+            Err(StoreError::Full) => "the disk is nearly full",
             Err(_) => return Err(Reason::Busy),
         };
-        if !is_full && state.quotas.entries.take(friend, len, state.node.clock.now()) {
-            break;
-        }
         if !std::mem::replace(&mut is_logged, true) {
-            let friend = friend.short();
-            let cause =
-                if is_full { "the disk is nearly full" } else { "the daily share is used up" };
-            tracing::warn!(%friend, cause, "a friend's entries are stored later");
+            tracing::warn!(friend = %friend.short(), cause, "a friend's entries are stored later");
         }
         tokio::time::sleep(state.retry_pause() * SHARE_RETRY_PAUSES).await;
     }
-    receive::store(&state.node, friend, entries).await
 }
 
 /// Waits for a task; for ever if there is none.

@@ -18,6 +18,11 @@ pub struct MailConfig {
     pub hostname: String,
     /// The largest message taken, in bytes.
     pub message_len_max: u64,
+    /// MiB on the disk that mail from senders to whom the owner never wrote may use per day, all
+    /// of them together.
+    pub strangers_mib_per_day: u32,
+    /// The part of it that one network may use: a /24 of IPv4, a /48 of IPv6.
+    pub strangers_mib_per_network_day: u32,
     /// The most SMTP connections at one time, all clients together.
     pub smtp_connections_max: usize,
     /// The most SMTP connections at one time from one address (for IPv6: from one /64). Clients on
@@ -53,6 +58,8 @@ impl Default for MailConfig {
         Self {
             hostname: String::new(),
             message_len_max: 50 * 1024 * 1024,
+            strangers_mib_per_day: 1024,
+            strangers_mib_per_network_day: 256,
             smtp_connections_max: 256,
             smtp_connections_per_address_max: 20,
             imap_connections_max: 256,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use freehold_core::blocking::{blocking, blocking_future, try_blocking};
 use freehold_core::clock::Timestamp;
 use freehold_core::identity::PersonId;
+use freehold_core::shares::{self, Allowance, Limit, Share};
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::{self, WantedBlob};
 use tokio::time::Instant;
@@ -201,6 +202,13 @@ pub(crate) async fn fetch(
     stream: &mut ByteStream,
     wanted: &WantedBlob,
 ) -> Result<bool, FetchError> {
+    let limit = Limit::mib(state.config.photos_mib_per_friend_day);
+    let allowance = Allowance { share: Share::Photos(wanted.author), limit };
+    let node = state.node.clone();
+    let has_room = move || shares::has_room(&node.store, node.clock.now(), &allowance);
+    if !try_blocking(has_room).await? {
+        return Err(FetchError::Share);
+    }
     let mut partial = state.partial_blobs.take(wanted.blob, state.node.clock.now());
     let mut done = partial.writer.as_ref().map_or(0, |writer| writer.len());
     let (blobs, total, begun) = (state.node.blobs.clone(), wanted.len, partial.writer.take());
@@ -229,7 +237,7 @@ pub(crate) async fn fetch(
     if pinned.id != wanted.blob {
         return Err(FetchError::Invalid(io::Error::other("wrong hash of the whole")));
     }
-    timeline::blob_arrived(&state.node, wanted.author, pinned).await?;
+    timeline::blob_arrived(&state.node, wanted.author, pinned, limit).await?;
     Ok(true)
 }
 

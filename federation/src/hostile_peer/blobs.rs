@@ -4,6 +4,7 @@
 use freehold_core::apply;
 use freehold_core::audience::Audience;
 use freehold_core::feed::PhotoRef;
+use freehold_core::shares::Share;
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::WantedBlob;
 use futures::AsyncWriteExt;
@@ -267,5 +268,8 @@ async fn photos_beyond_the_daily_share_wait_a_day() {
     assert!(matches!(fetch(&fixture.state, &mut stream, &wanted).await, Err(FetchError::Share)));
     fixture.mallory.clock.advance(24 * 60 * 60 * 1000);
     assert!(fetch(&fixture.state, &mut stream, &wanted).await.unwrap());
+    // The stored ones are counted in rows, which a restart keeps.
+    fixture.mallory.use_up_share(Share::Photos(wanted.author)).await;
+    assert!(matches!(fetch(&fixture.state, &mut stream, &wanted).await, Err(FetchError::Share)));
     fixture.shutdown().await;
 }

@@ -6,10 +6,10 @@ use freehold_core::domains;
 use freehold_core::feed;
 use freehold_core::feed::EntryHeader;
 use freehold_core::hlc::Hlc;
+use freehold_core::shares::Share;
 use futures::AsyncWriteExt;
 
 use super::*;
-use crate::limits::ENTRIES_MIB_PER_FRIEND_DAY;
 use crate::receive;
 use crate::wire::feed::log_and_seq;
 use crate::wire::sync::Head;
@@ -80,8 +80,7 @@ async fn entry_with_a_wrong_signature_is_refused() {
 async fn entries_beyond_the_daily_share_wait_a_day() {
     let mut fixture = Fixture::with_friend().await;
     let friend = person_id(&fixture.mallory);
-    let day = u64::from(ENTRIES_MIB_PER_FRIEND_DAY) << 20;
-    assert!(fixture.federation.state.quotas.entries.take(friend, day, fixture.alice.clock.now()));
+    fixture.alice.use_up_share(Share::Entries(friend)).await;
     let honest = append_post(&fixture.mallory, post("hello")).await;
     let mut stream = fixture.sync_stream().await;
     frame::write(&mut stream, &Sync::Push(vec![honest])).await.unwrap();

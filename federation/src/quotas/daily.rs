@@ -1,5 +1,5 @@
-//! Bytes that each friend may bring per day: photos and entries use the owner's disk, and the
-//! friend alone decides how many there are.
+//! Bytes of photos that are requested of each friend per day, also of photos that are cut off or do
+//! not match their hash. Core counts the stored ones in rows.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -48,7 +48,7 @@ pub(super) async fn store_and_keep_showing(
             .ok()
             .and_then(|header| header.refs.first().copied());
         let shown = of.and_then(|of| timeline::get(&me.node, &of).unwrap());
-        stored.extend(receive::store(&me.node, friend, vec![entry]).await?);
+        stored.extend(receive::store(&me.node, friend, vec![entry]).await?.unwrap_or_default());
         if let Some(item) =
             shown.filter(|item| timeline::get(&me.node, &item.entry).unwrap().is_none())
         {

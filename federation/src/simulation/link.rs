@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use freehold_core::identity::PersonId;
 use freehold_core::random::Random;
+use freehold_core::shares::Limit;
 use freehold_core::store::BlobId;
 use freehold_core::timeline;
 
@@ -152,7 +153,7 @@ impl Link {
                 Some(NodeFault::KeepsDeleted) => {
                     faults::store_and_keep_showing(me, friend, batch).await
                 }
-                _ => receive::store(&me.node, friend, batch).await,
+                _ => receive::store(&me.node, friend, batch).await.map(Option::unwrap_or_default),
             };
             let Some(session) = &mut self.ends[end].session else { return true };
             let actions = match stored {
@@ -198,7 +199,9 @@ impl Link {
         for wanted in &wanted {
             match photos::transfer(&friend.node, &me.node, wanted, choice, is_lossy) {
                 Transfer::Complete(pinned) => {
-                    return timeline::blob_arrived(&me.node, friend.id, pinned).await.unwrap();
+                    return timeline::blob_arrived(&me.node, friend.id, pinned, Limit::NONE)
+                        .await
+                        .unwrap();
                 }
                 Transfer::Broken if self.fault == Some(NodeFault::AbandonsPhotos) => {
                     self.ends[end].abandoned.insert(wanted.blob);

@@ -145,6 +145,8 @@ impl From<DeliverError> for Completion {
             DeliverError::NoSuchFolder => Self::try_create(),
             DeliverError::Flags(error) => error.into(),
             DeliverError::FolderFull => Self::no("the folder is full").code("LIMIT"),
+            // Only mail from other servers is charged to a share.
+            DeliverError::ShareUsedUp(_) => Self::no("no space is left today").code("OVERQUOTA"),
             DeliverError::Store(error) => error.into(),
         }
     }

@@ -125,7 +125,9 @@ impl Exchange {
         };
         let begun = match self.role {
             Role::Receive => receive::begin(&self.state, envelope, &self.peer, &hostname).await,
-            Role::Submit => submit::begin(&self.state, envelope, &self.peer, &hostname).await,
+            Role::Submit => submit::begin(&self.state, envelope, &self.peer, &hostname)
+                .await
+                .map_err(Reply::from),
         };
         self.hostname = Some(hostname);
         match begun {
@@ -133,7 +135,7 @@ impl Exchange {
                 self.incoming = Some(incoming);
                 Reply::new(354, "", "")
             }
-            Err(error) => error.into(),
+            Err(reply) => reply,
         }
     }
 

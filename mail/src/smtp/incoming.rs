@@ -2,6 +2,7 @@
 //! it is never whole in memory.
 
 use freehold_core::blobs::Pinned;
+use freehold_core::shares::Allowance;
 use freehold_core::store::StoreError;
 
 use super::envelope::Envelope;
@@ -21,6 +22,8 @@ pub(super) struct Incoming {
     pub(super) headers: Headers,
     /// The identifier of this reception in Received and in the reply.
     pub(super) id: String,
+    /// The shares of the disk that the message is charged to.
+    pub(super) charged: Vec<Allowance>,
     hasher: blake3::Hasher,
     spool: Spool,
 }
@@ -30,6 +33,7 @@ pub(super) struct Received {
     pub(super) envelope: Envelope,
     pub(super) headers: Headers,
     pub(super) id: String,
+    pub(super) charged: Vec<Allowance>,
     pub(super) blob: Pinned,
     /// The hash of the text as received, without the additions of this server.
     pub(super) hash: [u8; 32],
@@ -51,6 +55,7 @@ impl Incoming {
             envelope,
             headers: Headers::new(treatment),
             id,
+            charged: Vec::new(),
             hasher: blake3::Hasher::new(),
             spool,
         })
@@ -75,6 +80,7 @@ impl Incoming {
         }
         let blob = self.spool.finish().await?;
         let hash = *self.hasher.finalize().as_bytes();
-        Ok(Received { envelope: self.envelope, headers: self.headers, id: self.id, blob, hash })
+        let Self { envelope, headers, id, charged, .. } = self;
+        Ok(Received { envelope, headers, id, charged, blob, hash })
     }
 }

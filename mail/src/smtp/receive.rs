@@ -2,9 +2,11 @@
 
 use data_encoding::HEXLOWER;
 use freehold_core::blocking::try_blocking;
-use freehold_core::mailbox::{self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse};
+use freehold_core::mailbox::{
+    self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse, StrangersLimits, UsedUp,
+};
 use freehold_core::profile::{self, Profile};
-use freehold_core::store::StoreError;
+use freehold_core::shares::{Limit, Share};
 
 use super::address::Mailbox;
 use super::envelope::{Envelope, Recipient};
@@ -40,21 +42,45 @@ fn is_foreign(recipient: &Recipient, owner: &Profile) -> bool {
     domain.is_some_and(|domain| !domain.eq_ignore_ascii_case(&owner.domain))
 }
 
-/// Begins the message with its trace fields (RFC 5321 4.4). Anyone can write any sender, so every
-/// sender is a stranger, for whom the disk is full before it is for the owner. This server makes
-/// the final delivery, so Return-Path is among them.
+/// Begins the message with its trace fields (RFC 5321 4.4). Anyone can write any sender, so for
+/// every sender the disk is full before it is for the owner. This server makes the final delivery,
+/// so Return-Path is among them.
 pub(super) async fn begin(
     state: &MailState,
     envelope: Envelope,
     peer: &Peer,
     hostname: &str,
-) -> Result<Incoming, StoreError> {
-    let blobs = state.node.blobs.clone();
-    try_blocking(move || blobs.check_space_for_strangers(0)).await?;
+) -> Result<Incoming, Reply> {
+    let (node, from, limits) = (state.node.clone(), peer.address, limits(state));
+    let sender = envelope.sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default();
+    let allowed = try_blocking(move || {
+        node.blobs.check_space_for_strangers(0)?;
+        mailbox::allowances(&node, from, &sender, &limits)
+    });
+    let charged = allowed.await?.map_err(used_up)?;
     let id = HEXLOWER.encode(&state.node.random.array::<8>());
     let received = trace::received(&envelope, peer, hostname, &id, state.node.clock.now());
     let trace = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));
-    Incoming::begin(state, envelope, Treatment::Keep, id, &trace).await
+    let mut incoming = Incoming::begin(state, envelope, Treatment::Keep, id, &trace).await?;
+    incoming.charged = charged;
+    Ok(incoming)
+}
+
+fn limits(state: &MailState) -> StrangersLimits {
+    StrangersLimits {
+        network: Limit::mib(state.config.strangers_mib_per_network_day),
+        total: Limit::mib(state.config.strangers_mib_per_day),
+    }
+}
+
+/// The reply to a message beyond a share of the day: the sender tries again for some days.
+fn used_up(share: UsedUp) -> Reply {
+    tracing::info!(?share, "a message was refused: a share of the disk is used up for today");
+    let text = match share {
+        UsedUp::Network => "your network has used its share of the disk for today, try tomorrow",
+        UsedUp::Total => "mail from unknown senders has used its share of the disk, try tomorrow",
+    };
+    Reply::new(452, "4.3.1", text)
 }
 
 /// Delivers the message. 250 takes over the responsibility for it, so it is sent after the commit
@@ -69,6 +95,8 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
             tracing::info!(%id, "a message was received");
             Reply::new(250, "2.0.0", format!("stored as {id}"))
         }
+        Err(DeliverError::ShareUsedUp(Share::MailOfNetwork(_))) => used_up(UsedUp::Network),
+        Err(DeliverError::ShareUsedUp(_)) => used_up(UsedUp::Total),
         Err(DeliverError::Store(error)) => error.into(),
         Err(error) => {
             tracing::error!(%error, "a message could not be delivered");
@@ -89,7 +117,7 @@ async fn deliver(state: &MailState, received: Received) -> Result<String, Delive
         internal_date: node.clock.now(),
         flags: Flags::default(),
     };
-    mailbox::deliver(node, delivery).await?;
+    mailbox::deliver_charged(node, delivery, received.charged).await?;
     Ok(received.id)
 }
 

@@ -269,3 +269,37 @@ fn lines(file: &[u8]) -> (Vec<u8>, Vec<u8>) {
     stuffed.extend(b".\r\n");
     (text, stuffed)
 }
+
+#[tokio::test]
+async fn strangers_beyond_their_daily_share_get_452() {
+    let config = MailConfig { strangers_mib_per_network_day: 1, ..MailConfig::default() };
+    let alice = TestServer::open(TestNode::new("alice").await.allowing_queued_mail(), config).await;
+    let mut client = Client::connect(alice.addresses.smtp).await;
+    client.command("EHLO bob.example").await;
+    let long = format!("Subject: long\r\n\r\n{}\r\n.", "0123456789abcdef\r\n".repeat(70_000));
+    envelope(&mut client).await;
+    assert!(client.command("DATA").await.starts_with("354"));
+    assert!(client.command(&long).await.starts_with("250"), "the last one may be longer");
+    envelope(&mut client).await;
+    assert!(client.command("DATA").await.starts_with("452 4.3.1 "));
+    // Once the owner has written to a sender, the share does not matter.
+    let submission = mailbox::Submission {
+        id: mailbox::IdempotencyKey::new(&alice.node),
+        from: "alice@alice.example".to_owned(),
+        recipients: vec!["bob@bob.example".to_owned()],
+        blob: alice.node.blobs.put(b"Subject: hello\r\n\r\n").unwrap(),
+        copy_to_sent: false,
+    };
+    mailbox::submit(&alice.node, submission).await.unwrap();
+    envelope(&mut client).await;
+    assert!(client.command("DATA").await.starts_with("354"));
+    assert!(client.command("Subject: hello\r\n\r\n.").await.starts_with("250"));
+    assert!(client.command("MAIL FROM:<eve@evil.example>").await.starts_with("250"));
+    assert!(client.command("RCPT TO:<alice@alice.example>").await.starts_with("250"));
+    assert!(client.command("DATA").await.starts_with("452 4.3.1 "));
+    alice.node.clock.advance(24 * 60 * 60 * 1000);
+    envelope(&mut client).await;
+    assert!(client.command("DATA").await.starts_with("354"));
+    drop(client);
+    alice.close().await;
+}

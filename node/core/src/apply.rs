@@ -9,7 +9,7 @@ mod due;
 mod receive;
 
 pub use due::run_due;
-pub use receive::receive;
+pub use receive::{ENTRIES_PER_DAY, entries_allowance, receive};
 
 use crate::erasure;
 use crate::feed::EntryId;

@@ -23,11 +23,13 @@ pub mod store;
 // Floor 3: the parts of a node that every noun uses.
 pub mod node;
 
-// Floor 4: whose node it is, the owner's profile, what friends are still to get, what must vanish.
+// Floor 4: whose node it is, the owner's profile, what friends are still to get, what must vanish,
+// what other people may store.
 pub mod erasure;
 pub mod identity;
 pub mod outbox;
 pub mod profile;
+pub mod shares;
 
 // Floor 5: the friends whose entries the feed accepts.
 mod friendship;

@@ -25,6 +25,7 @@ pub mod queue;
 mod read;
 mod recent;
 mod remove;
+mod senders;
 mod store_flags;
 mod subscriptions;
 mod summary;
@@ -36,7 +37,7 @@ pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::{check, check_bodies, check_rows};
 pub use columns::{Values, values};
 pub use delete_folder::delete_folder;
-pub use deliver::{DeliverError, Delivery, deliver};
+pub use deliver::{DeliverError, Delivery, deliver, deliver_charged};
 pub use details::{Column, is_kept, searched, structures};
 pub use expunge::expunge;
 pub use flags::{FlagError, Flags};
@@ -55,6 +56,7 @@ pub use read::{
     messages_in, summaries, summary, view,
 };
 pub use recent::claim_recent;
+pub use senders::{StrangersLimits, UsedUp, allowances};
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};

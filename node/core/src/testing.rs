@@ -24,7 +24,8 @@ use crate::photos::{self, Photo, Upload};
 use crate::profile::{self, Profile};
 use crate::random::Random;
 use crate::row;
-use crate::store::{Health, StoreError};
+use crate::shares::{self, Allowance, Limit, Share};
+use crate::store::{Health, StoreError, Tx};
 
 /// The time at the start of a test: 1 May 2026, 12:00 UTC.
 pub const START: Timestamp = Timestamp(1_777_636_800_000);
@@ -153,6 +154,14 @@ impl TestNode {
             Identity::load(&self.store, self.identity.vault(), &self.random, self.clock.now())
                 .unwrap();
         Node { identity, ..self.node.clone() }
+    }
+
+    /// Uses up today's share.
+    #[allow(clippy::unwrap_used, reason = "a share that can't be charged is a failed test")]
+    pub async fn use_up_share(&self, share: Share) {
+        let (now, allowance) = (self.clock.now(), Allowance { share, limit: Limit::mib(0) });
+        let charge = move |tx: &mut Tx<'_>| shares::charge(tx, now, &allowance, u64::MAX, u64::MAX);
+        self.store.commit(charge).await.unwrap();
     }
 
     /// The file system of the node.

@@ -46,6 +46,12 @@ pub use write::BlobWriter;
 /// The longest blob that is written to the log, in bytes; a longer one is written to a file first.
 pub const SMALL_LEN_MAX: usize = 128 * 1024;
 
+/// The length of the file of a blob of `len` bytes, sealed.
+pub fn file_len(len: u64) -> u64 {
+    // A blob that is too long for any file is refused elsewhere.
+    seal::layout(len).map_or(len, |(_, file_len)| file_len)
+}
+
 /// The table name in the [`StoreError::Corrupt`] of a damaged blob.
 pub const DAMAGE_TABLE: &str = "blobs";
 

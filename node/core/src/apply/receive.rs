@@ -7,7 +7,17 @@ use crate::feed::{self, RECEIVE_MAX, RawEntry, Received, Refused};
 use crate::friends;
 use crate::identity::PersonId;
 use crate::node::Node;
+use crate::shares::{self, Allowance, Limit, Share};
 use crate::store::{StoreError, Tx};
+
+/// The share of each friend per day: 256 MiB on the disk and 2,000 entries, years of a diligent
+/// writer. The rest is stored on the next days.
+pub const ENTRIES_PER_DAY: Limit = Limit { bytes: 256 << 20, count: 2000 };
+
+/// The share that entries from the node of this person are charged to.
+pub fn entries_allowance(from: PersonId) -> Allowance {
+    Allowance { share: Share::Entries(from), limit: ENTRIES_PER_DAY }
+}
 
 /// Verifies and stores the entries that a peer sent, in order, each part of the batch durable
 /// before the next. `from` is the person whose node the connection has proved.
@@ -43,6 +53,7 @@ pub async fn receive(
             let taken = feed::take_all(tx, &inside, &taking, &authors, may_author)?;
             let Some((received, changes)) = taken else { return Ok(None) };
             apply(tx, &inside, changes)?;
+            charge(tx, &inside, own, from, &received)?;
             Ok(Some(received))
         };
         match node.store.commit(take).await {
@@ -57,6 +68,26 @@ pub async fn receive(
         }
     }
     Ok(done)
+}
+
+/// Charges a part to the share of the friend who sent it. Known entries write nothing and cost
+/// nothing. The proof of a fork is always taken.
+fn charge(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    own: Option<PersonId>,
+    from: PersonId,
+    received: &Received,
+) -> Result<(), Refused> {
+    let (now, allowance, cost) = (node.clock.now(), entries_allowance(from), shares::cost(tx, &[]));
+    if cost == 0 || own == Some(from) {
+        return Ok(());
+    }
+    let may_wait = received.accepted > 0 || (received.known > 0 && received.forked.is_empty());
+    if may_wait && !shares::has_room(tx, now, &allowance)? {
+        return Err(Refused::ShareUsedUp);
+    }
+    Ok(shares::charge(tx, now, &allowance, cost, received.accepted as u64)?)
 }
 
 fn verify_again(

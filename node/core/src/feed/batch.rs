@@ -86,6 +86,9 @@ pub enum Refused {
     /// It claims to be from this process, which did not write it.
     #[error("an entry of this process that this process did not write")]
     NotMine(FeedLogId),
+    /// The friend's share of the disk is used up for today.
+    #[error("the friend's share of today is used up")]
+    ShareUsedUp,
     /// The store's own error.
     #[error("{0}")]
     Store(#[from] StoreError),

@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::mailbox::{FlagError, Flags};
 use crate::node::Node;
 use crate::row::{self, Record};
+use crate::shares::{self, Allowance, Share};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 use tokio::sync::Semaphore;
 
@@ -51,6 +52,9 @@ pub enum DeliverError {
     /// The folder has assigned its last UID.
     #[error("the folder is full")]
     FolderFull,
+    /// A share of the disk that the delivery is charged to is used up for today.
+    #[error("a share of the disk is used up for today")]
+    ShareUsedUp(Share),
     /// The store.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -146,13 +150,36 @@ pub(super) struct PreparedDelivery {
 /// # Errors
 /// When there is no such folder or the store refuses; nothing is stored then.
 pub async fn deliver(node: &Node, delivery: Delivery) -> Result<Message, DeliverError> {
+    deliver_charged(node, delivery, Vec::new()).await
+}
+
+/// As [`deliver`], and charges the message to shares of the disk in the same commit.
+///
+/// # Errors
+/// As [`deliver`], and [`DeliverError::ShareUsedUp`].
+pub async fn deliver_charged(
+    node: &Node,
+    delivery: Delivery,
+    charged: Vec<Allowance>,
+) -> Result<Message, DeliverError> {
     let prepared = prepare(node, delivery).await?;
-    node.store
-        .commit(move |tx| {
-            let folder = prepared.delivery.folder;
-            insert(tx, &prepared, folder)
-        })
-        .await
+    let commit = move |tx: &mut Tx<'_>| {
+        // Others may have used it up since the message began.
+        for allowance in &charged {
+            if !shares::has_room(tx, prepared.now, allowance)? {
+                return Err(DeliverError::ShareUsedUp(allowance.share));
+            }
+        }
+        let message = insert(tx, &prepared, prepared.delivery.folder)?;
+        // A repeated delivery writes nothing.
+        let is_new = tx.disk_cost() > 0;
+        let cost = shares::cost(tx, &[prepared.delivery.blob.len]);
+        for allowance in charged.iter().filter(|_| is_new) {
+            shares::charge(tx, prepared.now, allowance, cost, 1)?;
+        }
+        Ok(message)
+    };
+    node.store.commit(commit).await
 }
 
 /// Checks a delivery's flags and reads its message.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::feed::{PhotoRef, PostBody};
 use crate::photos::Size;
+use crate::shares::Limit;
 use crate::store::StoreError;
 use crate::testing::{START, TestNode};
 
@@ -116,8 +117,8 @@ async fn timeline_photo_appears_once_its_blob_arrives() {
     assert!(wanted.iter().all(|w| w.author == BOB && w.len == 5));
     let (large_id, small_id) = (large.id, small.id);
     assert!(image_bytes(&alice, &EntryId([1; 32]), 0, Size::Large).unwrap().is_none());
-    assert!(blob_arrived(&alice, BOB, large).await.unwrap());
-    assert!(blob_arrived(&alice, BOB, small).await.unwrap());
+    assert!(blob_arrived(&alice, BOB, large, Limit::NONE).await.unwrap());
+    assert!(blob_arrived(&alice, BOB, small, Limit::NONE).await.unwrap());
     assert_eq!(wanted_blobs(&alice, &BOB, None, 100).unwrap(), []);
     for (number, size, bytes) in [(0, Size::Large, b"large"), (1, Size::Small, b"small")] {
         let reader = image_bytes(&alice, &EntryId([1; 32]), number, size).unwrap().unwrap();
@@ -128,7 +129,7 @@ async fn timeline_photo_appears_once_its_blob_arrives() {
     assert_eq!(wanted_blobs(&alice, &BOB, None, 100).unwrap(), []);
     assert!(page(&alice, None, 1).unwrap()[0].photos[1].has_large);
     let unwanted = alice.blobs.put(b"unwanted").unwrap();
-    assert!(!blob_arrived(&alice, BOB, unwanted).await.unwrap());
+    assert!(!blob_arrived(&alice, BOB, unwanted, Limit::NONE).await.unwrap());
     assert_ne!(large_id, small_id);
 }
 

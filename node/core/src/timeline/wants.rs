@@ -16,6 +16,7 @@ use crate::feed::{EntryId, PHOTOS_MAX};
 use crate::identity::PersonId;
 use crate::node::Node;
 use crate::row::{self, Record};
+use crate::shares::{self, Allowance, Limit, Share};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
 /// The most blobs of one author that wait to be fetched, each counted once per photo: those of some
@@ -173,15 +174,30 @@ pub fn wanted_blobs(
     Ok(wanted)
 }
 
-/// Gives a blob to the photos of this author that wait for it. Returns whether any did.
+/// Gives a blob to the photos of this author that wait for it, and charges it to the author's share
+/// of photos, whose limit is `limit`. Returns whether any did.
 ///
 /// # Errors
 /// When the store refuses.
-pub async fn blob_arrived(node: &Node, author: PersonId, blob: Pinned) -> Result<bool, StoreError> {
+pub async fn blob_arrived(
+    node: &Node,
+    author: PersonId,
+    blob: Pinned,
+    limit: Limit,
+) -> Result<bool, StoreError> {
     let mut any = false;
+    let allowance = Allowance { share: Share::Photos(author), limit };
     loop {
-        let arrived = blob.clone();
-        let photos = node.store.commit(move |tx| arrive(tx, author, &arrived.id)).await?;
+        let (arrived, now, is_first) = (blob.clone(), node.clock.now(), !any);
+        let commit = move |tx: &mut Tx<'_>| {
+            let photos = arrive(tx, author, &arrived.id)?;
+            if photos > 0 && is_first {
+                let cost = shares::cost(tx, &[arrived.len]);
+                shares::charge(tx, now, &allowance, cost, 1)?;
+            }
+            Ok::<_, StoreError>(photos)
+        };
+        let photos = node.store.commit(commit).await?;
         any |= photos > 0;
         if photos < PHOTOS_EACH {
             return Ok(any);

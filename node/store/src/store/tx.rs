@@ -1,5 +1,7 @@
 //! A change while it runs: it reads its own writes, then those of its group, then durable rows.
 
+mod disk_cost;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,6 +8,8 @@ use crate::fs::MemoryFs;
 use crate::node::{Presence, Throttle};
 use crate::store::{Store, StoreOptions};
 
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
 fn edits(of: EntryId, count: usize) -> Vec<Body> {
     (0..count).map(|number| Body::Edit { of, post: note(&format!("secret {number}")) }).collect()
 }
@@ -31,7 +33,7 @@ async fn post_with_thousands_of_edits_is_deleted_at_once() {
     let edits = chain(&alice, 7, Some(of), 1, &edits(of, 3_000));
     for day in edits.chunks(50) {
         assert_eq!(receive_all(&bob, &alice, day).await.accepted, 50);
-        bob.clock.advance(24 * 60 * 60 * 1000);
+        bob.clock.advance(DAY_MS);
     }
     assert_eq!(shown_texts(&bob), ["secret 2999"]);
     assert_eq!(count_bodies(&bob, &person_id(&alice)), 1, "only the newest version has a body");
@@ -159,7 +161,9 @@ async fn forked_log_is_undone_in_resumable_steps() {
     identity::create_with(&bob, Mnemonic::from_entropy([2; 32])).await.unwrap();
     add_friend(&bob, &alice).await;
     let log = chain(&alice, 7, None, 0, &posts(2_500, 0));
-    receive_all(&bob, &alice, &log).await;
+    receive_all(&bob, &alice, &log[..2_000]).await;
+    bob.clock.advance(DAY_MS);
+    receive_all(&bob, &alice, &log[2_000..]).await;
     let mut events = bob.events.subscribe();
     let other = chain(&alice, 7, Some(ids(&log)[9]), 10, &[Body::Post(note("the other side"))]);
     assert_eq!(receive_all(&bob, &alice, &other).await.forked.len(), 1);
@@ -271,4 +275,43 @@ async fn failing_due_entry_holds_up_no_other() {
         (1, None),
         "the damaged row stays"
     );
+}
+
+#[tokio::test]
+async fn friend_stores_at_most_the_share_of_the_day() {
+    let (alice, bob) = two_friends().await;
+    let log = chain(&alice, 7, None, 0, &posts(2_200, 0));
+    let batch = |node, entries: &[RawEntry]| receive(node, person_id(&alice), entries.to_vec());
+    let mut last = Ok(Received::default());
+    for entries in log.chunks(RECEIVE_MAX) {
+        last = batch(&bob, entries).await;
+    }
+    assert_eq!(last, Err(Refused::ShareUsedUp));
+    let stored = || heads(&bob, &person_id(&alice)).unwrap()[0].hi + 1;
+    let first = stored();
+    assert!((2_000..2_032).contains(&first), "{first}");
+    let (again, next) = (restarted(&bob, 5), usize::try_from(first).unwrap());
+    assert_eq!(batch(&again, &log[next..next + 1]).await, Err(Refused::ShareUsedUp));
+    assert_eq!(batch(&again, &log[..10]).await.unwrap().known, 10, "known entries cost nothing");
+    bob.clock.advance(DAY_MS);
+    assert_eq!(batch(&again, &log[next..]).await.unwrap().accepted, log.len() - next);
+    assert_eq!(stored(), 2_200);
+}
+
+#[tokio::test]
+async fn long_entries_are_charged_by_their_space_on_disk() {
+    let (alice, bob) = two_friends().await;
+    let long = Body::Post(note(&"long ".repeat(12_000)));
+    let log = chain(&alice, 7, None, 0, &vec![long; 1_200]);
+    let mut last = Ok(Received::default());
+    for entries in log.chunks(20) {
+        last = receive(&bob, person_id(&alice), entries.to_vec()).await;
+        if last.is_err() {
+            break;
+        }
+    }
+    assert_eq!(last, Err(Refused::ShareUsedUp));
+    let stored = heads(&bob, &person_id(&alice)).unwrap()[0].hi + 1;
+    // 60 kB each, four times on the disk, in 256 MiB.
+    assert!((800..1_130).contains(&stored), "{stored}");
 }

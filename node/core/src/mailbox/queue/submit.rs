@@ -8,6 +8,7 @@ use crate::events::Event;
 use crate::mailbox::deliver::{self, DeliverError, Delivery};
 use crate::mailbox::folders::special_in;
 use crate::mailbox::idempotency::IdempotencyKey;
+use crate::mailbox::senders;
 use crate::mailbox::{Flags, SpecialUse};
 use crate::node::Node;
 use crate::row;
@@ -74,6 +75,9 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
         _ => {}
     }
     let (id, now) = (QueueId(id.0), node.clock.now());
+    // A report of this node goes to a stranger whom the owner never wrote to.
+    let of_owner = recipients.iter().filter(|_| !from.is_empty());
+    let written_to = senders::keys(node, of_owner)?;
     let sent = special_in(&node.store, SpecialUse::Sent)?.filter(|_| copy_to_sent);
     let (blob_id, size) = (blob.id, blob.len);
     // The copy's delivery holds the pin of the blob; without a copy the commit holds it.
@@ -118,6 +122,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
                 };
                 row::put(tx, &recipient_key(id, index), &waiting)?;
             }
+            senders::record(tx, now, &written_to)?;
             row::put(tx, &due_key(now, id), &DueRow {})?;
             tx.after(Event::Queue);
             Ok(id)

@@ -105,7 +105,7 @@ async fn wanted_blobs_are_listed_by_author() {
         post(&alice, author, number, vec![photo((secret.id, 23), (secret.id, 23))]).await;
         assert_eq!(count_wanted(&alice, author), 1, "one row for one blob of one photo");
     }
-    assert!(blob_arrived(&alice, BOB, secret).await.unwrap());
+    assert!(blob_arrived(&alice, BOB, secret, Limit::NONE).await.unwrap());
     let has = |number| get(&alice, &entry(number)).unwrap().unwrap().photos[0].has_large;
     assert!(has(1), "Bob has sent it");
     assert!(!has(2), "Carol has only referred to it");
@@ -205,7 +205,7 @@ async fn shared_blob_of_many_photos_arrives_once() {
         post(&alice, BOB, number, vec![photo((one.id, 14), (one.id, 14)); PHOTOS_MAX]).await;
     }
     assert!(count_wanted(&alice, BOB) > PHOTOS_EACH as u64);
-    assert!(blob_arrived(&alice, BOB, one).await.unwrap());
+    assert!(blob_arrived(&alice, BOB, one, Limit::NONE).await.unwrap());
     assert_eq!(count_wanted(&alice, BOB), 0);
     for number in 0..posts {
         assert!(
