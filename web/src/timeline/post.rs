@@ -10,6 +10,7 @@ use freehold_core::feed::EntryId;
 use freehold_core::identity::PersonId;
 use freehold_core::posts;
 use freehold_core::profile::Profile;
+use freehold_core::shares::{self, Share};
 use freehold_core::timeline::Item;
 use freehold_core::{delivery_status, friends, text};
 
@@ -36,6 +37,8 @@ pub(super) struct TimelinePost {
     /// The text of a note, or the beginning of a longer post; sanitised HTML.
     pub(super) html: String,
     pub(super) pictures: Vec<Picture>,
+    /// True if a picture comes tomorrow: the author's share of today is used up.
+    pub(super) waits_for_tomorrow: bool,
     pub(super) is_edited: bool,
     /// The edit page, if the post is the owner's.
     pub(super) edit: Option<String>,
@@ -109,7 +112,10 @@ impl<'a> Renderer<'a> {
             let excerpt = text::summary(&item.text, EXCERPT_CHARS);
             format!("<p>{}</p>", response::escape_html(&excerpt))
         };
+        let is_missing = item.photos.iter().any(|photo| !photo.has_small && !photo.has_large);
+        let (rows, share) = (&self.site.node.store, Share::Photos(item.author));
         Ok(TimelinePost {
+            waits_for_tomorrow: is_missing && shares::is_used_up(rows, self.now, share)?,
             delivery: if is_own { self.delivery(&item.entry)? } else { None },
             name,
             avatar,
