@@ -263,6 +263,11 @@ async fn collect(node: &Node) {
             ),
             Err(error) => tracing::error!(%error, "old unfollow notices could not be dropped"),
         }
+        match mailbox::purge_old_messages(node).await {
+            Ok(0) => {}
+            Ok(deleted) => tracing::info!(deleted, "old messages in bin and junk were deleted"),
+            Err(error) => tracing::error!(%error, "bin and junk could not be emptied"),
+        }
         if let Err(error) = mailbox::forget_old_threads(node).await {
             tracing::error!(%error, "old ids of mail threads could not be forgotten");
         }

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod compose;
+mod empty;
 mod file_names;
 mod host_names;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Routes {
         .get("/home/mail", Access::Owner, inbox)
         .get("/home/mail/{folder}", Access::Owner, folder)
         .merge(compose::routes())
+        .merge(empty::routes())
         .merge(message::routes())
         .merge(parts::routes())
 }
@@ -76,6 +78,8 @@ struct Sidebar {
     empty_text: &'static str,
     /// The UID before which older messages begin.
     older: Option<u32>,
+    /// True for the bin and for junk if there is anything in them.
+    can_be_emptied: bool,
 }
 
 #[derive(askama::Template)]
@@ -157,6 +161,7 @@ fn sidebar(
         folders: folders.iter().map(|folder| folder_row(folder, id)).collect(),
         messages: messages.collect(),
         older,
+        can_be_emptied: empty::is_purgeable(current.special) && current.total > 0,
     })
 }
 

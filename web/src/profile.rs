@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::identity_log;
 use freehold_core::logins::{self, LoginError, PasswordError, Protocol};
+use freehold_core::mailbox;
 use freehold_core::names::NAME_CHARS_MAX;
 use freehold_core::profile::{self, Profile, ProfileError};
 use freehold_core::publish;
@@ -93,6 +94,21 @@ struct ColourChoice {
     is_chosen: bool,
 }
 
+/// After how many days the bin is emptied.
+struct BinChoice {
+    days: Option<u16>,
+    is_chosen: bool,
+}
+
+/// The choices, and the owner's if it is another.
+fn bin_choices(chosen: Option<u16>) -> Vec<BinChoice> {
+    let mut all = vec![None, Some(7), Some(30), Some(90), Some(365)];
+    if !all.contains(&chosen) {
+        all.push(chosen);
+    }
+    all.into_iter().map(|days| BinChoice { days, is_chosen: days == chosen }).collect()
+}
+
 /// The result of a form, shown on the settings page.
 #[derive(Default)]
 struct FormResult {
@@ -116,6 +132,8 @@ struct SettingsPage {
     address: String,
     colours: Vec<ColourChoice>,
     identity: Identity,
+    /// The choices for emptying the bin, in days; `None` is never.
+    bin_choices: Vec<BinChoice>,
     /// When this browser logged in.
     since: String,
     result: FormResult,
@@ -152,6 +170,7 @@ fn settings_page(
             person: person.map(|person| person.to_string()).unwrap_or_default(),
             is_disputed,
         },
+        bin_choices: bin_choices(mailbox::bin_days(&site.node)?),
         since: crate::dates::ago(owner.session.created, site.node.clock.now()),
         profile,
         result,

@@ -15,6 +15,7 @@ mod columns;
 mod delete_folder;
 mod deliver;
 mod details;
+mod empty;
 mod expunge;
 mod flags;
 mod folders;
@@ -39,6 +40,9 @@ pub use columns::{Values, values};
 pub use delete_folder::delete_folder;
 pub use deliver::{DeliverError, Delivery, deliver, deliver_charged};
 pub use details::{Column, is_kept, searched, structures};
+pub use empty::{
+    BIN_DAYS_MAX, bin_days, delete_for_good, empty_folder, purge_old_messages, set_bin_days,
+};
 pub use expunge::expunge;
 pub use flags::{FlagError, Flags};
 pub use folders::{

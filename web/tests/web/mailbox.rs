@@ -362,3 +362,50 @@ async fn each_empty_folder_has_its_own_explanation() {
     }
     assert_eq!((texts.len(), texts.contains("")), (3, false), "{texts:?}");
 }
+
+#[tokio::test]
+async fn letter_is_deleted_for_good_from_the_bin_only() {
+    let alice = TestNode::new("alice").await;
+    let place = deliver(&alice, PLAIN).await;
+    let mut owner = Browser::owner(&alice).await;
+    let bin = mailbox::special_folder(&alice, SpecialUse::Trash).unwrap().unwrap().id;
+    let (inbox, delete) = (place.split('/').next().unwrap(), format!("/home/mail/{place}/delete"));
+    for path in [&delete, &format!("/home/mail/{inbox}/empty"), &"/home/mail/999/empty".to_owned()]
+    {
+        assert_eq!(owner.post(path, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let page = owner.get(&format!("/home/mail/{place}")).await;
+    assert!(!page.has("form[action$='/delete']") && !page.has("form[action$='/empty']"));
+    for _ in 0..3 {
+        deliver(&alice, PLAIN).await;
+    }
+    for uid in 1..=4 {
+        owner.post(&format!("/home/mail/{inbox}/{uid}/move"), &[("to", "trash")]).await;
+    }
+    let (list, total) =
+        (format!("/home/mail/{}", bin.0), || mailbox::folder(&alice, bin).unwrap().unwrap().total);
+    assert_eq!(total(), 4);
+    let page = owner.get(&format!("{list}/2")).await;
+    let form = page.one("form[action$='/delete']").attr("action").to_owned();
+    assert_eq!(owner.post(&form, &[]).await.location(), list);
+    assert_eq!(total(), 3);
+    let form = owner.get(&list).await.one("form[action$='/empty']").attr("action").to_owned();
+    assert_eq!(owner.post(&form, &[]).await.location(), list);
+    assert_eq!(total(), 0);
+    assert!(!owner.get(&list).await.has("form[action$='/empty']"));
+}
+
+#[tokio::test]
+async fn owner_chooses_when_the_bin_is_emptied() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let chosen = "form[action='/home/settings/bin'] option[selected]";
+    assert_eq!(owner.get("/home/settings").await.one(chosen).attr("value"), "");
+    for days in ["30", "45", ""] {
+        let saved = owner.post("/home/settings/bin", &[("days", days)]).await;
+        assert_eq!(saved.location(), "/home/settings#bin");
+        assert_eq!(owner.get("/home/settings").await.one(chosen).attr("value"), days);
+    }
+    let wrong = owner.post("/home/settings/bin", &[("days", "many")]).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+}

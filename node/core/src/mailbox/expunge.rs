@@ -7,7 +7,7 @@ use super::change::ChangeRow;
 use super::folders::{FolderId, load, save};
 use super::page::{self, PageChangeRow, PageRow};
 use super::read::{MessageRow, uid_of};
-use super::remove::{self, Extent};
+use super::remove::{self, Extent, Stored};
 use super::summary::OldSummaryRow;
 use super::{FlagError, Flags, columns, deliver, details};
 use crate::clock::Timestamp;
@@ -36,8 +36,12 @@ pub async fn expunge(
     let mut expunged = Vec::new();
     for together in batches.chunks(super::COMMITS_TOGETHER) {
         let now = node.clock.now();
-        let commit =
-            |batch: Vec<u32>| node.store.commit(move |tx| expunge_batch(tx, now, folder, &batch));
+        let commit = |batch: Vec<u32>| {
+            let work = move |tx: &mut Tx<'_>| {
+                expunge_batch(tx, now, folder, &batch, |m| m.flags.has(Flags::DELETED))
+            };
+            node.store.commit(work)
+        };
         for result in join_all(together.iter().cloned().map(commit)).await {
             expunged.extend(result?);
         }
@@ -77,17 +81,18 @@ fn deleted_uids(
     Ok(batches)
 }
 
-fn expunge_batch(
+/// Expunges those messages of a page that are still `wanted`: much may have changed since the walk.
+pub(super) fn expunge_batch(
     tx: &mut Tx<'_>,
     now: Timestamp,
     id: FolderId,
     uids: &[u32],
+    wanted: impl Fn(&Stored) -> bool,
 ) -> Result<Vec<u32>, FlagError> {
     tx.mark_essential();
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
     let mut messages = remove::stored(tx, &folder, uids, Extent::State)?;
-    // \Deleted may have been removed since the walk.
-    messages.retain(|message| message.flags.has(Flags::DELETED));
+    messages.retain(wanted);
     if messages.is_empty() {
         return Ok(Vec::new());
     }
