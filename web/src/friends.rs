@@ -3,12 +3,14 @@
 mod invites;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Form, Path, State};
 use freehold_core::clock::Timestamp;
 use freehold_core::feed;
 use freehold_core::friends::{self, BefriendError, Friend, FriendState};
 use freehold_core::identity::PersonId;
 use freehold_core::identity_log;
+use freehold_core::shares::{self, Share};
+use serde::Deserialize;
 
 use self::invites::CreatedInvite;
 use crate::avatar::Avatar;
@@ -55,6 +57,8 @@ struct Row {
     is_disputed: bool,
     /// The address of their site, from their node.
     site: Option<String>,
+    /// True if they have used their share of the disk for today.
+    is_over_share: bool,
 }
 
 /// An invite that nobody has used yet.
@@ -151,6 +155,7 @@ fn request_row(request: friends::FriendRequest, now: Timestamp) -> Row {
         state: dates::ago(request.received, now),
         is_disputed: false,
         site: None,
+        is_over_share: false,
     }
 }
 
@@ -212,8 +217,24 @@ fn friend_row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Proble
         } else {
             None
         },
+        is_over_share: friend.state == FriendState::Friend
+            && is_over_share(site, friend.person, now)?,
         name: friend.name,
     })
+}
+
+/// True if what this friend still says or shows today arrives tomorrow.
+fn is_over_share(site: &Site, person: PersonId, now: Timestamp) -> Result<bool, Problem> {
+    let rows = &site.node.store;
+    Ok(shares::is_used_up(rows, now, Share::Entries(person))?
+        || shares::is_used_up(rows, now, Share::Photos(person))?)
+}
+
+/// The owner's choice about a person's posts when a friendship ends.
+#[derive(Deserialize)]
+struct EndForm {
+    /// Present if it is to be erased.
+    forget: Option<String>,
 }
 
 fn person(text: &str) -> Result<PersonId, Problem> {
@@ -233,13 +254,32 @@ async fn reject_request(State(site): State<Site>, _: Owner, Path(id): Path<Strin
     Ok(response::see_other("/home/friends"))
 }
 
-async fn remove(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
-    friends::remove(&site.node, person(&id)?).await?;
+async fn remove(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<String>,
+    Form(form): Form<EndForm>,
+) -> PageResult {
+    let person = person(&id)?;
+    match form.forget {
+        Some(_) => friends::remove_and_forget(&site.node, person).await?,
+        None => friends::remove(&site.node, person).await?,
+    }
     Ok(response::see_other("/home/friends"))
 }
 
-async fn block(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
-    if friends::block(&site.node, person(&id)?).await? {
+async fn block(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<String>,
+    Form(form): Form<EndForm>,
+) -> PageResult {
+    let person = person(&id)?;
+    let is_blocked = match form.forget {
+        Some(_) => friends::block_and_forget(&site.node, person).await?,
+        None => friends::block(&site.node, person).await?,
+    };
+    if is_blocked {
         Ok(response::see_other("/home/friends#blocked"))
     } else {
         Err(Problem::NotFound)

@@ -12,6 +12,7 @@ mod check;
 mod cutoff;
 mod due;
 mod effects;
+pub(crate) mod forget;
 mod forks;
 mod jobs;
 mod judge;

@@ -33,7 +33,9 @@ pub use invite::{
     INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites,
     revoke_invite,
 };
-pub use list::{block, get, list, record_contact, remove, unblock};
+pub use list::{
+    block, block_and_forget, get, list, record_contact, remove, remove_and_forget, unblock,
+};
 pub(crate) use list::{with_profile, without_profiles};
 pub use request::{
     BefriendError, FriendRequest, REQUEST_MS, accept_request, receive_request, redeem_invite,

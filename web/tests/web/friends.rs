@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use axum::http::StatusCode;
 use freehold_core::friends::{self, FriendState, Introduction};
-use freehold_core::identity_log;
+use freehold_core::posts::Draft;
+use freehold_core::shares::Share;
 use freehold_core::testing::TestNode;
+use freehold_core::{apply, identity_log, publish, timeline};
 
 use crate::browser::Browser;
 
@@ -160,4 +162,36 @@ async fn friend_and_requester_can_be_blocked_and_unblocked() {
         StatusCode::NOT_FOUND,
         "an unknown person can't be blocked"
     );
+}
+
+#[tokio::test]
+async fn ended_friendship_forgets_what_was_said_if_asked() {
+    for (action, forgets) in [("remove", false), ("remove", true), ("block", true)] {
+        let (alice, bob) = TestNode::pair().await;
+        publish::post(&bob, Draft { text: "Hello".to_owned(), ..Draft::default() }).await.unwrap();
+        crate::timeline::carry(&bob, &alice).await;
+        let mut owner = Browser::owner(&alice).await;
+        let tick = format!("{} input[name='forget']:not([checked])", form_selector(&bob, action));
+        assert!(owner.get("/home/friends").await.has(&tick), "{action}");
+        let fields: &[(&str, &str)] = if forgets { &[("forget", "1")] } else { &[] };
+        owner.post(&form(&bob, action), fields).await;
+        assert!(!friends::is_friend(&alice, &bob.identity.person().unwrap()).unwrap());
+        apply::run_due(&alice).await.unwrap();
+        let shown = timeline::page(&alice, None, 10).unwrap().len();
+        assert_eq!(shown, usize::from(!forgets), "{action}");
+    }
+}
+
+#[tokio::test]
+async fn friend_over_the_daily_share_is_shown_until_tomorrow() {
+    let (alice, bob) = TestNode::pair().await;
+    let notice =
+        format!("[data-person='{}'] [data-notice='over-share']", bob.identity.person().unwrap());
+    for share in [Share::Entries, Share::Photos] {
+        let mut owner = Browser::owner(&alice).await;
+        assert!(!owner.get("/home/friends").await.has(&notice));
+        alice.use_up_share(share(bob.identity.person().unwrap())).await;
+        assert!(owner.get("/home/friends").await.has(&notice));
+        alice.clock.advance(24 * 60 * 60 * 1000);
+    }
 }

@@ -35,7 +35,7 @@ async fn publish(node: &TestNode, title: &str, text: &str) {
 }
 
 /// Carries everything `from` has published to `to`, as federation would.
-async fn carry(from: &TestNode, to: &TestNode) {
+pub(crate) async fn carry(from: &TestNode, to: &TestNode) {
     let person = from.identity.person().unwrap();
     for head in feed::heads(from, &person).unwrap() {
         let entries = feed::read(from, &head.log, 0, 100, 1_000_000).unwrap();

@@ -17,7 +17,7 @@ const LOOK_MAX: usize = 256;
 /// Log → the two headers.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct ForkRow {
+pub(super) struct ForkRow {
     #[n(0)]
     seq: u64,
     #[cbor(n(1), with = "minicbor::bytes")]

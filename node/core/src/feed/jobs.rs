@@ -43,6 +43,8 @@ pub(super) const UNDO: u8 = 1;
 pub(super) const DROP_HELD: u8 = 2;
 /// Log: let its entries take effect that waited for a cut-off.
 pub(super) const RELEASE: u8 = 3;
+/// Person: erase what they said (`forget`).
+pub(super) const FORGET: u8 = 4;
 
 /// Begins a job.
 pub(super) fn begin(

@@ -15,7 +15,7 @@ use crate::store::{Scan, StoreError, Table, Tx};
 /// last one counts.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct LatestRow {}
+pub(super) struct LatestRow {}
 
 impl Record for LatestRow {
     const TABLE: Table = Table::new("feed_latest");

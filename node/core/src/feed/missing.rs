@@ -14,7 +14,7 @@ use crate::store::{Scan, StoreError, Table, Tx};
 /// Author ‖ post → the version of it whose body is missing.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct MissingRow {
+pub(super) struct MissingRow {
     #[cbor(n(0), with = "minicbor::bytes")]
     version: [u8; 32],
 }

@@ -50,6 +50,12 @@ impl Rank {
     }
 }
 
+impl RefKind {
+    /// Every effect.
+    pub(super) const ALL: [Self; 4] =
+        [Self::Retracts, Self::Hides, Self::Replaces, Self::WillReplace];
+}
+
 fn prefix(of: &EntryId, author: &PersonId, kind: RefKind) -> Vec<u8> {
     let byte = match kind {
         RefKind::Retracts => 0,

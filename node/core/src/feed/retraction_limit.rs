@@ -25,7 +25,7 @@ const DELAY_MS: u64 = 72 * 60 * 60 * 1000;
 /// that restarted each day, which let twice as many through around midnight.
 #[derive(Default, Encode, Decode)]
 #[cbor(map)]
-struct RetractionRow {
+pub(super) struct RetractionRow {
     #[cbor(n(2), default)]
     at_once: Vec<Timestamp>,
 }

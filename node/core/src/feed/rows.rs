@@ -61,7 +61,7 @@ impl Record for EntryRow {
 /// Entry id ‖ number (two bytes) → a piece of its body.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct PieceRow {
+pub(super) struct PieceRow {
     #[cbor(n(0), with = "minicbor::bytes")]
     bytes: Vec<u8>,
 }

@@ -4,9 +4,9 @@
 use super::change::Change;
 use super::cutoff::Reach;
 use super::due::{DueRow, What};
-use super::jobs::{CUT_LOGS, JobRow, RELEASE, UNDO, begin, undo_from};
+use super::jobs::{CUT_LOGS, FORGET, JobRow, RELEASE, UNDO, begin, undo_from};
 use super::refs::{self, RefKind};
-use super::{EntryId, FeedLogId, effects, forks, rows, take, void};
+use super::{EntryId, FeedLogId, effects, forget, forks, rows, take, void};
 use crate::identity::{self, PersonId};
 use crate::keys::PublicKey;
 use crate::node::Node;
@@ -36,6 +36,7 @@ pub(crate) fn job(
         CUT_LOGS => cut_logs(tx, node, about, job)?,
         UNDO => undo(tx, node, about, job, changes)?,
         RELEASE => release(tx, node, about, job, changes)?,
+        FORGET => forget::step(tx, about, job, changes)?,
         _ => drop_next_held(tx, about, job)?,
     };
     match next {

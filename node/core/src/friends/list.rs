@@ -2,7 +2,7 @@
 
 use super::{FRIENDS_MAX, Friend, FriendRow, FriendState, bounded_addresses, request, unfollow};
 use crate::events::Event;
-use crate::feed;
+use crate::feed::{self, forget};
 use crate::identity::PersonId;
 use crate::names;
 use crate::node::Node;
@@ -98,9 +98,25 @@ pub async fn record_contact(
 /// # Errors
 /// When the store refuses.
 pub async fn remove(node: &Node, person: PersonId) -> Result<(), StoreError> {
+    end(node, person, false).await
+}
+
+/// [`remove`], and begins to erase everything that the person said, with their photos.
+///
+/// # Errors
+/// As [`remove`].
+pub async fn remove_and_forget(node: &Node, person: PersonId) -> Result<(), StoreError> {
+    end(node, person, true).await
+}
+
+async fn end(node: &Node, person: PersonId, forgets: bool) -> Result<(), StoreError> {
     let now = node.clock.now();
+    let forgets = forgets && node.identity.person() != Some(person);
     node.store
         .commit(move |tx| {
+            if forgets {
+                forget::begin(tx, &person)?;
+            }
             if let Some(friend) = row::get::<FriendRow>(tx, &person.0)? {
                 unfollow::add_notice(tx, &person, &friend, now)?;
             }
@@ -119,7 +135,20 @@ pub async fn remove(node: &Node, person: PersonId) -> Result<(), StoreError> {
 /// # Errors
 /// When the store refuses.
 pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
+    refuse(node, person, false).await
+}
+
+/// [`block`], and begins to erase everything that the person said, with their photos.
+///
+/// # Errors
+/// As [`block`].
+pub async fn block_and_forget(node: &Node, person: PersonId) -> Result<bool, StoreError> {
+    refuse(node, person, true).await
+}
+
+async fn refuse(node: &Node, person: PersonId, forgets: bool) -> Result<bool, StoreError> {
     let now = node.clock.now();
+    let forgets = forgets && node.identity.person() != Some(person);
     let request = super::requests(node)?.into_iter().find(|request| request.from.person == person);
     node.store
         .commit(move |tx| {
@@ -136,6 +165,9 @@ pub async fn block(node: &Node, person: PersonId) -> Result<bool, StoreError> {
             )?;
             request::delete_request(tx, &person);
             unfollow::delete_notice(tx, &person);
+            if forgets {
+                forget::begin(tx, &person)?;
+            }
             tx.after(Event::Friends);
             Ok(true)
         })
