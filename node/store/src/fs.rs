@@ -264,6 +264,22 @@ pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs.sync_folder(path.parent().unwrap_or(Path::new("/")))
 }
 
+/// Creates a folder unless it exists, and makes its name durable. A new folder is removed if that
+/// fails, because a later sync of its parent would succeed without writing the name.
+///
+/// # Errors
+/// The file system's.
+pub fn create_folder_durably(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
+    let is_new = !fs.exists(folder)?;
+    fs.create_folder(folder)?;
+    let synced = fs.sync_folder(folder.parent().unwrap_or(Path::new("/")));
+    if synced.is_err() && is_new {
+        // The error of the sync is the one to report.
+        let _ = fs.remove_folder(folder);
+    }
+    synced
+}
+
 /// True if an error means that the disk, or the user's quota, is full.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(

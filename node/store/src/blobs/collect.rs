@@ -53,6 +53,8 @@ impl Collected {
 #[derive(Debug, Default)]
 pub(crate) struct BlobFiles {
     names: HashSet<FileName>,
+    /// Needed blobs with a sealed and a plain file, of an interrupted move.
+    twice: Vec<BlobId>,
     /// The paths of files that are no blobs.
     foreign: Vec<PathBuf>,
 }
@@ -147,11 +149,11 @@ impl BlobFiles {
         self.names.is_empty()
     }
 
-    /// Takes a blob's files out. The plain file stays if there is a sealed one.
+    /// Takes a needed blob's files out.
     pub(crate) fn keep(&mut self, blobs: &Blobs, id: &BlobId) {
-        let [sealed, plain] = blobs.names(id);
-        if !self.names.remove(&sealed) {
-            self.names.remove(&plain);
+        let found = blobs.names(id).map(|name| self.names.remove(&name));
+        if found == [true, true] {
+            self.twice.push(*id);
         }
     }
 }
@@ -164,19 +166,18 @@ impl Drop for Collection {
 
 impl Collection {
     /// Removes the remaining files of blobs, those excepted that were pinned during the collection
-    /// or are in memory. Returns their number.
+    /// or are in memory, and the plain files of blobs that have a sealed one, which is written again.
+    /// Returns their number.
     ///
     /// # Errors
     /// The disk's; some files may be removed.
     pub(crate) fn sweep(self, files: BlobFiles) -> Result<u64, StoreError> {
-        let _files = self.blobs.lock_files();
-        let names = self.without_small(files.names);
-        if !names.is_empty() {
-            // A plain file goes only when the sealed one that replaces it is durable.
-            self.blobs.0.volume.sync().map_err(|e| map_error(&e))?;
-        }
         let mut removed = 0;
-        for name in names {
+        for id in &files.twice {
+            removed += u64::from(self.blobs.seal_plain(id)?);
+        }
+        let _files = self.blobs.lock_files();
+        for name in self.without_small(files.names) {
             removed += u64::from(self.remove(&name)?);
         }
         Ok(removed)
@@ -185,7 +186,12 @@ impl Collection {
     /// The paths of the files that [`Collection::sweep`] would remove, and of files that are no
     /// blobs.
     pub(crate) fn orphan_paths(&self, files: BlobFiles) -> Vec<PathBuf> {
-        let names = self.without_small(files.names).into_iter();
+        let mut names = files.names;
+        for id in &files.twice {
+            let [_, plain] = self.blobs.names(id);
+            names.insert(plain);
+        }
+        let names = self.without_small(names).into_iter();
         let orphans = names.filter(|name| !self.is_protected(name));
         orphans.map(|name| self.blobs.path(&name)).chain(files.foreign).collect()
     }

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use data_encoding::HEXLOWER;
 
 use super::{BlobReader, Blobs, SMALL_LEN_MAX, damaged, map_error};
-use crate::fs::{File, Fs};
+use crate::fs::{self, File, Fs};
 use crate::types::{BlobId, StoreError};
 
 /// The folder of temporary files in `blobs/`.
@@ -48,10 +48,9 @@ pub(crate) enum OldFile {
 /// Creates the folders, and removes the temporary files of interrupted writes.
 pub(super) fn prepare(fs: &dyn Fs, data: &Path, folder: &Path) -> io::Result<()> {
     let temporary = folder.join(TEMPORARY);
-    fs.create_folder(folder)?;
+    fs::create_folder_durably(fs, folder)?;
+    fs::create_folder_durably(fs, &data.join(super::packs::FOLDER))?;
     fs.create_folder(&temporary)?;
-    super::packs::prepare(fs, data)?;
-    fs.sync_folder(data)?;
     for entry in fs.list(&temporary)? {
         fs.remove(&temporary.join(entry.name))?;
     }
@@ -162,13 +161,43 @@ impl Blobs {
         let len = self.reader(id, form, file)?.len();
         Ok(match form {
             _ if len <= SMALL_LEN_MAX as u64 => Some(OldFile::Small),
-            Form::Plain => Some(OldFile::Plain),
-            Form::Sealed => None,
+            // A sealed file beside it may not be durable.
+            _ if self.has_plain_file(id)? => Some(OldFile::Plain),
+            _ => None,
         })
     }
 
-    /// True if an intact copy of the blob is durable, which is made sure of here; then an equal
-    /// content need not be stored again. The caller holds a pin on it.
+    fn has_plain_file(&self, id: &BlobId) -> Result<bool, StoreError> {
+        self.0.fs.exists(&self.path(&self.name(id, Form::Plain))).map_err(|e| map_error(&e))
+    }
+
+    /// Writes the sealed file of a large blob that has a plain one, and removes the plain one. A
+    /// sealed file that exists already is replaced: nothing shows that it is durable. Returns false
+    /// if the plain file does not exist, is damaged or is of a small blob.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) fn seal_plain(&self, id: &BlobId) -> Result<bool, StoreError> {
+        let plain = match self.0.fs.open(&self.path(&self.name(id, Form::Plain))) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            other => self.reader(id, Form::Plain, other.map_err(|e| map_error(&e))?)?,
+        };
+        if plain.len() <= SMALL_LEN_MAX as u64 {
+            return Ok(false);
+        }
+        match self.copy(&plain) {
+            Ok(sealed) if sealed.id == *id => self.remove_old_files(id, true).map(|()| true),
+            Ok(_) | Err(StoreError::Corrupt { .. } | StoreError::NoBlob) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// True if an intact copy of the blob is durable; then an equal content need not be stored
+    /// again. The caller holds a pin on it.
+    ///
+    /// A file alone shows nothing: its bytes and its name may be in the page cache only, and a sync
+    /// succeeds after one that failed without writing anything. A row was written after the file
+    /// was durable.
     pub(super) fn is_stored_durably(&self, id: &BlobId) -> Result<bool, StoreError> {
         if self.state().doomed.contains(id) {
             return Ok(false);
@@ -180,23 +209,20 @@ impl Blobs {
                 Err(error) => Err(error),
             };
         }
-        let name = self.name(id, Form::Sealed);
-        let stored = match self.0.fs.open(&self.path(&name)) {
+        // The row of a plain file says nothing about a sealed one beside it.
+        if !self.is_known(id)? || self.has_plain_file(id)? {
+            return Ok(false);
+        }
+        let stored = match self.0.fs.open(&self.path(&self.name(id, Form::Sealed))) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             other => other.map_err(|e| map_error(&e))?,
         };
-        let verified = self.reader(id, Form::Sealed, stored).and_then(|reader| reader.verify());
-        match verified {
-            Ok(()) => {}
+        match self.reader(id, Form::Sealed, stored).and_then(|reader| reader.verify()) {
+            Ok(()) => Ok(true),
             // The blob is stored again, over the damaged file.
-            Err(StoreError::Corrupt { .. } | StoreError::Unavailable(_)) => return Ok(false),
-            Err(error) => return Err(error),
+            Err(StoreError::Corrupt { .. } | StoreError::Unavailable(_)) => Ok(false),
+            Err(error) => Err(error),
         }
-        // A killed process may have left a file or a name that is not durable yet.
-        let file = self.0.fs.open(&self.path(&name)).map_err(|e| map_error(&e))?;
-        file.sync_data().map_err(|e| map_error(&e))?;
-        self.sync_name(&name)?;
-        Ok(true)
     }
 
     /// Creates a temporary file, which no reader opens.
@@ -207,8 +233,41 @@ impl Blobs {
         Ok((path, file))
     }
 
-    /// Renames a temporary file to its final name, replacing a damaged file of that name. Durable
-    /// after [`Blobs::sync_name`].
+    /// Renames a temporary file to its final name, replacing a file of that name. The name is
+    /// durable on return.
+    pub(super) fn rename_durably(
+        &self,
+        temporary: &Path,
+        name: &FileName,
+    ) -> Result<(), StoreError> {
+        loop {
+            {
+                let _folders = self.0.folders.read().unwrap_or_else(PoisonError::into_inner);
+                if self.state().durable_folders.contains(&name.folders()) {
+                    let folder = self.0.folder.join(name.outer()).join(name.inner());
+                    let renamed = self.0.fs.rename(temporary, &self.path(name));
+                    let synced = renamed.and_then(|()| self.0.fs.sync_folder(&folder));
+                    return synced.map_err(|e| map_error(&e));
+                }
+            }
+            self.make_folders(name).map_err(|e| map_error(&e))?;
+        }
+    }
+
+    /// Makes the folders of a name durable, before a file gets a name in them.
+    fn make_folders(&self, name: &FileName) -> io::Result<()> {
+        let _folders = self.0.folders.write().unwrap_or_else(PoisonError::into_inner);
+        let (fs, outer) = (&self.0.fs, self.0.folder.join(name.outer()));
+        let inner = outer.join(name.inner());
+        for folder in [&outer, &inner] {
+            fs::create_folder_durably(&**fs, folder)?;
+        }
+        self.state().durable_folders.insert(name.folders());
+        Ok(())
+    }
+
+    /// Renames a temporary file to its final name; [`Volume::sync`](crate::fs::Volume::sync) makes
+    /// the name durable.
     pub(super) fn rename_into_place(
         &self,
         temporary: &Path,
@@ -222,19 +281,6 @@ impl Blobs {
             fs.rename(temporary, &self.path(name))
         };
         rename().map_err(|e| map_error(&e))
-    }
-
-    /// Makes the name durable, and those of its folders if this process has not done so before.
-    pub(super) fn sync_name(&self, name: &FileName) -> Result<(), StoreError> {
-        let (fs, outer) = (&self.0.fs, self.0.folder.join(name.outer()));
-        fs.sync_folder(&outer.join(name.inner())).map_err(|e| map_error(&e))?;
-        if !self.state().durable_folders.contains(&name.folders()) {
-            // The folder may have been created by a process that ended before it synced the parent.
-            fs.sync_folder(&outer).map_err(|e| map_error(&e))?;
-            fs.sync_folder(&self.0.folder).map_err(|e| map_error(&e))?;
-            self.state().durable_folders.insert(name.folders());
-        }
-        Ok(())
     }
 
     /// Writes the file of a blob as earlier versions did.

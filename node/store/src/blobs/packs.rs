@@ -20,8 +20,10 @@ mod file;
 mod place;
 mod write;
 
-pub(super) use file::prepare;
 pub(crate) use place::{PackRow, Place};
+
+/// The folder of the packs in the data folder.
+pub(super) const FOLDER: &str = "packs";
 
 /// The greatest length of a pack, in bytes.
 pub(crate) const PACK_LEN_MAX: u32 = 32 * 1024 * 1024;
@@ -33,6 +35,13 @@ pub(crate) trait PlaceRows: Send + Sync {
     /// # Errors
     /// As [`StoreError`].
     fn place(&self, id: &BlobId) -> Result<Option<Place>, StoreError>;
+
+    /// True if a durable row refers to the blob, or the last one that did was deleted and the blob
+    /// not yet removed: then the blob was durable before that row.
+    ///
+    /// # Errors
+    /// As [`StoreError`].
+    fn is_known(&self, id: &BlobId) -> Result<bool, StoreError>;
 
     /// The newest pack that a row describes.
     ///
@@ -63,6 +72,11 @@ impl Blobs {
 
     fn place_rows(&self) -> Option<Arc<dyn PlaceRows>> {
         self.0.packs.rows.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True if a durable row refers to the blob, or did.
+    pub(super) fn is_known(&self, id: &BlobId) -> Result<bool, StoreError> {
+        self.place_rows().map_or(Ok(false), |rows| rows.is_known(id))
     }
 
     /// The place of a blob; `None` if it is in no pack.

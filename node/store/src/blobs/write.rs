@@ -175,11 +175,12 @@ impl SpillFile {
             self.file.sync_data().map_err(|e| map_error(&e))?;
         }
         let name = blobs.name(id, Form::Sealed);
-        blobs.rename_into_place(&self.path, &name)?;
-        self.renamed = true;
         if durable {
-            blobs.sync_name(&name)?;
+            blobs.rename_durably(&self.path, &name)?;
+        } else {
+            blobs.rename_into_place(&self.path, &name)?;
         }
+        self.renamed = true;
         Ok(())
     }
 }

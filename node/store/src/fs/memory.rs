@@ -55,6 +55,8 @@ enum Change {
 struct NameWrite {
     order: u64,
     change: NameChange,
+    /// A sync of its folder failed: no later sync makes it durable.
+    lost: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -215,7 +217,7 @@ impl State {
         let order = self.order;
         if let Some(Node::Folder { visible, pending, .. }) = self.nodes.get_mut(folder) {
             apply_name(visible, &change);
-            pending.push(NameWrite { order, change });
+            pending.push(NameWrite { order, change, lost: false });
         }
     }
 
@@ -248,7 +250,7 @@ impl State {
                 pending.retain(|w| w.lost);
             }
             Some(Node::Folder { durable, pending, .. }) => {
-                for write in pending.drain(..) {
+                for write in pending.drain(..).filter(|write| !write.lost) {
                     apply_name(durable, &write.change);
                 }
             }

@@ -92,3 +92,36 @@ fn failed_write_back_is_reported_once_by_volume_sync() {
     late.sync().unwrap();
     assert_eq!(read(&fs.power_cut(PowerCut::Nothing, 0), path, 9).unwrap(), b"");
 }
+
+/// A directory block whose write failed is clean afterwards: the next sync does not write it.
+#[test]
+fn name_of_a_failed_folder_sync_is_never_durable() {
+    let fs = MemoryFs::new();
+    let root = Path::new("/");
+    fs.create(Path::new("/early")).unwrap();
+    fs.fail_at(1, Fault::Io);
+    fs.sync_folder(root).unwrap_err();
+    fs.create(Path::new("/late")).unwrap();
+    fs.sync_folder(root).unwrap();
+    assert!(fs.exists(Path::new("/early")).unwrap());
+    let after = fs.power_cut(PowerCut::Nothing, 0);
+    assert!(!after.exists(Path::new("/early")).unwrap());
+    assert!(after.exists(Path::new("/late")).unwrap());
+}
+
+#[test]
+fn new_folder_whose_name_is_not_durable_is_removed() {
+    let (fs, folder) = (MemoryFs::new(), Path::new("/folder"));
+    for call in 1..=2 {
+        fs.fail_at(call, Fault::Io);
+        create_folder_durably(&fs, folder).unwrap_err();
+        fs.heal();
+        assert!(!fs.exists(folder).unwrap(), "failed at call {call}");
+    }
+    create_folder_durably(&fs, folder).unwrap();
+    assert!(fs.power_cut(PowerCut::Nothing, 0).exists(folder).unwrap());
+    // An older folder stays, whatever is in it.
+    fs.fail_at(2, Fault::Io);
+    create_folder_durably(&fs, folder).unwrap_err();
+    assert!(fs.exists(folder).unwrap());
+}

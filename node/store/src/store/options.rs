@@ -91,12 +91,7 @@ impl FolderLock {
     /// # Errors
     /// [`OpenError::InUse`] when another process holds the lock, or the file system's.
     pub fn acquire(fs: &dyn Fs, data: &Path) -> Result<Self, OpenError> {
-        let locked = fs.create_folder(data).and_then(|()| {
-            if let Some(parent) = data.parent() {
-                fs.sync_folder(parent)?;
-            }
-            fs.lock(data)
-        });
+        let locked = fs::create_folder_durably(fs, data).and_then(|()| fs.lock(data));
         match locked {
             Err(error) if is_unwritable(&error) && fs.exists(data)? => {
                 Self::acquire_existing(fs, data, error.to_string())

@@ -160,6 +160,14 @@ impl PlaceRows for RunningPlaces {
         self.rows(|rows| place(rows, id))
     }
 
+    fn is_known(&self, id: &BlobId) -> Result<bool, StoreError> {
+        self.rows(|rows| {
+            let references =
+                rows.scan(references::REFERENCES, &references::first_references(id, 1))?;
+            Ok(!references.is_empty() || rows.get(references::LOOSE, &id.0)?.is_some())
+        })
+    }
+
     fn newest_pack(&self) -> Result<Option<(u32, PackRow)>, StoreError> {
         self.rows(|rows| {
             let newest = rows.scan(PACKS, &Scan::prefix(&[], 1).reversed())?.pop();

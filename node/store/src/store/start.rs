@@ -11,7 +11,6 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
 use super::admission::AdmissionControl;
@@ -28,7 +27,7 @@ use super::replay::{Replay, Replayed};
 use super::sealed_rows::SealedRows;
 use super::shared::Shared;
 use crate::engine::{Engine, EngineError};
-use crate::fs::Fs;
+use crate::fs;
 use crate::hints::Hint;
 use crate::seal::{RowSeal, Seal};
 use crate::wal::recover::Reader;
@@ -70,7 +69,7 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     let fs = options.fs.clone();
     let folder_lock =
         options.folder_lock.clone().map_or_else(|| FolderLock::acquire(&*fs, &options.data), Ok)?;
-    create_folders(&*fs, &options.data)?;
+    fs::create_folder_durably(&*fs, &wal::folder(&options.data))?;
     let reader = Reader {
         fs: fs.clone(),
         folder: wal::folder(&options.data),
@@ -196,11 +195,6 @@ fn commit<H: Hint>(committer: Committer<H>) {
         queue.abandon();
         checkpointer.abandon();
     }
-}
-
-fn create_folders(fs: &dyn Fs, data: &Path) -> io::Result<()> {
-    fs.create_folder(&wal::folder(data))?;
-    fs.sync_folder(data)
 }
 
 /// The engine as the last run left it, if it can be used.

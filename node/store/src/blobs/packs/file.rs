@@ -1,11 +1,11 @@
 //! The files of packs: names, reading one entry, reading all entries, removing.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::entry::{self, HEAD_LEN};
-use super::{PACK_LEN_MAX, Place};
+use super::{FOLDER, PACK_LEN_MAX, Place};
 use crate::blobs::{Blobs, damaged, map_error};
 use crate::fs::{DirEntry, File};
 use crate::types::{BlobId, StoreError};
@@ -35,7 +35,7 @@ fn pack_name(number: u32) -> String {
 
 impl Blobs {
     pub(super) fn packs_folder(&self) -> PathBuf {
-        self.0.data.join("packs")
+        self.0.data.join(FOLDER)
     }
 
     /// The file of a pack.
@@ -183,9 +183,4 @@ fn read_entry(file: &dyn File, place: Place) -> Option<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(place.len).ok()?];
     file.read_exact_at(&mut bytes, place.offset.into()).ok()?;
     Some(bytes)
-}
-
-/// Creates the folder of the packs.
-pub(in crate::blobs) fn prepare(fs: &dyn crate::fs::Fs, data: &Path) -> std::io::Result<()> {
-    fs.create_folder(&data.join("packs"))
 }

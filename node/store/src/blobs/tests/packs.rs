@@ -99,6 +99,10 @@ impl PlaceRows for Newest {
         Ok(None)
     }
 
+    fn is_known(&self, _: &BlobId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     fn newest_pack(&self) -> Result<Option<(u32, PackRow)>, StoreError> {
         Ok(Some((self.0, self.1)))
     }

@@ -188,10 +188,16 @@ impl Fs for MemoryFs {
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.plain_call()?;
+        let result = state.plain_call();
         let at = state.find(path)?;
-        state.sync(at);
-        Ok(())
+        match (&result, state.nodes.get_mut(at)) {
+            (Ok(()), _) => state.sync(at),
+            (Err(_), Some(Node::Folder { pending, .. })) => {
+                pending.iter_mut().for_each(|write| write.lost = true);
+            }
+            _ => {}
+        }
+        result
     }
 
     fn volume(&self, path: &Path) -> io::Result<Box<dyn Volume>> {

@@ -97,7 +97,7 @@ fn node_after_cut(node: &Node, how: PowerCut, last: u64, random: &mut SplitMix) 
         }
         Node::Folder { durable, pending, .. } => {
             let mut names = durable.clone();
-            for NameWrite { order, change } in pending {
+            for NameWrite { order, change, .. } in pending {
                 let remains = match how {
                     PowerCut::Nothing => false,
                     PowerCut::Prefix => *order < last,

@@ -110,14 +110,4 @@ impl Blobs {
         }
         Ok(moved.len() as u64)
     }
-
-    /// Writes the sealed file of a plain one, and removes the plain one.
-    fn seal_plain(&self, id: &BlobId) -> Result<bool, StoreError> {
-        let sealed = self.open(id).and_then(|reader| self.copy(&reader));
-        match sealed {
-            Ok(sealed) if sealed.id == *id => self.remove_old_files(id, true).map(|()| true),
-            Ok(_) | Err(StoreError::Corrupt { .. } | StoreError::NoBlob) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
 }

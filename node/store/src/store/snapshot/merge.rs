@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::{Stop, StoreError};
 use super::write::Writer;
 use super::{IntactSnapshot, Snapshot, folder, list, newest_intact, path};
-use crate::fs::Fs;
+use crate::fs::{self, Fs};
 use crate::space::FreeSpace;
 use crate::wal::recover::{Group, Reader, WalError};
 use crate::wal::{Mark, WalId};
@@ -62,7 +62,7 @@ impl SnapshotMaker<'_> {
     /// that snapshot exists already. Removes its temporary files if it fails or is stopped.
     pub(in crate::store) fn make(&self, mark: &Mark) -> Result<Option<LastTwo>, StoreError> {
         let (fs, folder) = (&*self.reader.fs, folder(self.data));
-        fs.create_folder(&folder).and_then(|()| fs.sync_folder(self.data))?;
+        fs::create_folder_durably(fs, &folder)?;
         // Each batch is merged into a new file, under these two names in turn.
         let scratch = [folder.join("merge-a"), folder.join("merge-b")];
         let result = self.merge(mark, &scratch);

@@ -67,3 +67,41 @@ fn next_move_removes_the_files_of_an_interrupted_one() {
     }
     assert!(left > 0);
 }
+
+/// The sync of the sealed file's name fails, and the next one succeeds without writing the name.
+#[test]
+fn plain_file_outlives_a_sealed_one_not_durable() {
+    use crate::fs::{Fault, PowerCut};
+    for call in 1.. {
+        let (fs, opened) = shared_blobs();
+        let calls = fs.calls();
+        fs.fail_at(call, Fault::Io);
+        let _ = opened.blobs.turn_over(&opened.store, &|| true);
+        if fs.calls() < calls + call {
+            break;
+        }
+        let restarted = fs.crash();
+        drop(opened);
+        let opened = open(options(&restarted)).unwrap();
+        opened.blobs.collect(&opened.store).unwrap();
+        if call.is_multiple_of(2) {
+            opened.blobs.turn_over(&opened.store, &|| true).unwrap();
+        }
+        let remaining = restarted.power_cut(PowerCut::Nothing, call);
+        let opened = open(StoreOptions { boot: [9; 32], ..options(&remaining) }).unwrap();
+        opened.check().unwrap_or_else(|e| panic!("failed at call {call}: {e}"));
+    }
+}
+
+#[test]
+fn plain_file_beside_a_sealed_one_is_removed() {
+    let (fs, opened) = shared_blobs();
+    opened.blobs.turn_over(&opened.store, &|| true).unwrap();
+    opened.blobs.write_old_file(&[7; 140_000], true).unwrap();
+    assert_eq!(small_files(&fs), 2);
+    assert_eq!(opened.blobs.orphan_paths(&opened.store).unwrap().len(), 1);
+    assert_eq!(opened.blobs.collect(&opened.store).unwrap().files, 1);
+    assert_eq!(small_files(&fs), 1);
+    assert_eq!(opened.blobs.orphan_paths(&opened.store).unwrap(), Vec::<PathBuf>::new());
+    opened.check().unwrap();
+}
