@@ -3,6 +3,8 @@
 use super::{Delivery, Flags, FolderId, IdempotencyKey, deliver, folder_named};
 use crate::testing::TestNode;
 
+mod power;
+
 /// A node with `count` messages in its INBOX.
 pub(super) async fn filled(count: u32) -> (TestNode, FolderId) {
     let alice = TestNode::new("alice").await;
