@@ -1,6 +1,7 @@
 //! The route to a recipient: local, to a server of the route table, or none, as this node does not
 //! resolve MX records yet.
 
+use freehold_core::domain_name;
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 
@@ -22,16 +23,17 @@ pub(crate) enum Route {
     Nowhere(&'static str),
 }
 
-/// Finds the route to `address`. Domains are compared without case (RFC 5321 2.4).
+/// Finds the route to `address`. Domains are compared without case (RFC 5321 2.4), in both forms
+/// (RFC 5890 2.3.2.1).
 pub(crate) fn to(state: &MailState, address: &str) -> Result<Route, StoreError> {
     if profile::owns(&state.node, address)? {
         return Ok(Route::Local);
     }
-    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain).trim_end_matches('.');
-    if profile::get(&state.node)?.is_some_and(|owner| owner.domain.eq_ignore_ascii_case(domain)) {
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    if profile::get(&state.node)?.is_some_and(|owner| domain_name::is_same(&owner.domain, domain)) {
         return Ok(Route::Unknown);
     }
     let mut routes = state.config.routes.iter();
-    let route = routes.find(|(known, _)| known.eq_ignore_ascii_case(domain));
+    let route = routes.find(|(known, _)| domain_name::is_same(known, domain));
     Ok(route.map_or(Route::Nowhere(NOT_THE_WORLD), |(_, server)| Route::NextHop(server.clone())))
 }

@@ -2,17 +2,20 @@
 //!
 //! An address has one canonical form, quoted only where the local part needs it. So `"alice"@host`
 //! equals `alice@host`, while `"alice@elsewhere"@host` keeps its unusual local part and matches
-//! nobody.
+//! nobody. Dots may stand anywhere in a local part, as in the addresses of Japanese carriers; where
+//! RFC 5321 4.1.2 does not allow them, the canonical form is quoted.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+use freehold_core::domain_name;
 
 /// The longest path, in bytes (RFC 5321 4.5.3.1.3 says 256; the return paths of mailing lists can
 /// be longer).
 const PATH_LEN_MAX: usize = 512;
 /// The longest domain, in bytes (RFC 5321 4.5.3.1.2).
 const DOMAIN_LEN_MAX: usize = 255;
-/// The longest part of a domain between two dots, in bytes (RFC 1035 2.3.4).
+/// The longest part of a domain between two dots, in characters (RFC 1035 2.3.4).
 const LABEL_LEN_MAX: usize = 63;
 
 /// A mailbox: local part and domain.
@@ -32,7 +35,7 @@ impl Mailbox {
             Some(quoted) => unquote(quoted)?,
             None => {
                 let (local, domain) = text.split_once('@')?;
-                is_dot_string(local).then(|| (local.to_owned(), domain))?
+                is_loose_dot_string(local).then(|| (local.to_owned(), domain))?
             }
         };
         is_domain(domain).then(|| Self { local, domain: domain.to_owned() })
@@ -46,6 +49,18 @@ impl Mailbox {
     /// The domain or address literal, as written.
     pub fn domain(&self) -> &str {
         &self.domain
+    }
+
+    /// The address with its domain as DNS has it, if then it does not need SMTPUTF8.
+    #[must_use]
+    pub fn with_ascii_domain(mut self) -> Self {
+        if self.local.is_ascii()
+            && !self.domain.is_ascii()
+            && let Some(domain) = domain_name::ascii(&self.domain)
+        {
+            self.domain = domain.into_owned();
+        }
+        self
     }
 
     /// True if the address needs SMTPUTF8 (RFC 6531).
@@ -97,6 +112,11 @@ fn is_dot_string(local: &str) -> bool {
     local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
+/// Atoms and dots in any order, with one atom at least.
+fn is_loose_dot_string(local: &str) -> bool {
+    local.chars().all(|c| c == '.' || is_atext(c)) && local.chars().any(is_atext)
+}
+
 /// RFC 5322 3.2.3, with the non-ASCII characters of RFC 6531 3.3.
 fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric()
@@ -117,16 +137,15 @@ pub fn is_domain(domain: &str) -> bool {
             _ => literal.parse::<Ipv4Addr>().is_ok(),
         };
     }
-    domain.split('.').all(is_label)
+    domain.split('.').all(is_label) && domain_name::ascii(domain).is_some()
 }
 
 fn is_label(label: &str) -> bool {
     let is_alphanumeric = label.chars().all(|c| {
-        c.is_ascii_alphanumeric()
-            || matches!(c, '-' | '_')
-            || (!c.is_ascii() && c.is_alphanumeric())
+        // Letters beyond ASCII and their marks are judged by the whole domain.
+        c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || !c.is_ascii()
     });
-    (1..=LABEL_LEN_MAX).contains(&label.len())
+    (1..=LABEL_LEN_MAX).contains(&label.chars().count())
         && is_alphanumeric
         && !label.starts_with('-')
         && !label.ends_with('-')
@@ -154,6 +173,26 @@ mod tests {
     }
 
     #[test]
+    fn dots_may_stand_anywhere_in_local_part() {
+        for (text, quoted) in [
+            ("a.@docomo.test", "\"a.\"@docomo.test"),
+            ("a..b@docomo.test", "\"a..b\"@docomo.test"),
+            (".a@docomo.test", "\".a\"@docomo.test"),
+        ] {
+            assert_eq!(canonical(text).as_deref(), Some(quoted));
+            assert_eq!(canonical(quoted).as_deref(), Some(quoted));
+        }
+    }
+
+    #[test]
+    fn domain_is_converted_for_servers_without_smtputf8() {
+        let in_ascii = |text: &str| Mailbox::parse(text).unwrap().with_ascii_domain().to_string();
+        assert_eq!(in_ascii("bob@müller.test"), "bob@xn--mller-kva.test");
+        assert_eq!(in_ascii("дядя@пример.test"), "дядя@пример.test", "needs SMTPUTF8 anyway");
+        assert_eq!(in_ascii("bob@[192.0.2.1]"), "bob@[192.0.2.1]");
+    }
+
+    #[test]
     fn quoted_at_sign_does_not_start_a_domain() {
         let odd = Mailbox::parse("\"alice@elsewhere.test\"@host.test").unwrap();
         assert_eq!((odd.local(), odd.domain()), ("alice@elsewhere.test", "host.test"));
@@ -168,9 +207,9 @@ mod tests {
             "alice@",
             "@host.test",
             "a@b@c",
-            ".a@host.test",
-            "a.@host.test",
-            "a..b@host.test",
+            ".@host.test",
+            "a@\u{200b}.test",
+            "a@h\u{2028}st.test",
             "a b@host.test",
             "a@ho st",
             "a@-host",

@@ -1,7 +1,7 @@
 //! Parses command lines (RFC 5321 4.1.1 and the extensions that this server offers).
 
 use super::address::{Mailbox, is_domain};
-use super::envelope::{Notify, Recipient, Sender};
+use super::envelope::{Recipient, Sender};
 
 mod parameters;
 
@@ -184,13 +184,14 @@ fn rcpt(rest: &str) -> Result<Recipient, CommandError> {
     } else {
         Some(Mailbox::parse(path).ok_or(CommandError::Address)?)
     };
-    let mut recipient = Recipient { mailbox, notify: Notify::default(), original: None };
+    let mut recipient = Recipient { mailbox, notify: None, original: None };
     parameters::rcpt(&mut recipient, parameters)?;
     Ok(recipient)
 }
 
-/// Splits `FROM:<path> parameters`. A source route is dropped (RFC 5321 4.1.1.3, appendix C), and
-/// the address after it is checked like any other.
+/// Splits `FROM:<path> parameters`. The brackets may lack, as old programs and devices leave them
+/// out. A source route is dropped (RFC 5321 4.1.1.3, appendix C), and the address after it is
+/// checked like any other.
 fn path<'a>(
     rest: &'a str,
     keyword: &str,
@@ -200,8 +201,13 @@ fn path<'a>(
     if !word.eq_ignore_ascii_case(keyword) {
         return Err(wanted);
     }
-    let inside = after.trim_start_matches(' ').strip_prefix('<').ok_or(wanted)?;
-    let end = closing_bracket(inside).ok_or(wanted)?;
+    let after = after.trim_start_matches(' ');
+    let Some(inside) = after.strip_prefix('<') else {
+        let end = outside_quotes(after, ' ').unwrap_or(after.len());
+        let (path, parameters) = after.split_at_checked(end).ok_or(wanted)?;
+        return if path.is_empty() { Err(wanted) } else { Ok((path, parameters)) };
+    };
+    let end = outside_quotes(inside, '>').ok_or(wanted)?;
     let (path, tail) = inside.split_at_checked(end).ok_or(wanted)?;
     let parameters = tail.strip_prefix('>').unwrap_or_default();
     if !parameters.is_empty() && !parameters.starts_with(' ') {
@@ -221,15 +227,15 @@ fn path<'a>(
     }
 }
 
-/// The index of the first `>` outside quotes.
-fn closing_bracket(inside: &str) -> Option<usize> {
+/// The index of the first `wanted` outside quotes.
+fn outside_quotes(inside: &str, wanted: char) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     inside.char_indices().find_map(|(at, c)| {
         match c {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
-            '>' if !quoted => return Some(at),
+            c if c == wanted && !quoted => return Some(at),
             _ => {}
         }
         None

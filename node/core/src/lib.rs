@@ -9,6 +9,7 @@
 
 // Floor 1: small types and functions.
 pub mod audience;
+pub mod domain_name;
 pub mod events;
 pub mod ids;
 pub mod log_budget;

@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::domain_name;
 use crate::events::Event;
 use crate::names::{self, NAME_CHARS_MAX};
 use crate::node::Node;
@@ -25,7 +26,7 @@ pub struct Profile {
     /// The local part of the address: `a-z`, `0-9` and `-`.
     #[n(1)]
     pub login: String,
-    /// The domain of the address, lower case.
+    /// The domain of the address as DNS has it, in lower case.
     #[n(2)]
     pub domain: String,
     /// One line under the name; may be empty.
@@ -122,7 +123,9 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
     let profile = Profile {
         name: names::plain(&profile.name),
         login: profile.login.trim().to_ascii_lowercase(),
-        domain: profile.domain.trim().trim_end_matches('.').to_ascii_lowercase(),
+        domain: domain_name::ascii(profile.domain.trim())
+            .ok_or(ProfileError::BadDomain)?
+            .into_owned(),
         strapline: profile.strapline.trim().to_owned(),
         about: profile.about.trim().to_owned(),
         avatar_colour: profile.avatar_colour,
@@ -141,27 +144,16 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
     if profile.name.is_empty() {
         return Err(ProfileError::NoName);
     }
-    if !is_label(&profile.login) {
+    if !domain_name::is_label(&profile.login) {
         return Err(ProfileError::BadLogin);
     }
-    if !is_domain(&profile.domain) {
+    if !domain_name::is_host(&profile.domain) {
         return Err(ProfileError::BadDomain);
     }
     if profile.avatar_colour >= AVATAR_COLOUR_COUNT {
         return Err(ProfileError::NoSuchAvatarColour(profile.avatar_colour));
     }
     Ok(profile)
-}
-
-/// True for a host name in lower case: labels of at most 63 letters, digits and inner dashes.
-pub fn is_domain(name: &str) -> bool {
-    name.len() <= DOMAIN_LEN_MAX
-        && name.split('.').all(|label| label.len() <= 63 && is_label(label)) // RFC 1035 2.3.1
-}
-
-fn is_label(text: &str) -> bool {
-    let inner = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    inner && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// The avatar colour of an owner who has chosen none. It depends on the address, so that avatars of
@@ -181,7 +173,7 @@ pub fn address(profile: &Profile) -> String {
 const ROLES: [&str; 4] = ["postmaster", "abuse", "webmaster", "hostmaster"];
 
 /// True if mail to `address` is the owner's: `login`, `login+tag` or one of the roles (RFC 2142) at
-/// the domain, or the bare `postmaster`; compared without case.
+/// the domain, or the bare `postmaster`; compared without case, the domain in both its forms.
 ///
 /// # Errors
 /// As [`get`].
@@ -194,7 +186,7 @@ pub fn owns(node: &Node, address: &str) -> Result<bool, StoreError> {
     let base = local.split_once('+').map_or(local, |(base, _)| base);
     let is_role = ROLES.iter().any(|role| local.eq_ignore_ascii_case(role));
     let local_is_ours = is_role || base.eq_ignore_ascii_case(&profile.login);
-    Ok(local_is_ours && domain.trim_end_matches('.').eq_ignore_ascii_case(&profile.domain))
+    Ok(local_is_ours && domain_name::is_same(domain, &profile.domain))
 }
 
 /// Whether `user` is a user name of the owner for mail programs: the login, or any of the owner's
@@ -211,6 +203,26 @@ pub fn is_login_name(node: &Node, user: &str) -> Result<bool, StoreError> {
 mod tests {
     use super::*;
     use crate::testing::TestNode;
+
+    #[tokio::test]
+    async fn international_domain_is_owned_in_both_forms() {
+        let ruth = TestNode::without_owner("ruth").await;
+        let profile = checked(Profile {
+            domain: " Müller.example. ".into(),
+            ..crate::testing::profile_of("ruth")
+        });
+        let profile = profile.unwrap();
+        assert_eq!(profile.domain, "xn--mller-kva.example");
+        ruth.store.commit(move |tx| put(tx, &profile)).await.unwrap();
+        for ours in ["ruth@müller.example", "Ruth@MÜLLER.example", "ruth@xn--mller-kva.example"] {
+            assert!(owns(&ruth, ours).unwrap(), "{ours}");
+        }
+        assert!(!owns(&ruth, "ruth@muller.example").unwrap());
+        for bad in ["1.2.3.4", "a b.example", "ü\u{0}.example", "..", ""] {
+            let refused = Profile { domain: bad.into(), ..crate::testing::profile_of("ruth") };
+            assert_eq!(checked(refused), Err(ProfileError::BadDomain), "{bad}");
+        }
+    }
 
     #[tokio::test]
     async fn owner_has_subaddresses_and_role_addresses_in_any_case() {

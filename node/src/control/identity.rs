@@ -2,6 +2,7 @@
 //! signature with the mnemonic.
 
 use anyhow::{Context, Result, anyhow};
+use freehold_core::domain_name;
 use freehold_core::identity::op::OpBody;
 use freehold_core::identity::{self, IdentityLog};
 use freehold_core::identity_log::{self, VoidPolicy};
@@ -109,12 +110,9 @@ pub(crate) fn request_from_log(
 }
 
 fn checked_domain(domain: &str) -> Result<String> {
-    let domain = domain.trim().trim_end_matches('.').to_ascii_lowercase();
-    if freehold_core::profile::is_domain(&domain) {
-        Ok(domain)
-    } else {
-        Err(invalid(anyhow!("{domain:?} is not a domain name")))
-    }
+    let ascii = domain_name::ascii(domain.trim()).filter(|domain| domain_name::is_host(domain));
+    let ascii = ascii.map(|domain| domain.into_owned());
+    ascii.ok_or_else(|| invalid(anyhow!("{domain:?} is not a domain name")))
 }
 
 /// Finds the node whose key begins with `typed`.
