@@ -1,6 +1,7 @@
-//! Login, logout, and the app passwords for mail clients.
+//! Login, logout, sessions, and the app passwords for mail clients.
 
 mod app_passwords;
+mod sessions;
 
 use askama::Template;
 use axum::extract::{Form, Query, State};
@@ -9,6 +10,7 @@ use axum::response::IntoResponse;
 use freehold_core::logins::{self, LoginError, Protocol};
 use serde::Deserialize;
 
+use crate::known_browser::{self, KnownBrowser};
 use crate::layout::Layout;
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
@@ -22,6 +24,7 @@ pub(crate) fn routes() -> Routes {
         .post("/login", Access::Anyone, log_in)
         .post("/logout", Access::Owner, log_out)
         .merge(app_passwords::routes())
+        .merge(sessions::routes())
 }
 
 #[derive(Template)]
@@ -86,13 +89,15 @@ async fn show(
 async fn log_in(
     State(site): State<Site>,
     client: Client,
+    KnownBrowser(browser): KnownBrowser,
     Form(form): Form<LoginForm>,
 ) -> PageResult {
     let next = safe_next(&form.next).to_owned();
-    let error = match logins::login(&site.node, &form.password, client.address.into()).await {
+    let known = browser.known.clone();
+    let error = match logins::login(&site.node, &form.password, browser).await {
         Ok(token) => {
-            let cookie = [(header::SET_COOKIE, viewer::cookie_set(&site, client, &token))];
-            return Ok((cookie, response::see_other(&next)).into_response());
+            let cookies = known_browser::login_cookies(&site, client, known.as_ref(), &token)?;
+            return Ok((cookies, response::see_other(&next)).into_response());
         }
         Err(error) => error,
     };

@@ -6,7 +6,7 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::identity_log;
-use freehold_core::logins::{self, LoginError, PasswordError, Protocol};
+use freehold_core::logins::{self, Browser, LoginError, PasswordError, Protocol};
 use freehold_core::mailbox;
 use freehold_core::names::NAME_CHARS_MAX;
 use freehold_core::profile::{self, Profile, ProfileError};
@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::avatar::AVATAR_COLOURS;
 use crate::fault::{self, Fault};
+use crate::known_browser::{self, KnownBrowser};
 use crate::layout::Layout;
 use crate::logins::{WRONG_PASSWORD, too_many_attempts};
 use crate::problem::Problem;
@@ -22,7 +23,7 @@ use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
-use crate::viewer::{self, Owner};
+use crate::viewer::Owner;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -248,13 +249,15 @@ async fn change_password(
     State(site): State<Site>,
     owner: Owner,
     client: Client,
+    KnownBrowser(browser): KnownBrowser,
     Form(form): Form<PasswordForm>,
 ) -> PageResult {
-    match set_password(&site, client, &form).await? {
+    match set_password(&site, client, &browser, &form).await? {
         // Setting the password ended every session; this browser gets a new one.
         Ok(token) => {
-            let cookie = [(header::SET_COOKIE, viewer::cookie_set(&site, client, &token))];
-            Ok((cookie, response::see_other("/home/settings")).into_response())
+            let known = browser.known.as_ref();
+            let cookies = known_browser::login_cookies(&site, client, known, &token)?;
+            Ok((cookies, response::see_other("/home/settings")).into_response())
         }
         Err(fault) => {
             let profile = site.profile()?.ok_or(Problem::NotFound)?;
@@ -269,13 +272,14 @@ async fn change_password(
 async fn set_password(
     site: &Site,
     client: Client,
+    browser: &Browser,
     form: &PasswordForm,
 ) -> Result<Result<logins::SessionToken, Fault>, Problem> {
     if form.new != form.again {
         let text = "The two new passwords differ. Type the new one twice again.";
         return Ok(Err(Fault::new("new", text)));
     }
-    let checked = logins::login(&site.node, &form.current, client.address.into()).await;
+    let checked = logins::login(&site.node, &form.current, browser.clone()).await;
     if let Err(error) = &checked {
         logins::report_refused_login(&site.node, Protocol::Web, client.address, None, error);
     }
@@ -292,7 +296,7 @@ async fn set_password(
         Err(PasswordError::Store(error)) => return Err(error.into()),
         Err(error) => return Ok(Err(Fault::new("new", password_fault(&error)))),
     }
-    match logins::login(&site.node, &form.new, client.address.into()).await {
+    match logins::login(&site.node, &form.new, browser.clone()).await {
         Ok(token) => Ok(Ok(token)),
         Err(LoginError::Store(error)) => Err(error.into()),
         Err(error) => Err(Problem::Internal(error.to_string())),

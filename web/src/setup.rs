@@ -5,7 +5,7 @@ mod mnemonic;
 
 use askama::Template;
 use axum::extract::{Form, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use freehold_core::logins::{self, PasswordError, SetUpError, SetupToken};
 use freehold_core::names::NAME_CHARS_MAX;
@@ -13,6 +13,7 @@ use freehold_core::profile::{self, Profile, ProfileError};
 use serde::Deserialize;
 
 use crate::fault::{self, Fault};
+use crate::known_browser::{self, KnownBrowser};
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::profile::password_fault;
@@ -20,7 +21,6 @@ use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
-use crate::viewer;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -102,6 +102,7 @@ async fn show(State(site): State<Site>, Query(query): Query<SetupQuery>) -> Page
 async fn set_up(
     State(site): State<Site>,
     client: Client,
+    KnownBrowser(browser): KnownBrowser,
     Form(form): Form<SetupForm>,
 ) -> PageResult {
     let Some(token) = valid_token(&site, &form.token)? else { return refused_link(&site) };
@@ -109,10 +110,11 @@ async fn set_up(
         Ok(profile) => profile,
         Err(fault) => return send_back(form, fault),
     };
-    match logins::set_up(&site.node, &token, profile, &form.password).await {
+    match logins::set_up(&site.node, &token, profile, &form.password, Some(&browser)).await {
         Ok(session) => {
-            let cookie = [(header::SET_COOKIE, viewer::cookie_set(&site, client, &session))];
-            Ok((cookie, response::see_other("/setup/words")).into_response())
+            let known = browser.known.as_ref();
+            let cookies = known_browser::login_cookies(&site, client, known, &session)?;
+            Ok((cookies, response::see_other("/setup/words")).into_response())
         }
         Err(error) => not_set_up(&site, form, error),
     }

@@ -106,7 +106,7 @@ pub(crate) fn has_cookie(headers: &HeaderMap, site: &Site) -> bool {
         .any(|value| value.to_str().is_ok_and(|text| text.contains(&*site.cookie)))
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let pairs = headers
         .get_all(header::COOKIE)
         .iter()
@@ -120,17 +120,17 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The `Set-Cookie` value that logs a browser in.
 pub(crate) fn cookie_set(site: &Site, client: Client, token: &SessionToken) -> HeaderValue {
-    set(site, client, &token.to_string(), COOKIE_SECONDS)
+    set(client, &cookie_name(site, client.secure), &token.to_string(), COOKIE_SECONDS)
 }
 
 /// The `Set-Cookie` value that logs a browser out.
 pub(crate) fn cookie_cleared(site: &Site, client: Client) -> HeaderValue {
-    set(site, client, "", 0)
+    set(client, &cookie_name(site, client.secure), "", 0)
 }
 
-fn set(site: &Site, client: Client, value: &str, seconds: u64) -> HeaderValue {
+/// A `Set-Cookie` value for the whole site.
+pub(crate) fn set(client: Client, name: &str, value: &str, seconds: u64) -> HeaderValue {
     let secure = if client.secure { "; Secure" } else { "" };
-    let name = cookie_name(site, client.secure);
     let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     // The name, base64url and numbers are always a valid header value.
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))

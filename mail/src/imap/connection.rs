@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep};
 
 use super::exchange::Exchange;
-use super::session::{Session, Step};
+use super::session::{ENDED, Session, Step};
 use crate::state::MailState;
 use crate::stream::{Stream, StreamError};
 
@@ -38,6 +38,8 @@ enum Wakeup {
     KeepAlive,
     /// Another client needs the connection's slot.
     Evicted,
+    /// The owner has ended the session.
+    Ended,
     Shutdown,
 }
 
@@ -106,8 +108,25 @@ async fn converse(
                 session.tls_started();
             }
             Step::Read => {
-                match wait(state, stream, session, &mut events, login_deadline, permit).await {
+                let end = exchange.end_signal();
+                let ended = async {
+                    match &end {
+                        Some(end) => end.ended().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                let woken = tokio::select! {
+                    biased;
+                    () = ended => Wakeup::Ended,
+                    woken = wait(state, stream, session, &mut events, login_deadline, permit) => woken,
+                };
+                match woken {
                     Wakeup::Received(0) => return Ok(()),
+                    // Before each command, also before those that ask nothing.
+                    Wakeup::Received(_) if exchange.is_ended() => {
+                        return end_session(stream, session).await;
+                    }
+                    Wakeup::Ended => return end_session(stream, session).await,
                     Wakeup::Received(_) => {
                         session.receive(stream.input());
                         stream.consume(usize::MAX);
@@ -128,6 +147,12 @@ async fn converse(
             }
         }
     }
+}
+
+/// Tells the client that the owner has ended its session.
+async fn end_session(stream: &mut Stream, session: &mut Session) -> Result<(), StreamError> {
+    session.bye(ENDED);
+    stream.write(&session.take_output(), WRITE_TIMEOUT).await
 }
 
 /// True if the client of a long SEARCH has closed the connection. A client may close its sending

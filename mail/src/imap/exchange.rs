@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use freehold_core::blocking::{Unfinished, blocking, blocking_future};
 use freehold_core::clock::Timestamp;
-use freehold_core::logins::{self, AppPasswordId, LoginError, Protocol};
+use freehold_core::logins::{self, EndSignal, LoginError, ProgramSession, Protocol};
 use freehold_core::mailbox::FolderId;
 use freehold_core::node::Node;
 
@@ -31,8 +31,8 @@ pub(crate) struct Exchange {
     peer: IpAddr,
     /// Missing while a command runs, and for good after one panicked.
     executor: Option<Box<Executor>>,
-    /// The app password of the login, and when its use was last recorded.
-    login: Option<(AppPasswordId, Timestamp)>,
+    /// The session of the login, and when the use of its app password was last recorded.
+    login: Option<(ProgramSession, Timestamp)>,
     /// The APPEND whose message is being received, or its refusal.
     append: Option<Result<Box<Append>, Completion>>,
 }
@@ -46,6 +46,9 @@ impl Exchange {
 
     /// Answers one question; also returns the untagged responses to be sent before the answer.
     pub(crate) async fn answer(&mut self, question: Question) -> (Answer, Vec<u8>) {
+        if self.is_ended() {
+            return (Answer::Ended, Vec::new());
+        }
         let answered = match question {
             Question::Login(login) => Ok(self.log_in(login).await),
             Question::Report(numbers) => self.report(numbers).await.map(|()| Answer::More),
@@ -75,15 +78,27 @@ impl Exchange {
         (answer, output)
     }
 
+    /// Whether the owner has ended the session or revoked its app password. Reads one row.
+    pub(crate) fn is_ended(&self) -> bool {
+        let Some((session, _)) = &self.login else { return false };
+        // A store that can't be read refuses the commands by itself.
+        !session.is_valid().unwrap_or(true)
+    }
+
+    /// The signal that the session was ended; `None` before the login.
+    pub(crate) fn end_signal(&self) -> Option<EndSignal> {
+        self.login.as_ref().map(|(session, _)| session.end_signal())
+    }
+
     /// Records the use of the login's app password, at most once an hour.
     pub(crate) async fn record_use(&mut self) {
         let now = self.node.clock.now();
-        let Some((id, recorded)) = &mut self.login else { return };
+        let Some((session, recorded)) = &mut self.login else { return };
         if now.millis_since(*recorded) < USE_RECORDED_EVERY_MS {
             return;
         }
         *recorded = now;
-        if let Err(error) = logins::app_password_used(&self.node, *id).await {
+        if let Err(error) = logins::app_password_used(&self.node, session.app_password()).await {
             tracing::warn!(%error, "imap: the use of an app password could not be recorded");
         }
     }
@@ -91,17 +106,18 @@ impl Exchange {
     /// Checks an app password. An unknown user and a wrong password get the same answer.
     async fn log_in(&mut self, login: Login) -> Answer {
         let Login { user, password } = login;
+        let protocol = Protocol::Imap;
         let checked =
-            logins::check_app_password(&self.node, &user, &password, self.peer.into()).await;
+            logins::log_in_program(&self.node, &user, &password, protocol, self.peer).await;
         let error = match checked {
-            Ok(id) => {
-                self.login = Some((id, self.node.clock.now()));
+            Ok(session) => {
+                self.login = Some((session, self.node.clock.now()));
                 return Answer::LoggedIn;
             }
             Err(error) => error,
         };
         let (node, from) = (&self.node, self.peer);
-        logins::report_refused_login(node, Protocol::Imap, from, Some(&user), &error);
+        logins::report_refused_login(node, protocol, from, Some(&user), &error);
         let completion = match error {
             LoginError::Wrong => {
                 Completion::no("wrong user name or password").code("AUTHENTICATIONFAILED")

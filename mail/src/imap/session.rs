@@ -26,6 +26,9 @@ const BAD_COMMANDS_MAX: u32 = 50;
 /// such as HTTP, soon reaches the limit.
 const BAD_COMMANDS_BEFORE_LOGIN_MAX: u32 = 5;
 
+/// The text of the BYE after the owner has ended the session.
+pub(crate) const ENDED: &str = "the owner has ended this session";
+
 /// The connection's next action.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -252,6 +255,10 @@ impl Session {
         };
         match (asked, answer) {
             (_, Answer::Broken) => return Step::Close,
+            (_, Answer::Ended) => {
+                self.bye(ENDED);
+                return Step::Close;
+            }
             (Asked::Login { tag }, Answer::LoggedIn) => return self.logged_in(&tag),
             (Asked::Login { tag }, Answer::Completed { completion, .. }) => {
                 return self.login_failed(&tag, &completion);

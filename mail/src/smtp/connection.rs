@@ -6,7 +6,7 @@ use std::time::Duration;
 use freehold_listen::Permit;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, ended};
 use super::rate::MessageRate;
 use super::reply::Reply;
 use super::session::{Session, Settings, Step};
@@ -116,6 +116,13 @@ async fn converse(
                 let began = Instant::now();
                 let wait = rate.left().min(deadline.saturating_duration_since(began));
                 let stopped = stopped(state, message.is_some(), &mut stop_deadline);
+                let end = exchange.end_signal();
+                let end = async {
+                    match &end {
+                        Some(end) => end.ended().await,
+                        None => std::future::pending().await,
+                    }
+                };
                 let read = tokio::select! {
                     biased;
                     () = stopped => {
@@ -126,9 +133,18 @@ async fn converse(
                         send_last(stream, &permit_revoked()).await;
                         return Ok(());
                     }
+                    () = end => {
+                        send_last(stream, &ended()).await;
+                        return Ok(());
+                    }
                     read = stream.fill(wait) => read?,
                 };
                 if read == 0 {
+                    return Ok(());
+                }
+                // Before each command, also before those that ask nothing.
+                if exchange.is_ended() {
+                    send_last(stream, &ended()).await;
                     return Ok(());
                 }
                 if message.is_none() || rate.received(read, began.elapsed()) {

@@ -1,7 +1,7 @@
 //! The node's side of an SMTP session: checks logins, senders and recipients, and stores messages.
 
 use freehold_core::blocking::blocking;
-use freehold_core::logins::{self, LoginError, Protocol};
+use freehold_core::logins::{self, EndSignal, LoginError, ProgramSession, Protocol};
 use freehold_core::store::StoreError;
 
 use super::envelope::{Envelope, Recipient, Sender};
@@ -21,21 +21,40 @@ pub struct Exchange {
     /// This server's name, once it was needed.
     hostname: Option<String>,
     incoming: Option<Incoming>,
+    /// The session of the login.
+    login: Option<ProgramSession>,
 }
 
 impl Exchange {
     /// The node's side of a session with `peer`.
     pub fn new(state: MailState, role: Role, peer: Peer) -> Self {
-        Self { state, peer, role, hostname: None, incoming: None }
+        Self { state, peer, role, hostname: None, incoming: None, login: None }
     }
 
     /// The TLS handshake is complete.
     pub fn tls_started(&mut self, tls: Option<TlsSummary>) {
         self.peer.tls = tls;
+        // The client logs in again (RFC 3207 4.2).
+        self.login = None;
+    }
+
+    /// Whether the owner has ended the session or revoked its app password. Reads one row.
+    pub fn is_ended(&self) -> bool {
+        // A store that can't be read refuses the message by itself.
+        self.login.as_ref().is_some_and(|session| !session.is_valid().unwrap_or(true))
+    }
+
+    /// The signal that the session was ended; `None` before the login.
+    pub fn end_signal(&self) -> Option<EndSignal> {
+        self.login.as_ref().map(ProgramSession::end_signal)
     }
 
     /// Answers one question of the session.
     pub async fn answer(&mut self, question: Question) -> Reply {
+        if self.is_ended() {
+            self.abandon();
+            return ended();
+        }
         match question {
             Question::Login { user, password } => self.login(&user, &password.0).await,
             Question::Sender(sender, _) => self.sender(sender).await,
@@ -59,15 +78,17 @@ impl Exchange {
 
     /// RFC 4954 6: 535 for a wrong password and for an unknown user, 454 after too many wrong
     /// passwords.
-    async fn login(&self, user: &str, password: &str) -> Reply {
-        let checked =
-            logins::check_app_password(&self.state.node, user, password, self.peer.address.into());
+    async fn login(&mut self, user: &str, password: &str) -> Reply {
+        let (node, from, protocol) = (&self.state.node, self.peer.address, Protocol::Smtp);
+        let checked = logins::log_in_program(node, user, password, protocol, from);
         let error = match checked.await {
-            Ok(_) => return Reply::new(235, "2.7.0", "logged in"),
+            Ok(session) => {
+                self.login = Some(session);
+                return Reply::new(235, "2.7.0", "logged in");
+            }
             Err(error) => error,
         };
-        let (node, from) = (&self.state.node, self.peer.address);
-        logins::report_refused_login(node, Protocol::Smtp, from, Some(user), &error);
+        logins::report_refused_login(node, protocol, from, Some(user), &error);
         match error {
             LoginError::Wrong => Reply::new(535, "5.7.8", "wrong user name or app password"),
             LoginError::TooOften { retry_after_ms } => Reply::new(
@@ -146,4 +167,9 @@ impl Exchange {
             Role::Submit => submit::finish(&self.state, incoming).await,
         }
     }
+}
+
+/// The reply after the owner has ended the session.
+pub(super) fn ended() -> Reply {
+    Reply::closing("4.7.0", "the owner has ended this session")
 }

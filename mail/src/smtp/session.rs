@@ -213,8 +213,11 @@ impl Session {
         }
     }
 
-    /// Takes the answer to the question that `step` returned.
+    /// Takes the answer to the question that `step` returned. A 421 ends the session (RFC 5321 3.8).
     pub fn answer(&mut self, reply: Reply) {
+        if reply.code == 421 {
+            return self.close(reply);
+        }
         match std::mem::replace(&mut self.state, State::Ready) {
             State::AwaitingLogin { user } => self.login_answered(user, reply),
             State::AwaitingSender(hello, sender) => self.sender_answered(hello, sender, reply),

@@ -31,13 +31,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
         program
     }
 
-    async fn send(&mut self, text: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, text: impl AsRef<[u8]>) {
         self.0.get_mut().write_all(text.as_ref()).await.unwrap();
         self.0.get_mut().flush().await.unwrap();
     }
 
     /// The next line; empty at the end of the connection.
-    async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         let mut line = String::new();
         tokio::time::timeout(TIMEOUT, self.0.read_line(&mut line))
             .await

@@ -5,21 +5,30 @@
 //! BLAKE3 of app passwords (which are random, so a slow hash would add no protection).
 
 mod apps;
+mod browser;
 mod password;
+mod program_sessions;
 mod report;
 mod sessions;
 mod set_password;
 mod setup;
 mod token;
 
+pub use crate::node::EndSignal;
 pub use apps::{
     AppPassword, AppPasswordId, app_password_used, app_passwords, check_app_password,
     create_app_password, revoke_app_password,
 };
+pub use browser::{Browser, BrowserToken, browser_token};
 pub use freehold_proto::ClientNet;
 pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, check_password};
+pub use program_sessions::{
+    ListedProgram, ProgramSession, end_program_session, log_in_program, program_sessions,
+};
 pub use report::{Protocol, report_refused_login};
-pub use sessions::{LoginError, Session, SessionId, login, logout, session, sessions};
+pub use sessions::{
+    LoginError, Session, SessionId, end_all_sessions, end_session, login, logout, session, sessions,
+};
 pub use set_password::set_password;
 pub use setup::{SetUpError, offer_setup, set_up, setup_is_open};
 pub use token::{NotAToken, SessionToken, SetupToken};

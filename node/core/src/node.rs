@@ -10,8 +10,10 @@ use crate::store::{Health, Store, StoreError, Table};
 mod identity;
 #[cfg(any(test, feature = "testing"))]
 mod in_memory;
+mod login_state;
 mod open;
 mod presence;
+mod program_sessions;
 mod temporary_sessions;
 mod throttle;
 mod unlock;
@@ -21,9 +23,13 @@ pub(crate) use identity::{
     RecoveryRow, WrapError, backup_key_of, is_current, is_over, person_of, put_backup_key, put_log,
     put_person, stored_log, wrap_vault,
 };
+pub use login_state::LoginState;
 pub use open::{NodeOpenError, NodeOptions, claim};
 pub use presence::{Connected, Presence};
+pub(crate) use program_sessions::OpenSession;
+pub use program_sessions::{EndSignal, ProgramSessions};
 pub use temporary_sessions::TemporarySessions;
+pub(crate) use throttle::Guesser;
 pub use throttle::Throttle;
 pub use unlock::new_key_file;
 
@@ -44,10 +50,8 @@ pub struct Node {
     pub random: Random,
     /// The friends' nodes that are connected.
     pub presence: Presence,
-    /// Recent password guesses, by network.
-    pub throttle: Throttle,
-    /// The sessions of a node that can't store them.
-    pub temporary_sessions: TemporarySessions,
+    /// Recent wrong passwords, and the sessions that are not stored.
+    pub logins: LoginState,
 }
 
 /// The key for hashing names into row keys; created once, never leaves the store.

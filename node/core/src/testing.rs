@@ -49,7 +49,7 @@ impl TestNode {
     pub async fn new(name: &str) -> Self {
         let node = Self::without_owner(name).await;
         let token = logins::offer_setup(&node).await.unwrap().unwrap();
-        logins::set_up(&node, &token, profile_of(name), PASSWORD).await.unwrap();
+        logins::set_up(&node, &token, profile_of(name), PASSWORD, None).await.unwrap();
         identity::create_with(&node, mnemonic_of(name)).await.unwrap();
         node
     }

@@ -112,6 +112,15 @@ pub(super) async fn set_up(context: &ControlContext, values: SetUp) -> Result<Re
     // Made after all checks: a new set-up token ends the previous one, and the link that the node
     // printed must stay valid after a failed check.
     let token = logins::offer_setup(node).await?.ok_or_else(|| already_set_up(context))?;
-    logins::set_up(node, &token, values.profile, &values.password).await.map_err(invalid)?;
+    logins::set_up(node, &token, values.profile, &values.password, None).await.map_err(invalid)?;
     Ok(Response::text(""))
+}
+
+/// A new one-time link; it ends the one before.
+pub(super) async fn link(context: &ControlContext) -> Result<Response> {
+    let token = logins::offer_setup(&context.node).await?;
+    let token = token.ok_or_else(|| already_set_up(context))?.to_string();
+    let link = format!("{}/setup?token={token}", context.url(None));
+    let text = format!("{link}\n\nOpen this link in a browser; it works once.");
+    Ok(Response::text(text).with(json!({ "link": link })))
 }

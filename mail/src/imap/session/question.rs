@@ -54,6 +54,8 @@ pub(crate) enum Answer {
     More,
     /// A SEARCH goes on. It has printed nothing yet.
     Searching,
+    /// The owner has ended the session.
+    Ended,
     /// A message body broke off in the middle of a literal, or the mailbox is unusable: nothing
     /// that the client could parse can follow.
     Broken,

@@ -136,41 +136,60 @@ pub async fn revoke_app_password(node: &Node, id: AppPasswordId) -> Result<(), S
                     row::delete::<AppRow>(tx, &key);
                 }
             }
-            Ok(())
+            Ok::<_, StoreError>(())
         })
-        .await
+        .await?;
+    node.logins.program_sessions.end(|_, session| session.app_password == id.0);
+    Ok(())
 }
 
 /// Verifies an app password of a client on network `from`. `user` is the owner's login name or any
 /// of the owner's addresses.
 ///
-/// An unknown user and a wrong password give the same answer after the same work.
+/// An unknown user and a wrong password give the same answer after the same work. A right password
+/// is never refused for the wrong ones before it: it has 125 bits, so guessing does not find it, and
+/// a program with an old password must not lock out the others of its network.
 ///
 /// # Errors
-/// When user or password are wrong, or there were too many attempts.
+/// When user or password are wrong, or there were too many wrong passwords.
 pub async fn check_app_password(
     node: &Node,
     user: &str,
     password: &str,
     from: ClientNet,
 ) -> Result<AppPasswordId, LoginError> {
+    verify(node, user, password, from).await.map(|(_, id)| id)
+}
+
+/// [`check_app_password`] with the key of the password's row.
+pub(super) async fn verify(
+    node: &Node,
+    user: &str,
+    password: &str,
+    from: ClientNet,
+) -> Result<([u8; 16], AppPasswordId), LoginError> {
     let now = node.clock.now();
     // Rows are read before the attempt is counted: an error of the store is no wrong password.
     let key = key_of(node, row::cut(password, TYPED_LEN_MAX))?;
     let found = row::get::<AppRow>(&node.store, &key)?;
     let is_owner = profile::is_login_name(node, user)?;
-    node.throttle
-        .attempt(from, now)
-        .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     let Some(app) = found.filter(|_| is_owner) else {
-        return Err(LoginError::Wrong);
+        let secret = u64::from_be_bytes(row::key_part(&key, 0));
+        return Err(match node.logins.programs.wrong_secret(from, secret, now) {
+            Ok(()) => LoginError::Wrong,
+            Err(retry_after_ms) => LoginError::TooOften { retry_after_ms },
+        });
     };
-    node.throttle.succeeded(from);
     let id = app.id;
     if app.last_used.is_none_or(|at| now.millis_since(at) >= LAST_USED_EVERY_MS) {
         renew_last_used(node, key, now).await?;
     }
-    Ok(id)
+    Ok((key, id))
+}
+
+/// Whether the password `id` under `key` was not revoked. Reads one row.
+pub(super) fn exists(node: &Node, key: &[u8; 16], id: AppPasswordId) -> Result<bool, StoreError> {
+    Ok(row::get::<AppRow>(&node.store, key)?.is_some_and(|app| app.id == id))
 }
 
 /// Records that a session of the app password `id` is in use, at most once an hour: a mail program
@@ -280,8 +299,31 @@ mod tests {
             Err(LoginError::Wrong)
         );
         assert_eq!(
-            check_app_password(&alice, "alice", &password, localhost()).await,
+            check_app_password(&alice, "alice", "another", localhost()).await,
             Err(LoginError::TooOften { retry_after_ms: 1000 })
         );
+    }
+
+    #[tokio::test]
+    async fn right_app_password_is_accepted_amid_wrong_ones() {
+        let alice = TestNode::new("alice").await;
+        let (app, right) = create_app_password(&alice, "laptop").await.unwrap();
+        let (old, stale) = create_app_password(&alice, "phone").await.unwrap();
+        revoke_app_password(&alice, old.id).await.unwrap();
+        let check = |typed: String| {
+            let node = Node::clone(&alice);
+            async move { check_app_password(&node, "alice", &typed, localhost()).await }
+        };
+        for second in 0..600 {
+            alice.clock.advance(1000);
+            assert_eq!(check(stale.clone()).await, Err(LoginError::Wrong), "the same one again");
+            assert!(check(format!("guess {second}")).await.is_err());
+            assert_eq!(check(right.clone()).await, Ok(app.id));
+        }
+        let refused = check("one more guess".to_owned()).await;
+        assert!(matches!(refused, Err(LoginError::TooOften { .. })), "{refused:?}");
+        // The owner's browser is not affected.
+        let browser = IpAddr::V4(Ipv4Addr::LOCALHOST).into();
+        assert!(crate::logins::login(&alice, PASSWORD, browser).await.is_ok());
     }
 }

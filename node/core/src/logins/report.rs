@@ -23,11 +23,18 @@ pub enum Protocol {
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.name())
+    }
+}
+
+impl Protocol {
+    /// The protocol's name in lower case.
+    pub(super) fn name(self) -> &'static str {
+        match self {
             Self::Web => "web",
             Self::Imap => "imap",
             Self::Smtp => "smtp",
-        })
+        }
     }
 }
 
@@ -41,12 +48,16 @@ pub fn report_refused_login(
     error: &LoginError,
 ) {
     let now = node.clock.now();
+    let throttle = match protocol {
+        Protocol::Web => &node.logins.browsers,
+        Protocol::Imap | Protocol::Smtp => &node.logins.programs,
+    };
     if let LoginError::TooOften { .. } = error
-        && !node.throttle.is_first_refusal(from.into())
+        && !throttle.is_first_refusal(from.into())
     {
         return;
     }
-    let Some(left_out) = node.throttle.log.take(now) else { return };
+    let Some(left_out) = throttle.log.take(now) else { return };
     if left_out > 0 {
         tracing::info!("{left_out} refused logins were not logged: too many in a minute");
     }

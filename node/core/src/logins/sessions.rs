@@ -2,8 +2,9 @@
 
 use minicbor::{Decode, Encode};
 
+use super::browser::Browser;
+use super::password;
 use super::token::SessionToken;
-use super::{ClientNet, password};
 use crate::clock::Timestamp;
 use crate::ids::id16;
 use crate::node::Node;
@@ -16,6 +17,8 @@ const SESSION_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 /// request would be a commit per request.
 const LAST_SEEN_EVERY_MS: u64 = 60 * 60 * 1000;
 const SESSIONS_MAX: usize = 100;
+/// The longest name of a browser that is stored, in bytes.
+const AGENT_LEN_MAX: usize = 80;
 
 id16! {
     /// The id of a session; not its token.
@@ -31,6 +34,10 @@ pub struct Session {
     pub created: Timestamp,
     /// The time of the last use, to the hour.
     pub last_seen: Timestamp,
+    /// The address from which the browser logged in; empty for a session of an earlier version.
+    pub address: String,
+    /// The browser's name; may be empty.
+    pub agent: String,
 }
 
 #[derive(Clone, Encode, Decode)]
@@ -42,6 +49,10 @@ struct SessionRow {
     created: Timestamp,
     #[n(2)]
     last_seen: Timestamp,
+    #[n(3)]
+    address: Option<String>,
+    #[n(4)]
+    agent: Option<String>,
 }
 
 impl Record for SessionRow {
@@ -55,7 +66,13 @@ impl SessionRow {
     }
 
     fn listed(&self) -> Session {
-        Session { id: self.id, created: self.created, last_seen: self.last_seen }
+        Session {
+            id: self.id,
+            created: self.created,
+            last_seen: self.last_seen,
+            address: self.address.clone().unwrap_or_default(),
+            agent: self.agent.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -83,27 +100,29 @@ pub enum LoginError {
 pub async fn login(
     node: &Node,
     password: &str,
-    from: ClientNet,
+    browser: Browser,
 ) -> Result<SessionToken, LoginError> {
-    // The row is read before the attempt is counted: an error of the store is no wrong password.
+    // Rows are read before the attempt is counted: an error of the store is no wrong password.
     let stored = password::stored(node)?;
-    node.throttle
-        .attempt(from, node.clock.now())
+    let guesser = browser.guesser(node)?;
+    let throttle = &node.logins.browsers;
+    throttle
+        .attempt(guesser, node.clock.now())
         .map_err(|retry_after_ms| LoginError::TooOften { retry_after_ms })?;
     // The attempt is counted before the hash, so hanging up during the hash does not undo it.
     match stored.matches(password).await {
         Ok(true) => {}
         Ok(false) => return Err(LoginError::Wrong),
         Err(error) => {
-            node.throttle.withdraw(from);
+            throttle.withdraw(guesser);
             return Err(error.into());
         }
     }
-    node.throttle.succeeded(from);
-    let (token, row) = new(node);
+    throttle.succeeded(guesser);
+    let (token, row) = new(node, Some(&browser));
     let (hash, now) = (token.hash(), node.clock.now());
     if node.is_read_only() {
-        node.temporary_sessions.insert(hash, now);
+        node.logins.temporary_sessions.insert(hash, now);
         return Ok(token);
     }
     node.store
@@ -116,20 +135,25 @@ pub async fn login(
     Ok(token)
 }
 
-fn new(node: &Node) -> (SessionToken, SessionRow) {
+fn new(node: &Node, browser: Option<&Browser>) -> (SessionToken, SessionRow) {
     let now = node.clock.now();
-    (
-        SessionToken::generate(&node.random),
-        SessionRow { id: SessionId(node.random.array()), created: now, last_seen: now },
-    )
+    let row = SessionRow {
+        id: SessionId(node.random.array()),
+        created: now,
+        last_seen: now,
+        address: browser.map(|browser| browser.address.to_canonical().to_string()),
+        agent: browser.map(|browser| row::cut(&browser.agent, AGENT_LEN_MAX).to_owned()),
+    };
+    (SessionToken::generate(&node.random), row)
 }
 
 /// A token for the first session, and the closure that writes the session inside the commit of
 /// set-up.
 pub(super) fn first(
     node: &Node,
+    browser: Option<&Browser>,
 ) -> (SessionToken, impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError> + Send + use<>) {
-    let (token, row) = new(node);
+    let (token, row) = new(node, browser);
     let hash = token.hash();
     (token, move |tx: &mut Tx<'_>| row::put(tx, &hash, &row))
 }
@@ -159,9 +183,10 @@ fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
 /// renewed.
 pub async fn session(node: &Node, token: &SessionToken) -> Result<Option<Session>, StoreError> {
     let (hash, now) = (token.hash(), node.clock.now());
-    if let Some(created) = node.temporary_sessions.get(&hash) {
+    if let Some(created) = node.logins.temporary_sessions.get(&hash) {
         let id = SessionId(row::key_part(&hash, 0));
-        return Ok(Some(Session { id, created, last_seen: created }));
+        let (address, agent) = (String::new(), String::new());
+        return Ok(Some(Session { id, created, last_seen: created, address, agent }));
     }
     let Some(found) = row::get::<SessionRow>(&node.store, &hash)?.filter(|s| !s.is_expired(now))
     else {
@@ -197,7 +222,7 @@ pub async fn session(node: &Node, token: &SessionToken) -> Result<Option<Session
 /// When the store is unavailable.
 pub async fn logout(node: &Node, token: &SessionToken) -> Result<(), StoreError> {
     let hash = token.hash();
-    if node.temporary_sessions.remove(&hash) {
+    if node.logins.temporary_sessions.remove(&hash) {
         return Ok(());
     }
     node.store
@@ -221,6 +246,40 @@ pub fn sessions(node: &Node) -> Result<Vec<Session>, StoreError> {
     Ok(live)
 }
 
+/// Ends one session; no error if there is none with this id.
+///
+/// # Errors
+/// When the store is unavailable.
+pub async fn end_session(node: &Node, id: SessionId) -> Result<(), StoreError> {
+    node.store
+        .commit(move |tx| {
+            for (key, session) in row::scan::<SessionRow>(tx, &Scan::prefix(&[], SESSIONS_MAX + 1))?
+            {
+                if session.id == id {
+                    row::delete::<SessionRow>(tx, &key);
+                }
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// Ends every session, of browsers and of mail programs.
+///
+/// # Errors
+/// When the store is unavailable.
+pub async fn end_all_sessions(node: &Node) -> Result<(), StoreError> {
+    node.store.commit(end_all).await?;
+    end_unstored(node);
+    Ok(())
+}
+
+/// Ends the sessions that are not rows.
+pub(super) fn end_unstored(node: &Node) {
+    node.logins.temporary_sessions.clear();
+    node.logins.program_sessions.end(|_, _| true);
+}
+
 pub(super) fn end_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     for (key, _) in tx.scan(SessionRow::TABLE, &Scan::prefix(&[], SESSIONS_MAX + 1))? {
         row::delete::<SessionRow>(tx, &key);
@@ -229,155 +288,4 @@ pub(super) fn end_all(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use super::*;
-    use crate::logins::{PasswordError, set_password};
-    use crate::testing::{PASSWORD, TestNode};
-
-    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
-    fn localhost() -> ClientNet {
-        IpAddr::V4(Ipv4Addr::LOCALHOST).into()
-    }
-
-    #[tokio::test]
-    async fn session_is_renewed_by_use_and_expires() {
-        let alice = TestNode::new("alice").await;
-        let token = login(&alice, PASSWORD, localhost()).await.unwrap();
-        for _ in 0..3 {
-            alice.clock.advance(29 * DAY_MS);
-            assert!(session(&alice, &token).await.unwrap().is_some());
-        }
-        alice.clock.advance(30 * DAY_MS);
-        assert_eq!(session(&alice, &token).await.unwrap(), None);
-        let token = login(&alice, PASSWORD, localhost()).await.unwrap();
-        logout(&alice, &token).await.unwrap();
-        assert_eq!(session(&alice, &token).await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn password_attempts_are_throttled_even_if_correct() {
-        let alice = TestNode::new("alice").await;
-        for _ in 0..3 {
-            assert_eq!(
-                login(&alice, "wrong wrong wrong", localhost()).await,
-                Err(LoginError::Wrong)
-            );
-        }
-        assert_eq!(
-            login(&alice, PASSWORD, localhost()).await,
-            Err(LoginError::TooOften { retry_after_ms: 1000 })
-        );
-        let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)).into();
-        assert!(login(&alice, PASSWORD, elsewhere).await.is_ok());
-        alice.clock.advance(1000);
-        assert!(login(&alice, PASSWORD, localhost()).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn store_failure_is_no_wrong_password() {
-        let alice = TestNode::new("alice").await;
-        let (_, app_password) = crate::logins::create_app_password(&alice, "phone").await.unwrap();
-        let check =
-            || crate::logins::check_app_password(&alice, "alice", &app_password, localhost());
-        alice.fail_rows().await;
-        for _ in 0..3 {
-            let failed = login(&alice, PASSWORD, localhost()).await;
-            assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");
-            let failed = check().await;
-            assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");
-        }
-        alice.recover_rows();
-        check().await.unwrap();
-        login(&alice, PASSWORD, localhost()).await.unwrap();
-        // A log that can't be written refuses the session, and lets mail be read.
-        alice.fail_disk().await;
-        for _ in 0..3 {
-            let failed = login(&alice, PASSWORD, localhost()).await;
-            assert!(matches!(failed, Err(LoginError::Store(_))), "{failed:?}");
-            check().await.unwrap();
-        }
-        alice.disk().heal();
-        while !alice.store.health().is_ready() {
-            tokio::task::yield_now().await;
-        }
-        login(&alice, PASSWORD, localhost()).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn concurrent_password_attempts_are_each_counted() {
-        let alice = TestNode::new("alice").await;
-        let attempts = (0..10).map(|n| {
-            let node = Node::clone(&alice);
-            tokio::spawn(async move {
-                login(&node, &format!("a wrong password {n}"), localhost()).await
-            })
-        });
-        let mut wrong = 0;
-        for attempt in attempts.collect::<Vec<_>>() {
-            match attempt.await.unwrap() {
-                Err(LoginError::Wrong) => wrong += 1,
-                other => assert_eq!(other, Err(LoginError::TooOften { retry_after_ms: 1000 })),
-            }
-        }
-        assert_eq!(wrong, 3);
-    }
-
-    #[tokio::test]
-    async fn cancelled_login_still_counts_as_attempt() {
-        let alice = TestNode::new("alice").await;
-        for _ in 0..3 {
-            tokio::select! {
-                biased;
-                done = login(&alice, "a wrong password", localhost()) => {
-                    panic!("{done:?} before the password was hashed")
-                }
-                () = std::future::ready(()) => {}
-            }
-        }
-        assert_eq!(
-            login(&alice, PASSWORD, localhost()).await,
-            Err(LoginError::TooOften { retry_after_ms: 1000 })
-        );
-    }
-
-    #[tokio::test]
-    async fn new_password_ends_sessions_and_the_old_password() {
-        let alice = TestNode::new("alice").await;
-        let token = login(&alice, PASSWORD, localhost()).await.unwrap();
-        assert_eq!(set_password(&alice, "short").await, Err(PasswordError::TooShort));
-        assert_eq!(set_password(&alice, &"x".repeat(1001)).await, Err(PasswordError::TooLong));
-        set_password(&alice, "another long one").await.unwrap();
-        assert_eq!(session(&alice, &token).await.unwrap(), None);
-        assert_eq!(login(&alice, PASSWORD, localhost()).await, Err(LoginError::Wrong));
-        assert!(login(&alice, "another long one", localhost()).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn login_before_setup_answers_like_wrong_password() {
-        let node = TestNode::without_owner("nobody").await;
-        assert_eq!(login(&node, "", localhost()).await, Err(LoginError::Wrong));
-    }
-
-    #[tokio::test]
-    async fn sessions_are_bounded() {
-        let alice = TestNode::new("alice").await;
-        let (first, row) = new(&alice);
-        let hash = first.hash();
-        alice.store.commit(move |tx| row::put(tx, &hash, &row)).await.unwrap();
-        for _ in 0..SESSIONS_MAX + 5 {
-            alice.clock.advance(1);
-            let (token, row) = new(&alice);
-            let (hash, now) = (token.hash(), alice.clock.now());
-            let add = move |tx: &mut Tx<'_>| {
-                sweep(tx, now)?;
-                row::put(tx, &hash, &row)
-            };
-            alice.store.commit(add).await.unwrap();
-        }
-        assert_eq!(sessions(&alice).unwrap().len(), SESSIONS_MAX);
-        assert_eq!(session(&alice, &first).await.unwrap(), None);
-    }
-}
+mod tests;

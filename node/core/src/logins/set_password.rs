@@ -4,8 +4,8 @@ use super::password::{self, PasswordError};
 use super::sessions;
 use crate::node::Node;
 
-/// Replaces the owner's password and ends every session, because the old password may have been
-/// stolen.
+/// Replaces the owner's password and ends every session, of browsers and of mail programs, because
+/// the old password may have been stolen. App passwords stay valid.
 ///
 /// # Errors
 /// When the password is not allowed or the store refuses.
@@ -17,5 +17,7 @@ pub async fn set_password(node: &Node, password: &str) -> Result<(), PasswordErr
             sessions::end_all(tx)
         })
         .await
-        .map_err(PasswordError::Store)
+        .map_err(PasswordError::Store)?;
+    sessions::end_unstored(node);
+    Ok(())
 }

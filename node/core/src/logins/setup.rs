@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 use subtle::ConstantTimeEq;
 
 use super::token::{SessionToken, SetupToken};
-use super::{PasswordError, password, sessions};
+use super::{Browser, PasswordError, password, sessions};
 use crate::node::Node;
 use crate::profile::{self, Profile, ProfileError};
 use crate::row::{self, Record};
@@ -75,8 +75,8 @@ fn is_offered(rows: &impl row::Rows, hash: [u8; 32]) -> Result<bool, StoreError>
     Ok(offer.is_some_and(|offer| bool::from(offer.hash.ct_eq(&hash))))
 }
 
-/// Sets up the node: writes profile, password and a first session and deletes the token, in one
-/// commit.
+/// Sets up the node: writes profile, password and a first session, for `browser` if there is one,
+/// and deletes the token, in one commit.
 ///
 /// # Errors
 /// When the link is no longer valid, or profile or password are refused.
@@ -85,13 +85,14 @@ pub async fn set_up(
     token: &SetupToken,
     profile: Profile,
     password: &str,
+    browser: Option<&Browser>,
 ) -> Result<SessionToken, SetUpError> {
     let profile = profile::checked(profile)?;
     if !setup_is_open(node, token)? {
         return Err(SetUpError::BadToken);
     }
     let password = password::hashed(node, password).await?;
-    let (session, open_session) = sessions::first(node);
+    let (session, open_session) = sessions::first(node, browser);
     let hash = token.hash();
     node.store
         .commit(move |tx| {
@@ -118,12 +119,12 @@ mod tests {
         let node = TestNode::without_owner("alice").await;
         let token = offer_setup(&node).await.unwrap().unwrap();
         assert!(setup_is_open(&node, &token).unwrap());
-        let opened = set_up(&node, &token, profile_of("alice"), PASSWORD).await.unwrap();
+        let opened = set_up(&node, &token, profile_of("alice"), PASSWORD, None).await.unwrap();
         assert!(session(&node, &opened).await.unwrap().is_some());
         assert_eq!(profile::get(&node).unwrap(), Some(profile_of("alice")));
         assert!(!setup_is_open(&node, &token).unwrap());
         assert_eq!(
-            set_up(&node, &token, profile_of("mallory"), PASSWORD).await,
+            set_up(&node, &token, profile_of("mallory"), PASSWORD, None).await,
             Err(SetUpError::BadToken)
         );
         assert_eq!(offer_setup(&node).await.unwrap(), None);
@@ -135,13 +136,13 @@ mod tests {
         let old = offer_setup(&node).await.unwrap().unwrap();
         let new = offer_setup(&node).await.unwrap().unwrap();
         assert_eq!(
-            set_up(&node, &old, profile_of("alice"), PASSWORD).await,
+            set_up(&node, &old, profile_of("alice"), PASSWORD, None).await,
             Err(SetUpError::BadToken)
         );
-        let bad = set_up(&node, &new, profile_of("alice"), "short").await;
+        let bad = set_up(&node, &new, profile_of("alice"), "short", None).await;
         assert_eq!(bad, Err(SetUpError::Password(PasswordError::TooShort)));
         assert_eq!(profile::get(&node).unwrap(), None);
-        assert!(set_up(&node, &new, profile_of("alice"), PASSWORD).await.is_ok());
+        assert!(set_up(&node, &new, profile_of("alice"), PASSWORD, None).await.is_ok());
     }
 
     #[tokio::test]
@@ -149,8 +150,8 @@ mod tests {
         let node = TestNode::without_owner("alice").await;
         let token = offer_setup(&node).await.unwrap().unwrap();
         let (one, two) = tokio::join!(
-            set_up(&node, &token, profile_of("alice"), PASSWORD),
-            set_up(&node, &token, profile_of("mallory"), "mallory's password")
+            set_up(&node, &token, profile_of("alice"), PASSWORD, None),
+            set_up(&node, &token, profile_of("mallory"), "mallory's password", None)
         );
         assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|succeeded| **succeeded).count(), 1);
     }

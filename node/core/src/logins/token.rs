@@ -26,6 +26,14 @@ impl<const N: usize> Token<N> {
         Self(random.array())
     }
 
+    pub(crate) fn of(bytes: [u8; N]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; N] {
+        &self.0
+    }
+
     /// The hash in the store.
     pub(crate) fn hash(&self) -> [u8; 32] {
         *blake3::hash(&self.0).as_bytes()

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Identity, Node, Presence, TemporarySessions, Throttle};
+use super::{Identity, LoginState, Node, Presence};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
@@ -82,6 +82,14 @@ pub enum NodeOpenError {
         /// The error of the operating system.
         error: std::io::Error,
     },
+    /// Others could replace files in the folder.
+    #[error("the data folder {folder} {danger}")]
+    Unsafe {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong, and what to do.
+        danger: &'static str,
+    },
     /// The operating system gives no randomness.
     #[error("the operating system gives no randomness")]
     NoRandomness,
@@ -111,10 +119,13 @@ impl NodeOpenError {
 /// process. On a read-only file system an existing folder is locked for reading.
 ///
 /// # Errors
-/// When it can't be created, or another process has locked it.
+/// When it can't be created, others can write to it, or another process has locked it.
 pub fn claim(data: &Path) -> Result<FolderLock, NodeOpenError> {
     create_folder(data)
         .map_err(|error| NodeOpenError::Folder { folder: data.to_path_buf(), error })?;
+    if let Some(danger) = OsFs.danger_of(data) {
+        return Err(NodeOpenError::Unsafe { folder: data.to_path_buf(), danger });
+    }
     Ok(FolderLock::acquire(&OsFs, data)?)
 }
 
@@ -246,8 +257,7 @@ impl Node {
             clock,
             random,
             presence: Presence::default(),
-            throttle: Throttle::default(),
-            temporary_sessions: TemporarySessions::default(),
+            logins: LoginState::default(),
         };
         node.prepare()?;
         Ok(node)

@@ -27,6 +27,10 @@ impl TemporarySessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(hash).copied()
     }
 
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// True if there was such a session.
     pub(crate) fn remove(&self, hash: &[u8; 32]) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(hash).is_some()

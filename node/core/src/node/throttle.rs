@@ -1,6 +1,7 @@
-//! Login throttling: growing delays after wrong password attempts, per network. In memory and
-//! bounded: a restart or many networks can evict the counts, and then the cost of the password hash
-//! is the limit.
+//! Login throttling: growing delays after wrong password attempts, per network, or per browser for
+//! one that has logged in before: strangers on the owner's network must not lock out the owner. In
+//! memory and bounded: a restart or many networks can evict the counts, and then the cost of the
+//! password hash is the limit.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,40 +27,71 @@ const DELAY_CUSTOMER_MS_MAX: u64 = 30 * 1000;
 /// The time after which attempts no longer count, in milliseconds.
 const FORGOTTEN_AFTER_MS: u64 = 60 * 60 * 1000;
 
+/// Wrong secrets of one network that are remembered: a household has few programs with an old one.
+const SECRETS_MAX: usize = 16;
+
+/// Who makes an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guesser {
+    /// Anybody on this network.
+    Net(ClientNet),
+    /// A browser that has logged in before, by its id.
+    Browser([u8; 16]),
+}
+
+impl From<ClientNet> for Guesser {
+    fn from(net: ClientNet) -> Self {
+        Self::Net(net)
+    }
+}
+
 /// The unit by which attempts are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Counter {
     Net(ClientNet),
     /// All networks of one customer, who could otherwise try from each in turn.
     Customer(ClientNet),
+    Browser([u8; 16]),
 }
 
 impl Counter {
-    fn all(net: ClientNet) -> impl Iterator<Item = Self> {
-        let customer = net.customer();
-        std::iter::once(Self::Net(net)).chain((!net.is_v4()).then_some(Self::Customer(customer)))
+    fn of(guesser: Guesser) -> Self {
+        match guesser {
+            Guesser::Net(net) => Self::Net(net),
+            Guesser::Browser(id) => Self::Browser(id),
+        }
+    }
+
+    fn all(guesser: Guesser) -> impl Iterator<Item = Self> {
+        let customer = match guesser {
+            Guesser::Net(net) if !net.is_v4() => Some(Self::Customer(net.customer())),
+            Guesser::Net(_) | Guesser::Browser(_) => None,
+        };
+        std::iter::once(Self::of(guesser)).chain(customer)
     }
 
     /// The number of attempts before the first delay, and the longest delay in milliseconds.
     fn limits(self) -> (u32, u64) {
         match self {
-            Self::Net(_) => (FREE_ATTEMPTS, DELAY_MS_MAX),
+            Self::Net(_) | Self::Browser(_) => (FREE_ATTEMPTS, DELAY_MS_MAX),
             Self::Customer(_) => (FREE_ATTEMPTS_CUSTOMER, DELAY_CUSTOMER_MS_MAX),
         }
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Attempts {
     /// The number of attempts that are wrong or not verified yet.
     count: u32,
     last: Timestamp,
     /// Whether an attempt after this one had to wait.
     has_waited: bool,
+    /// Hashes of the wrong secrets that were counted, the newest last.
+    secrets: Vec<u64>,
 }
 
 impl Attempts {
-    fn allowed_at(self, (free, delay_ms_max): (u32, u64)) -> Timestamp {
+    fn allowed_at(&self, (free, delay_ms_max): (u32, u64)) -> Timestamp {
         match self.count.checked_sub(free) {
             None => self.last,
             Some(doublings) => {
@@ -79,46 +111,83 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Counts an attempt from `net` before the password is verified, so that concurrent attempts
-    /// are counted like consecutive ones. [`Throttle::succeeded`] resets the count.
+    /// Counts an attempt before the password is verified, so that concurrent attempts are counted
+    /// like consecutive ones. [`Throttle::succeeded`] resets the count.
     ///
     /// # Errors
     /// The time to wait in milliseconds, when an attempt is not allowed yet.
-    pub(crate) fn attempt(&self, net: ClientNet, now: Timestamp) -> Result<(), u64> {
+    pub(crate) fn attempt(&self, by: impl Into<Guesser>, now: Timestamp) -> Result<(), u64> {
+        self.count(by.into(), None, now)
+    }
+
+    /// Counts an attempt with a wrong secret, given by its hash. The same secret again counts once:
+    /// a program with an old password repeats it for ever and guesses nothing.
+    ///
+    /// # Errors
+    /// The time to wait in milliseconds, when an attempt is not allowed yet.
+    pub(crate) fn wrong_secret(
+        &self,
+        net: ClientNet,
+        secret: u64,
+        now: Timestamp,
+    ) -> Result<(), u64> {
+        self.count(net.into(), Some(secret), now)
+    }
+
+    fn count(&self, by: Guesser, secret: Option<u64>, now: Timestamp) -> Result<(), u64> {
         let mut attempts = self.lock();
-        let before = |attempts: &HashMap<Counter, Attempts>, of: Counter| {
-            attempts
-                .get(&of)
-                .filter(|attempts| now.millis_since(attempts.last) < FORGOTTEN_AFTER_MS)
-                .copied()
-        };
-        let allowed_at = Counter::all(net)
-            .filter_map(|of| Some(before(&attempts, of)?.allowed_at(of.limits())))
+        for of in Counter::all(by) {
+            let is_expired =
+                |counted: &Attempts| now.millis_since(counted.last) >= FORGOTTEN_AFTER_MS;
+            if attempts.get(&of).is_some_and(is_expired) {
+                attempts.remove(&of);
+            }
+        }
+        let counted = attempts.get(&Counter::of(by));
+        if secret.is_some_and(|secret| counted.is_some_and(|c| c.secrets.contains(&secret))) {
+            return Ok(());
+        }
+        let allowed_at = Counter::all(by)
+            .filter_map(|of| Some(attempts.get(&of)?.allowed_at(of.limits())))
             .max();
         if let Some(allowed_at) = allowed_at.filter(|at| *at > now) {
             return Err(allowed_at.millis_since(now));
         }
-        for of in Counter::all(net) {
-            let count = before(&attempts, of).map_or(0, |before| before.count).saturating_add(1);
+        for of in Counter::all(by) {
             make_room(&mut attempts, of, now);
-            attempts.insert(of, Attempts { count, last: now, has_waited: false });
+            let counted = attempts.entry(of).or_insert(Attempts {
+                count: 0,
+                last: now,
+                has_waited: false,
+                secrets: Vec::new(),
+            });
+            counted.count = counted.count.saturating_add(1);
+            counted.last = now;
+            counted.has_waited = false;
+            if let (Some(secret), Counter::Net(_)) = (secret, of) {
+                if counted.secrets.len() >= SECRETS_MAX {
+                    counted.secrets.remove(0);
+                }
+                counted.secrets.push(secret);
+            }
         }
         Ok(())
     }
 
     /// Takes back an attempt whose password could not be verified.
-    pub(crate) fn withdraw(&self, net: ClientNet) {
+    pub(crate) fn withdraw(&self, by: impl Into<Guesser>) {
         let mut attempts = self.lock();
-        for of in Counter::all(net) {
+        for of in Counter::all(by.into()) {
             if let Some(counted) = attempts.get_mut(&of) {
                 counted.count = counted.count.saturating_sub(1);
             }
         }
     }
 
-    /// Resets the count of `net` after a correct password. The count of its customer stays.
-    pub(crate) fn succeeded(&self, net: ClientNet) {
-        self.lock().remove(&Counter::Net(net));
+    /// Resets the count of a network or browser after a correct password. The count of its
+    /// customer stays.
+    pub(crate) fn succeeded(&self, by: impl Into<Guesser>) {
+        self.lock().remove(&Counter::of(by.into()));
     }
 
     /// Whether an attempt from `net` that has to wait is the first since the last one that was
@@ -205,6 +274,37 @@ mod tests {
         assert_eq!(first, [true, false]);
         throttle.attempt(net(1), Timestamp(5000)).unwrap();
         assert!(throttle.is_first_refusal(net(1)));
+    }
+
+    #[test]
+    fn repeated_wrong_secret_counts_once() {
+        let throttle = Throttle::default();
+        for second in 0..600 {
+            assert_eq!(throttle.wrong_secret(net(1), 7, Timestamp(second * 1000)), Ok(()));
+        }
+        let now = Timestamp(600_000);
+        let others = (0..9).filter(|n| throttle.wrong_secret(net(1), 100 + n, now).is_ok());
+        assert_eq!(others.count(), 2, "the first secret was one of three");
+        assert_eq!(throttle.wrong_secret(net(1), 7, now), Ok(()), "it is still known");
+        for n in 0..1000 {
+            let _ = throttle.wrong_secret(net(1), n, Timestamp(n * DELAY_MS_MAX));
+        }
+        let held = throttle.lock().values().map(|counted| counted.secrets.len()).max();
+        assert_eq!(held, Some(SECRETS_MAX));
+    }
+
+    #[test]
+    fn known_browser_is_counted_apart_from_its_network() {
+        let throttle = Throttle::default();
+        let browser = Guesser::Browser([7; 16]);
+        for second in 0..600 {
+            let _ = throttle.attempt(net(1), Timestamp(second * 1000));
+            assert_eq!(throttle.attempt(browser, Timestamp(second * 1000)), Ok(()));
+            throttle.succeeded(browser);
+        }
+        assert!(throttle.attempt(net(1), Timestamp(600_000)).is_err());
+        let own = (0..9).filter(|_| throttle.attempt(browser, Timestamp(600_000)).is_ok());
+        assert_eq!(own.count(), 3, "a stolen cookie gives no free guesses");
     }
 
     #[test]

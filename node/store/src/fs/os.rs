@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 
 use super::{DirEntry, File, Fs, Lock, SpaceInfo, Volume};
 
@@ -73,6 +73,21 @@ struct OsVolume(fs::File);
 impl Volume for OsVolume {
     fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(&self.0)?)
+    }
+}
+
+impl OsFs {
+    /// Why an existing folder is not safe for secrets: it is another user's, or others may write to
+    /// it, so they could replace its files. `None` if it is safe, or not there.
+    pub fn danger_of(&self, folder: &Path) -> Option<&'static str> {
+        let folder = fs::metadata(folder).ok()?;
+        if folder.uid() != rustix::process::geteuid().as_raw() {
+            return Some(
+                "belongs to another user; start the node as that user, or change its owner",
+            );
+        }
+        (folder.mode() & 0o022 != 0)
+            .then_some("can be written by other users; `chmod go-w` makes it safe")
     }
 }
 
@@ -155,6 +170,8 @@ impl Fs for OsFs {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // A link in its place would make a file elsewhere.
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(path)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(OsLock { _file: file }))
@@ -173,6 +190,26 @@ impl Fs for OsFs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folder_that_others_can_write_is_dangerous() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, is_safe) in [(0o700, true), (0o755, true), (0o775, false), (0o707, false)] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(OsFs.danger_of(folder.path()).is_none(), is_safe, "{mode:o}");
+        }
+        assert_eq!(OsFs.danger_of(&folder.path().join("absent")), None);
+    }
+
+    #[test]
+    fn lock_follows_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("lock")).unwrap();
+        assert!(OsFs.lock(folder.path()).is_err());
+        assert!(!elsewhere.exists());
+    }
 
     #[test]
     fn file_is_zero_filled_without_fallocate() {

@@ -5,7 +5,7 @@ use super::*;
 use crate::events::Event;
 use crate::events::Events;
 use crate::fs::MemoryFs;
-use crate::node::{Presence, Throttle};
+use crate::node::{LoginState, Presence};
 use crate::store::{Store, StoreOptions};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -148,8 +148,7 @@ fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
         clock: Clock::manual(START),
         random,
         presence: Presence::default(),
-        throttle: Throttle::default(),
-        temporary_sessions: Default::default(),
+        logins: LoginState::default(),
     }
 }
 

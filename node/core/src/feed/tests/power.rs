@@ -9,8 +9,8 @@ use super::*;
 use crate::events::Events;
 use crate::fs::{Fs, MemoryFs, PowerCut};
 use crate::identity_log;
+use crate::node::LoginState;
 use crate::node::Presence;
-use crate::node::Throttle;
 use crate::store::{Store, StoreOptions};
 use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 use crate::vault::Unlock;
@@ -90,8 +90,7 @@ fn node_on(memory: &MemoryFs, fs: Arc<dyn Fs>, boot: u8, seed: u64) -> Result<No
         clock,
         random,
         presence: Presence::default(),
-        throttle: Throttle::default(),
-        temporary_sessions: Default::default(),
+        logins: LoginState::default(),
     })
 }
 
