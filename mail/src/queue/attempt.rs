@@ -78,7 +78,10 @@ async fn record(
     let count = |wanted: fn(&AttemptResult) -> bool| {
         results.iter().filter(|(_, result)| wanted(result)).count()
     };
-    let delivered = count(|result| matches!(result, AttemptResult::Delivered(_)));
+    let is_open = |result: &AttemptResult| {
+        matches!(result, AttemptResult::Refused(_) | AttemptResult::Deferred(_))
+    };
+    let delivered = results.iter().filter(|(_, result)| !is_open(result)).count();
     let refused = count(|result| matches!(result, AttemptResult::Refused(_)));
     let waiting = count(|result| matches!(result, AttemptResult::Deferred(_)));
     tracing::info!(id = %item.id, delivered, refused, waiting, "an attempt to send was made");
@@ -91,6 +94,8 @@ async fn record(
     let outcomes = results.into_iter().map(|(address, result)| {
         let outcome = match result {
             AttemptResult::Delivered(reply) => Outcome::Delivered(reply),
+            AttemptResult::Relayed(reply) => Outcome::Relayed(reply),
+            AttemptResult::PassedOn(reply) => Outcome::PassedOn(reply),
             AttemptResult::Refused(reply) => Outcome::Failed(reply),
             AttemptResult::Deferred(reply) => {
                 retry::outcome(&state.config, item.created, now, attempts(&address), reply)
@@ -98,5 +103,26 @@ async fn record(
         };
         (address, outcome)
     });
-    mailbox::record_outcomes(&state.node, item.id, outcomes.collect()).await
+    record_surely(state, item.id, outcomes.collect()).await
+}
+
+/// Records outcomes, again after each failure of the store, until mail stops: a message that its
+/// next hop has accepted must not be sent again (RFC 5321 6.1).
+async fn record_surely(
+    state: &MailState,
+    id: QueueId,
+    outcomes: Vec<(String, Outcome)>,
+) -> Result<(), RecordError> {
+    loop {
+        match mailbox::record_outcomes(&state.node, id, outcomes.clone()).await {
+            Err(error) if !matches!(error, RecordError::NoSuchItem) => {
+                tracing::error!(%id, %error, "the result of sending a message is not recorded yet");
+                tokio::select! {
+                    () = state.drain.stopping() => return Err(error),
+                    () = sleep(ERROR_PAUSE) => {}
+                }
+            }
+            recorded => return recorded,
+        }
+    }
 }

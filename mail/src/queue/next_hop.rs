@@ -2,36 +2,39 @@
 //! their own (RFC 5321 3.3, 4.2).
 //!
 //! lettre is only the connection; the commands, their timeouts and the meaning of the replies are
-//! decided here. TLS is used whenever the next hop offers it, without checking its certificate (RFC
-//! 7435): the alternative is to send in the clear.
+//! decided here.
 
 use std::time::Duration;
 
 use freehold_core::blocking::{blocking_future, try_blocking};
 use freehold_core::mailbox::QueuedMessage;
+use freehold_core::mailbox::queue::{Notify, xtext_encoded};
 use freehold_core::store::StoreError;
 use lettre::transport::smtp::Error;
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
-use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::abort::HelloCommand::{self, Ehlo, Helo};
-use super::abort::{AbortHandle, AbortableStream, Opening};
+use super::abort::AbortHandle;
 use super::result::AttemptResult;
 use crate::smtp::address::Mailbox;
 use crate::state::MailState;
 
 mod extensions;
+mod hello;
+mod reply;
+mod stream;
 mod text;
+mod tls;
 
 use extensions::Extensions;
+use reply::Reply;
+use stream::LastReply;
 use text::Text;
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// RFC 5321 4.5.3.2.1 to 4.5.3.2.3: the greeting, MAIL and RCPT.
+/// RFC 5321 4.5.3.2.2, 4.5.3.2.3: MAIL and RCPT.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// RFC 5321 4.5.3.2.4.
 const DATA_TIMEOUT: Duration = Duration::from_secs(2 * 60);
@@ -88,49 +91,31 @@ impl From<Failure> for AttemptResult {
 struct Connection {
     smtp: AsyncSmtpConnection,
     abort: AbortHandle,
+    last_reply: LastReply,
     extensions: Extensions,
 }
 
 impl Connection {
-    /// Connects, greets, and starts TLS if that is offered. When the handshake fails, connects
-    /// again without TLS (RFC 7435 3).
     async fn open(state: &MailState, server: &str) -> Result<Self, AttemptResult> {
-        let hello = ClientId::Domain(state.hostname().await);
-        let Greeted { mut smtp, mut abort, opening } = match greet(server, &hello, Ehlo).await {
-            // RFC 5321 3.2: a server that does not know EHLO may know HELO.
-            Err((Failure::Refused(AttemptResult::Refused(_)), true)) => {
-                greet(server, &hello, Helo).await
-            }
-            greeted => greeted,
-        }
-        .map_err(|(failure, _)| failure)?;
-        let mut announced = opening.hello();
-        if smtp.can_starttls() {
-            let name =
-                server.rsplit_once(':').map_or(server, |(host, _)| host).trim_matches(['[', ']']);
-            let parameters = TlsParameters::builder(name.to_owned())
-                .dangerous_accept_invalid_certs(true)
-                .dangerous_accept_invalid_hostnames(true)
-                .build()
-                .map_err(|error| failure(&error))?;
-            if within(COMMAND_TIMEOUT, smtp.starttls(parameters, &hello)).await.is_err() {
-                tracing::info!("the TLS handshake with a next hop failed; sending in the clear");
-                let greeted = greet(server, &hello, Ehlo).await.map_err(|(failure, _)| failure)?;
-                announced = greeted.opening.hello();
-                (smtp, abort) = (greeted.smtp, greeted.abort);
-            } else {
-                announced = None;
-            }
-        }
-        let extensions = match announced {
-            Some(lines) => Extensions::parse(lines.iter().map(String::as_str)),
-            // lettre keeps only some of the extensions of its own EHLO inside TLS.
-            None => {
-                let ehlo = smtp.command(format!("EHLO {hello}\r\n"));
-                Extensions::parse(within(COMMAND_TIMEOUT, ehlo).await?.message())
-            }
-        };
-        Ok(Self { smtp, abort, extensions })
+        let name = state.hostname().await;
+        let (mut stream, extensions) = hello::open(server, &name).await?;
+        let (abort, last_reply) = stream.ready();
+        let name = ClientId::Domain(name);
+        let smtp = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &name)
+            .await
+            .map_err(|error| AttemptResult::from(broken(&error)))?;
+        Ok(Self { smtp, abort, last_reply, extensions })
+    }
+
+    /// Sends a command whose reply must have `class` as its first digit.
+    async fn command(
+        &mut self,
+        wait: Duration,
+        command: impl std::fmt::Display,
+        class: u16,
+    ) -> Result<Reply, Failure> {
+        let sent = timeout(wait, self.smtp.command(command)).await;
+        reply(sent, &self.last_reply, class)
     }
 
     /// Sends the message to all recipients in transactions of at most `RECIPIENTS_MAX`.
@@ -162,37 +147,37 @@ impl Connection {
             (state.node.blobs.clone(), item.blob, !self.extensions.eight_bit);
         let text = try_blocking(move || Text::open(&blobs, &blob, examine_body)).await?;
         let mail = self.mail(item, to, &text)?;
-        within(COMMAND_TIMEOUT, self.smtp.command(mail)).await?;
+        self.command(COMMAND_TIMEOUT, mail, 2).await?;
         let mut accepted = Vec::new();
         for address in to {
             // The address was validated when it was queued. It is parsed again, because an invalid
             // one could inject a command.
-            let Some(mailbox) = Mailbox::parse(address) else {
+            let Some(mailbox) = Mailbox::parse(address).map(Mailbox::with_ascii_domain) else {
                 results.push((
                     address.clone(),
                     AttemptResult::Refused("501 5.1.3 not a valid address".to_owned()),
                 ));
                 continue;
             };
-            let rcpt = self.smtp.command(format!("RCPT TO:<{mailbox}>\r\n"));
-            match within(COMMAND_TIMEOUT, rcpt).await {
+            let rcpt = format!("RCPT TO:<{mailbox}>{}\r\n", self.report_parameters(item, address));
+            match self.command(COMMAND_TIMEOUT, rcpt, 2).await {
                 Ok(_) => accepted.push(address),
                 Err(Failure::Refused(result)) => results.push((address.clone(), result)),
                 Err(Failure::Broken(result)) => return Err(result),
             }
         }
         if accepted.is_empty() {
-            within(COMMAND_TIMEOUT, self.smtp.command("RSET\r\n")).await?;
+            self.command(COMMAND_TIMEOUT, "RSET\r\n", 2).await?;
             return Ok(self);
         }
-        within(DATA_TIMEOUT, self.smtp.command("DATA\r\n")).await?;
+        self.command(DATA_TIMEOUT, "DATA\r\n", 3).await?;
         let wait = END_TIMEOUT + Duration::from_secs(item.size / RATE_MIN);
         let (connection, reply) = self.transfer(state, text, wait).await?;
-        results.extend(
-            accepted
-                .into_iter()
-                .map(|address| (address.clone(), AttemptResult::Delivered(reply.clone()))),
-        );
+        let result = match connection.extensions.dsn {
+            true => AttemptResult::PassedOn(reply),
+            false => AttemptResult::Relayed(reply),
+        };
+        results.extend(accepted.into_iter().map(|address| (address.clone(), result.clone())));
         Ok(connection)
     }
 
@@ -208,7 +193,9 @@ impl Connection {
         let work = async move {
             let pieces = text.pieces(self.abort.clone());
             let sent = tokio::select! {
-                sent = within(wait, self.smtp.message_iter(pieces)) => sent,
+                sent = timeout(wait, self.smtp.message_iter(pieces)) => {
+                    reply(sent, &self.last_reply, 2)
+                }
                 () = drain.halted() => Err(Failure::Broken(AttemptResult::Deferred(
                     "451 4.3.2 this node is shutting down".to_owned(),
                 ))),
@@ -216,7 +203,7 @@ impl Connection {
             (self, sent)
         };
         let (connection, sent) = blocking_future(work).await.map_err(StoreError::from)?;
-        Ok((connection, reply_line(&sent?)))
+        Ok((connection, sent?.line()))
     }
 
     /// MAIL with the parameters that the next hop supports (RFC 1870, 6152, 6531, 3461). ENVID is
@@ -231,7 +218,8 @@ impl Connection {
         let from = match item.from.as_str() {
             "" => None,
             from => {
-                Some(Mailbox::parse(from).ok_or_else(|| refused("553 5.1.7 not a valid address"))?)
+                let from = Mailbox::parse(from).map(Mailbox::with_ascii_domain);
+                Some(from.ok_or_else(|| refused("553 5.1.7 not a valid address"))?)
             }
         };
         let mut mail =
@@ -250,7 +238,7 @@ impl Connection {
             return Err(refused("554 5.6.3 the next hop does not accept 8-bit messages"));
         }
         let international = from.is_some_and(|from| from.is_international())
-            || to.iter().any(|to| !to.is_ascii())
+            || to.iter().any(|to| needs_smtputf8(to))
             || text.is_international;
         if international && self.extensions.international {
             mail.push_str(" SMTPUTF8");
@@ -260,73 +248,82 @@ impl Connection {
             ));
         }
         if self.extensions.dsn {
-            mail.push_str(&format!(" RET=HDRS ENVID={}", item.id));
+            let ret = if item.request.return_full { "FULL" } else { "HDRS" };
+            let own_id = item.id.to_string();
+            let id = item.request.envelope_id.as_deref().unwrap_or(&own_id);
+            mail.push_str(&format!(" RET={ret} ENVID={}", xtext_encoded(id)));
         }
         mail.push_str("\r\n");
         Ok(mail)
     }
-}
 
-/// A connection after the greeting and EHLO or HELO.
-struct Greeted {
-    smtp: AsyncSmtpConnection,
-    abort: AbortHandle,
-    opening: Opening,
-}
-
-/// Connects and greets by `command`. A failure says whether the server had greeted before it.
-async fn greet(
-    server: &str,
-    hello: &ClientId,
-    command: HelloCommand,
-) -> Result<Greeted, (Failure, bool)> {
-    let unreachable = |reason: String| {
-        let reply = format!("451 4.4.1 the next hop is unreachable: {reason}");
-        (Failure::Broken(AttemptResult::Deferred(reply)), false)
-    };
-    let socket = match timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await {
-        Ok(Ok(socket)) => socket,
-        Ok(Err(error)) => return Err(unreachable(error.to_string())),
-        Err(_) => return Err(unreachable("connecting timed out".to_owned())),
-    };
-    let _ = socket.set_nodelay(true);
-    let (stream, abort, opening) = AbortableStream::new(socket, command);
-    let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), hello);
-    match within(COMMAND_TIMEOUT, greeting).await {
-        Ok(smtp) => Ok(Greeted { smtp, abort, opening }),
-        Err(failure) => Err((failure, opening.is_greeted())),
-    }
-}
-
-async fn within<T>(
-    wait: Duration,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Failure> {
-    match timeout(wait, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(failure(&error)),
-        Err(_) => Err(Failure::Broken(AttemptResult::Deferred(
-            "451 4.4.2 the next hop did not reply in time".to_owned(),
-        ))),
-    }
-}
-
-/// The meaning of an error (RFC 5321 4.2.1): 5xx is permanent, everything else temporary.
-fn failure(error: &Error) -> Failure {
-    let text =
-        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-    match error.status() {
-        Some(code) if error.is_permanent() => {
-            Failure::Refused(AttemptResult::Refused(format!("{code} {text}")))
+    /// NOTIFY and ORCPT as the sender gave them (RFC 3461 5.2.1).
+    fn report_parameters(&self, item: &QueuedMessage, address: &str) -> String {
+        let recipient = item.recipients.iter().find(|recipient| recipient.address == address);
+        let Some(recipient) = recipient.filter(|_| self.extensions.dsn) else {
+            return String::new();
+        };
+        let mut parameters = String::new();
+        if let Some(Notify { success, failure, delay }) = recipient.notify {
+            let words = [(success, "SUCCESS"), (failure, "FAILURE"), (delay, "DELAY")];
+            let words: Vec<&str> =
+                words.iter().filter(|(wanted, _)| *wanted).map(|(_, word)| *word).collect();
+            let notify = if words.is_empty() { "NEVER".to_owned() } else { words.join(",") };
+            parameters.push_str(&format!(" NOTIFY={notify}"));
         }
-        Some(code) => Failure::Refused(AttemptResult::Deferred(format!("{code} {text}"))),
-        None => Failure::Broken(AttemptResult::Deferred(format!(
-            "451 4.4.2 the connection to the next hop failed: {text}"
+        let original = recipient.original.as_ref();
+        if let Some(original) = original.filter(|o| o.is_ascii() || self.extensions.international) {
+            parameters.push_str(&format!(" ORCPT={original}"));
+        }
+        parameters
+    }
+}
+
+/// Whether an address needs SMTPUTF8 in any form of its domain.
+fn needs_smtputf8(address: &str) -> bool {
+    !address.is_ascii()
+        && Mailbox::parse(address)
+            .is_none_or(|mailbox| mailbox.with_ascii_domain().is_international())
+}
+
+/// The reply to something that was sent through lettre. lettre gives the error of a refusal; what
+/// it means is decided by the reply as the next hop sent it.
+fn reply(
+    sent: Result<Result<Response, Error>, Elapsed>,
+    last_reply: &LastReply,
+    class: u16,
+) -> Result<Reply, Failure> {
+    match (sent, last_reply.take()) {
+        (Err(_), _) => Err(no_reply()),
+        (Ok(_), Some(reply)) => hello::expect(reply, class),
+        (Ok(Err(error)), None) => Err(broken(&error)),
+        (Ok(Ok(_)), None) => Err(no_reply()),
+    }
+}
+
+/// The meaning of a reply that is not the wanted one (RFC 5321 4.2.1): 5xx is permanent, everything
+/// else temporary. After 421 the next hop closes the connection (RFC 5321 3.8); after a positive
+/// reply of another kind the two sides no longer agree about the state.
+fn failure(reply: &Reply) -> Failure {
+    let line = reply.line();
+    match reply.code {
+        500..=599 => Failure::Refused(AttemptResult::Refused(line)),
+        421 => Failure::Broken(AttemptResult::Deferred(line)),
+        400..=499 => Failure::Refused(AttemptResult::Deferred(line)),
+        _ => Failure::Broken(AttemptResult::Deferred(format!(
+            "451 4.5.0 the next hop gave a reply of another command: {line}"
         ))),
     }
 }
 
-fn reply_line(reply: &Response) -> String {
-    let lines: Vec<&str> = reply.message().collect();
-    format!("{} {}", reply.code(), lines.join(" "))
+fn no_reply() -> Failure {
+    let reply = "451 4.4.2 the next hop did not reply in time";
+    Failure::Broken(AttemptResult::Deferred(reply.to_owned()))
+}
+
+fn broken(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let text = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    Failure::Broken(AttemptResult::Deferred(format!(
+        "451 4.4.2 the connection to the next hop failed: {text}"
+    )))
 }

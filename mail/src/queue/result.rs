@@ -5,8 +5,12 @@ use freehold_core::store::StoreError;
 /// An attempt's result, before it is decided whether there will be another attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AttemptResult {
-    /// Accepted, with the reply.
+    /// In the owner's mailbox, with the reply.
     Delivered(String),
+    /// Accepted by a server without DSN, with the reply.
+    Relayed(String),
+    /// Accepted by a server with DSN, with the reply.
+    PassedOn(String),
     /// Refused permanently, with the reply or the reason.
     Refused(String),
     /// Deferred, with the reply or the reason.

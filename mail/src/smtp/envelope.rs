@@ -1,6 +1,8 @@
 //! The envelope of one message: sender, recipients, and their parameters (RFC 5321 2.3.1, RFC 3461,
 //! RFC 6152, RFC 6531).
 
+use freehold_core::mailbox::queue::Notify;
+
 use super::address::Mailbox;
 
 /// The arguments of EHLO or HELO.
@@ -23,27 +25,10 @@ pub struct Sender {
     pub eight_bit: bool,
     /// SMTPUTF8 (RFC 6531).
     pub international: bool,
-    /// RET=HDRS: a report has only the headers of the message (RFC 3461 4.3).
-    pub return_headers_only: bool,
+    /// RET=FULL: a failure report has the whole message (RFC 3461 4.3).
+    pub return_full: bool,
     /// ENVID, decoded: the sender's identifier of this envelope (RFC 3461 4.4).
     pub envelope_id: Option<String>,
-}
-
-/// The reports that the sender wants about a recipient (RFC 3461 4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Notify {
-    /// After delivery.
-    pub success: bool,
-    /// After a permanent failure.
-    pub failure: bool,
-    /// After a long delay.
-    pub delay: bool,
-}
-
-impl Default for Notify {
-    fn default() -> Self {
-        Self { success: false, failure: true, delay: true }
-    }
 }
 
 /// The arguments of RCPT.
@@ -51,8 +36,8 @@ impl Default for Notify {
 pub struct Recipient {
     /// The address; `None` is the bare `<Postmaster>` (RFC 5321 4.5.1).
     pub mailbox: Option<Mailbox>,
-    /// The reports that the sender wants.
-    pub notify: Notify,
+    /// The reports that the sender wants, if the sender said so (RFC 3461 4.1).
+    pub notify: Option<Notify>,
     /// ORCPT as given, `type;address` still encoded (RFC 3461 4.2).
     pub original: Option<String>,
 }

@@ -2,6 +2,8 @@
 
 use data_encoding::HEXLOWER;
 use freehold_core::blocking::try_blocking;
+use freehold_core::domain_name;
+use freehold_core::mailbox::queue::{Delivered, NewRecipient};
 use freehold_core::mailbox::{
     self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse, StrangersLimits, UsedUp,
 };
@@ -14,6 +16,7 @@ use super::headers::Treatment;
 use super::incoming::{Incoming, Received};
 use super::reply::Reply;
 use super::trace::{self, Peer};
+use crate::queue::route::{self, Route};
 use crate::state::MailState;
 
 /// Accepts only the owner's addresses. Nothing is ever relayed, in any form of the address
@@ -38,8 +41,8 @@ pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
 
 /// Whether the recipient's domain is not the owner's.
 fn is_foreign(recipient: &Recipient, owner: &Profile) -> bool {
-    let domain = recipient.mailbox.as_ref().map(|mailbox| mailbox.domain().trim_end_matches('.'));
-    domain.is_some_and(|domain| !domain.eq_ignore_ascii_case(&owner.domain))
+    let domain = recipient.mailbox.as_ref().map(Mailbox::domain);
+    domain.is_some_and(|domain| !domain_name::is_same(domain, &owner.domain))
 }
 
 /// Begins the message with its trace fields (RFC 5321 4.4). Anyone can write any sender, so for
@@ -91,8 +94,11 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
         Err(reply) => return reply,
     };
     match deliver(state, received).await {
-        Ok(id) => {
+        Ok((id, report)) => {
             tracing::info!(%id, "a message was received");
+            if let Some(report) = report {
+                report_delivery(state, report).await;
+            }
             Reply::new(250, "2.0.0", format!("stored as {id}"))
         }
         Err(DeliverError::ShareUsedUp(Share::MailOfNetwork(_))) => used_up(UsedUp::Network),
@@ -105,20 +111,60 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
     }
 }
 
-async fn deliver(state: &MailState, received: Received) -> Result<String, DeliverError> {
+/// Stores the message; also returns the report that its sender wants.
+async fn deliver(
+    state: &MailState,
+    received: Received,
+) -> Result<(String, Option<Delivered>), DeliverError> {
     let node = &state.node;
     let reading = node.clone();
     let inbox = try_blocking(move || mailbox::special_folder(&reading, SpecialUse::Inbox)).await?;
     let inbox = inbox.ok_or(DeliverError::NoSuchFolder)?;
+    let id = delivery_id(state, &received);
+    let report = wanted_report(&received, id);
     let delivery = Delivery {
         folder: inbox.id,
-        id: delivery_id(state, &received),
+        id,
         blob: received.blob,
         internal_date: node.clock.now(),
         flags: Flags::default(),
     };
     mailbox::deliver_charged(node, delivery, received.charged).await?;
-    Ok(received.id)
+    Ok((received.id, report))
+}
+
+/// The report of success that the sender wants (RFC 3461 5.2.6); none for the null sender.
+fn wanted_report(received: &Received, id: IdempotencyKey) -> Option<Delivered> {
+    let Received { envelope, blob, .. } = received;
+    let wanted = |recipient: &&Recipient| recipient.notify.is_some_and(|notify| notify.success);
+    let recipients = envelope.recipients.iter().filter(wanted).map(|recipient| NewRecipient {
+        address: recipient.mailbox.as_ref().map_or("postmaster".to_owned(), Mailbox::to_string),
+        notify: None,
+        original: recipient.original.clone(),
+    });
+    let recipients: Vec<NewRecipient> = recipients.collect();
+    Some(Delivered {
+        id,
+        sender: envelope.sender.mailbox.as_ref()?.to_string(),
+        recipients,
+        envelope_id: envelope.sender.envelope_id.clone(),
+        blob: blob.id,
+    })
+    .filter(|report| !report.recipients.is_empty())
+}
+
+/// Queues a report, if there is a route to the sender. The sender may be forged, so the route is
+/// one of the configuration's: nothing that a stranger names is looked up or connected to.
+async fn report_delivery(state: &MailState, report: Delivered) {
+    let (routing, sender) = (state.clone(), report.sender.clone());
+    let route = try_blocking(move || route::to(&routing, &sender)).await;
+    if !matches!(route, Ok(Route::NextHop(_))) {
+        return;
+    }
+    // The message is delivered, and the sender must not send it again.
+    if let Err(error) = mailbox::queue::report_delivered(&state.node, report).await {
+        tracing::warn!(%error, "a wanted report of success could not be queued");
+    }
 }
 
 /// A sender that did not receive the 250 sends the message again. If the envelope has an identifier

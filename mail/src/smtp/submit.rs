@@ -3,7 +3,8 @@
 
 use data_encoding::HEXLOWER;
 use freehold_core::blocking::{blocking, try_blocking};
-use freehold_core::mailbox::{self, IdempotencyKey, Submission, queue::SubmitError};
+use freehold_core::mailbox::queue::{NewRecipient, ReportRequest, SubmitError};
+use freehold_core::mailbox::{self, IdempotencyKey, Submission};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 use freehold_mime::{address, header};
@@ -107,17 +108,26 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
 fn submission(state: &MailState, received: Received) -> Result<Submission, Reply> {
     let mut recipients = Vec::new();
     for recipient in &received.envelope.recipients {
-        recipients.extend(match &recipient.mailbox {
+        let address = match &recipient.mailbox {
             Some(mailbox) => Some(mailbox.to_string()),
             None => profile::get(&state.node)?.map(|owner| format!("postmaster@{}", owner.domain)),
-        });
+        };
+        recipients.extend(address.map(|address| NewRecipient {
+            address,
+            notify: recipient.notify,
+            original: recipient.original.clone(),
+        }));
     }
+    let sender = &received.envelope.sender;
+    let request =
+        ReportRequest { return_full: sender.return_full, envelope_id: sender.envelope_id.clone() };
     Ok(Submission {
         id: IdempotencyKey::new(&state.node),
         from: received.envelope.sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default(),
         recipients,
         blob: received.blob,
         copy_to_sent: true,
+        request,
     })
 }
 

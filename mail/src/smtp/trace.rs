@@ -109,7 +109,7 @@ pub fn date(now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::envelope::{Hello, Notify, Recipient, Sender};
+    use super::super::envelope::{Hello, Recipient, Sender};
     use super::*;
 
     const NOON: Timestamp = Timestamp(1_777_636_800_000);
@@ -117,7 +117,7 @@ mod tests {
     fn envelope(hello: &str, to: &[&str]) -> Envelope {
         let recipient = |text: &&str| Recipient {
             mailbox: Mailbox::parse(text),
-            notify: Notify::default(),
+            notify: None,
             original: None,
         };
         Envelope {

@@ -11,8 +11,10 @@
 mod imap;
 mod limits;
 mod link;
+mod next_hop;
 mod queue;
 mod server;
+mod sessions;
 mod smtp;
 mod transcript;
 mod unavailable;

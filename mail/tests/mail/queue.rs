@@ -8,19 +8,18 @@ use freehold_core::mailbox::{self, Recipient, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
 use freehold_mail::MailConfig;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use crate::link::{self, Side};
 use crate::server::{Client, TestServer, texts, until};
 
 /// A configuration with a route for `domain`.
-fn route(domain: &str, server: SocketAddr) -> MailConfig {
+pub(crate) fn route(domain: &str, server: SocketAddr) -> MailConfig {
     MailConfig { routes: [(domain.to_owned(), server.to_string())].into(), ..MailConfig::default() }
 }
 
 /// Submits a message as the owner of `server`.
-async fn submit(server: &TestServer, to: &[&str], text: &str) -> String {
+pub(crate) async fn submit(server: &TestServer, to: &[&str], text: &str) -> String {
     let mut client = Client::connect(server.addresses.submission).await;
     assert!(
         client.command("EHLO laptop.test").await.contains("AUTH PLAIN LOGIN"),
@@ -38,7 +37,7 @@ async fn submit(server: &TestServer, to: &[&str], text: &str) -> String {
     client.command(&format!("{text}\r\n.")).await
 }
 
-fn in_queue(node: &Node) -> usize {
+pub(crate) fn in_queue(node: &Node) -> usize {
     mailbox::due(node, Timestamp(u64::MAX), 100).unwrap().len()
 }
 
@@ -48,7 +47,7 @@ fn first(node: &Node) -> Recipient {
 }
 
 /// An address without a listener.
-async fn closed_port() -> SocketAddr {
+pub(crate) async fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
@@ -98,79 +97,6 @@ async fn message_is_relayed_to_the_next_node() {
     );
     alice.close().await;
     bob.close().await;
-}
-
-/// Plays a next hop for one message over as many connections as it takes, and returns the commands
-/// it received. With `refuses_ehlo` it knows only RFC 821.
-async fn next_hop(listener: TcpListener, refuses_ehlo: bool) -> Vec<String> {
-    let mut commands = Vec::new();
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = BufReader::new(stream);
-        stream.get_mut().write_all(b"220-old.test\r\n220 ready\r\n").await.unwrap();
-        let mut is_text = false;
-        loop {
-            let mut line = String::new();
-            if stream.read_line(&mut line).await.unwrap() == 0 {
-                break;
-            }
-            let line = line.trim_end().to_owned();
-            let reply = match line.split(' ').next().unwrap() {
-                _ if is_text && line != "." => continue,
-                "." => {
-                    is_text = false;
-                    "250 done\r\n"
-                }
-                "EHLO" if refuses_ehlo => "502 unknown\r\n",
-                "EHLO" => "250-old.test\r\n250-SIZE 1000000\r\n250 8BITMIME\r\n",
-                "DATA" => {
-                    is_text = true;
-                    "354 go on\r\n"
-                }
-                _ => "250 ok\r\n",
-            };
-            commands.push(line.clone());
-            stream.get_mut().write_all(reply.as_bytes()).await.unwrap();
-            // After a refused EHLO the client quits and connects again.
-            if line == "QUIT" && commands.iter().any(|command| command == ".") {
-                return commands;
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn refused_ehlo_is_followed_by_helo() {
-    for refuses_ehlo in [false, true] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let config = route("old.test", listener.local_addr().unwrap());
-        let alice = TestServer::open(TestNode::new("alice").await, config).await;
-        assert!(
-            submit(&alice, &["bob@old.test"], "Subject: hello\r\n\r\nhello")
-                .await
-                .starts_with("250")
-        );
-        let commands = next_hop(listener, refuses_ehlo).await;
-        // The removal from the queue after the last reply has no event.
-        let removed = async {
-            while in_queue(&alice.node) > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        let limit = std::time::Duration::from_secs(20);
-        tokio::time::timeout(limit, removed).await.expect("the message left the queue");
-        alice.close().await;
-        let hellos: Vec<&str> =
-            commands.iter().filter_map(|line| line.strip_suffix(" alice.example")).collect();
-        let mail = commands.iter().find(|line| line.starts_with("MAIL")).unwrap();
-        if refuses_ehlo {
-            assert_eq!(hellos, ["EHLO", "HELO"], "{commands:?}");
-            assert_eq!(mail, "MAIL FROM:<alice@alice.example>");
-        } else {
-            assert_eq!(hellos, ["EHLO"], "EHLO is sent once: {commands:?}");
-            assert!(mail.contains(" SIZE=") && mail.contains(" BODY=8BITMIME"), "{mail}");
-        }
-    }
 }
 
 #[tokio::test]

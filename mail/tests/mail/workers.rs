@@ -361,9 +361,10 @@ fn held_queue_reads_leave_both_workers_free() {
 #[allow(clippy::disallowed_methods, reason = "a test may block")]
 async fn submit(node: &Node, text: &[u8]) {
     let submission = Submission {
+        request: Default::default(),
         id: IdempotencyKey::new(node),
         from: "alice@alice.example".to_owned(),
-        recipients: vec!["alice@alice.example".to_owned()],
+        recipients: vec!["alice@alice.example".to_owned().into()],
         blob: node.blobs.put(text).unwrap(),
         copy_to_sent: false,
     };

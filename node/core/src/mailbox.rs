@@ -27,6 +27,7 @@ mod read;
 mod recent;
 mod remove;
 mod senders;
+mod sent;
 mod store_flags;
 mod subscriptions;
 mod summary;
@@ -61,6 +62,7 @@ pub use read::{
 };
 pub use recent::claim_recent;
 pub use senders::{StrangersLimits, UsedUp, allowances};
+pub use sent::append;
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};

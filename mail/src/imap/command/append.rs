@@ -123,7 +123,7 @@ impl Append {
             internal_date: date.unwrap_or_else(|| node.clock.now()),
             flags,
         };
-        let message = mailbox::deliver(node, delivery).await?;
+        let message = mailbox::append(node, delivery).await?;
         Ok(Completion::ok("appended").code(format!("APPENDUID {uid_validity} {}", message.uid)))
     }
 }

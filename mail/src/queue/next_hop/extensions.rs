@@ -11,6 +11,8 @@ pub(super) struct Extensions {
     pub(super) international: bool,
     /// DSN (RFC 3461).
     pub(super) dsn: bool,
+    /// STARTTLS (RFC 3207).
+    pub(super) start_tls: bool,
 }
 
 impl Extensions {
@@ -27,6 +29,7 @@ impl Extensions {
                 "8BITMIME" => extensions.eight_bit = true,
                 "SMTPUTF8" => extensions.international = true,
                 "DSN" => extensions.dsn = true,
+                "STARTTLS" => extensions.start_tls = true,
                 _ => {}
             }
         }
@@ -41,11 +44,17 @@ mod tests {
     #[test]
     fn ehlo_extensions_are_parsed_in_any_case_and_order() {
         let extensions = Extensions::parse(
-            ["SIZE is my name", "size 1000", "8bitmime", "DSN", "X-NEW thing"].into_iter(),
+            ["SIZE is my name", "size 1000", "8bitmime", "DSN", "StartTLS", "X-NEW"].into_iter(),
         );
         assert_eq!(
             extensions,
-            Extensions { size: Some(1000), eight_bit: true, international: false, dsn: true }
+            Extensions {
+                size: Some(1000),
+                eight_bit: true,
+                international: false,
+                dsn: true,
+                start_tls: true
+            }
         );
         assert_eq!(Extensions::parse(["host", "SIZE"].into_iter()).size, Some(0));
         assert_eq!(Extensions::parse(["DSN"].into_iter()), Extensions::default());

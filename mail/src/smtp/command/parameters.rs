@@ -1,7 +1,9 @@
 //! The parameters of MAIL and RCPT. A parameter of an extension that is not offered is refused (RFC
 //! 5321 4.1.1.11), and so is one given twice.
 
-use super::super::envelope::{Notify, Recipient, Sender};
+use freehold_core::mailbox::queue::{Notify, xtext_decoded};
+
+use super::super::envelope::{Recipient, Sender};
 use super::CommandError;
 
 /// The longest ENVID once decoded, in bytes (RFC 3461 4.4).
@@ -21,20 +23,18 @@ pub(super) fn mail(sender: &mut Sender, parameters: &str) -> Result<(), CommandE
                 sender.eight_bit = true
             }
             ("SMTPUTF8", None) => sender.international = true,
-            ("RET", Some(value)) if value.eq_ignore_ascii_case("FULL") => {
-                sender.return_headers_only = false
-            }
+            ("RET", Some(value)) if value.eq_ignore_ascii_case("FULL") => sender.return_full = true,
             ("RET", Some(value)) if value.eq_ignore_ascii_case("HDRS") => {
-                sender.return_headers_only = true
+                sender.return_full = false
             }
             ("ENVID", Some(value)) => {
-                let id = xtext(value)
+                let id = xtext_decoded(value)
                     .filter(|id| !id.is_empty() && id.len() <= ENVELOPE_ID_LEN_MAX)
                     .ok_or(CommandError::Value)?;
                 sender.envelope_id = Some(id);
             }
             // The original submitter, as the client claims: parsed and ignored (RFC 4954 5).
-            ("AUTH", Some(value)) => drop(xtext(value).ok_or(CommandError::Value)?),
+            ("AUTH", Some(value)) => drop(xtext_decoded(value).ok_or(CommandError::Value)?),
             ("SIZE" | "BODY" | "SMTPUTF8" | "RET" | "ENVID" | "AUTH", _) => {
                 return Err(CommandError::Value);
             }
@@ -51,10 +51,14 @@ pub(super) fn rcpt(recipient: &mut Recipient, parameters: &str) -> Result<(), Co
     for parameter in parameters.split_ascii_whitespace() {
         let (key, value) = split(parameter, &mut seen)?;
         match (key.as_str(), value) {
-            ("NOTIFY", Some(value)) => recipient.notify = notify(value)?,
+            ("NOTIFY", Some(value)) => recipient.notify = Some(notify(value)?),
             ("ORCPT", Some(value)) => {
                 let (kind, address) = value.split_once(';').ok_or(CommandError::Value)?;
-                if kind.is_empty() || address.is_empty() || value.len() > ORIGINAL_LEN_MAX {
+                let is_kind = |c: char| c.is_ascii_alphanumeric() || c == '-';
+                let is_sound = !kind.is_empty()
+                    && kind.chars().all(is_kind)
+                    && xtext_decoded(address).is_some_and(|address| !address.is_empty());
+                if !is_sound || value.len() > ORIGINAL_LEN_MAX {
                     return Err(CommandError::Value);
                 }
                 recipient.original = Some(value.to_owned());
@@ -90,7 +94,7 @@ fn size(value: &str) -> Result<u64, CommandError> {
 }
 
 fn notify(value: &str) -> Result<Notify, CommandError> {
-    let mut wanted = Notify { success: false, failure: false, delay: false };
+    let mut wanted = Notify::NEVER;
     if value.eq_ignore_ascii_case("NEVER") {
         return Ok(wanted);
     }
@@ -103,24 +107,4 @@ fn notify(value: &str) -> Result<Notify, CommandError> {
         }
     }
     Ok(wanted)
-}
-
-/// RFC 3461 4: printable ASCII, with `+XX` for the rest.
-fn xtext(value: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => {
-                let digits = [rest.next()?, rest.next()?];
-                let hex = std::str::from_utf8(&digits)
-                    .ok()
-                    .filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
-                bytes.push(u8::from_str_radix(hex, 16).ok()?);
-            }
-            b'!'..=b'~' if byte != b'=' => bytes.push(byte),
-            _ => return None,
-        }
-    }
-    String::from_utf8(bytes).ok()
 }

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use freehold_core::mailbox::queue::Notify;
+
 use super::*;
 
 fn sender(line: &str) -> Sender {
@@ -40,7 +42,8 @@ fn mail_parameters_are_parsed() {
     );
     assert_eq!(mail.mailbox.unwrap().to_string(), "a@b.test");
     assert_eq!(mail.size, Some(1000));
-    assert!(mail.eight_bit && mail.international && mail.return_headers_only);
+    assert!(mail.eight_bit && mail.international && !mail.return_full);
+    assert!(sender("MAIL FROM:<a@b.test> RET=FULL").return_full);
     assert_eq!(mail.envelope_id.as_deref(), Some("QQ+1"));
     assert_eq!(sender("MAIL FROM:<>").mailbox, None);
     assert_eq!(sender("mail from: <a@b.test>").mailbox.unwrap().to_string(), "a@b.test");
@@ -49,10 +52,21 @@ fn mail_parameters_are_parsed() {
 #[test]
 fn rcpt_parameters_are_parsed() {
     let rcpt = recipient("RCPT TO:<a@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a@b.test");
-    assert_eq!(rcpt.notify, Notify { success: true, failure: false, delay: true });
+    assert_eq!(rcpt.notify, Some(Notify { success: true, failure: false, delay: true }));
+    assert_eq!(recipient("RCPT TO:<a@b.test>").notify, None);
     assert_eq!(rcpt.original.as_deref(), Some("rfc822;a@b.test"));
     assert_eq!(recipient("RCPT TO:<POSTMASTER>").mailbox, None);
     assert_eq!(recipient("RCPT TO:<\"a>b\"@c.test>").mailbox.unwrap().local(), "a>b");
+}
+
+#[test]
+fn brackets_of_an_address_may_lack() {
+    let mail = sender("MAIL FROM: a@b.test SIZE=7");
+    assert_eq!((mail.mailbox.unwrap().to_string().as_str(), mail.size), ("a@b.test", Some(7)));
+    let rcpt = recipient("RCPT TO:\"a b\"@c.test NOTIFY=NEVER");
+    assert_eq!(rcpt.mailbox.unwrap().local(), "a b");
+    assert_eq!(rcpt.notify, Some(Notify::NEVER));
+    assert_eq!(recipient("rcpt to:postmaster").mailbox, None);
 }
 
 #[test]
@@ -77,9 +91,14 @@ fn malformed_command_has_its_own_error() {
     assert_eq!(refused("MAIL FROM:<a@b.test> COLOUR=RED"), CommandError::Parameter);
     assert_eq!(refused("MAIL FROM:<é@b.test>"), CommandError::Address);
     assert_eq!(refused("RCPT TO:<a@b.test> NOTIFY=NEVER,SUCCESS"), CommandError::Value);
+    assert_eq!(refused("RCPT TO:<a@b.test> ORCPT=rfc822;a+zz"), CommandError::Value);
+    assert_eq!(refused("RCPT TO:<a@b.test> ORCPT=r_f;a"), CommandError::Value);
     assert_eq!(refused("RCPT TO:<>"), CommandError::Address);
     assert_eq!(refused("RCPT TO:<a@b@c>"), CommandError::Address);
-    assert!(matches!(refused("MAIL FROM:a@b.test"), CommandError::Syntax(_)));
+    assert!(matches!(refused("MAIL FROM:"), CommandError::Syntax(_)));
+    assert_eq!(refused("MAIL FROM:a@b.test>"), CommandError::Address);
+    assert_eq!(refused("RCPT TO:a@b.test b@c.test"), CommandError::Parameter);
+    assert_eq!(refused("RCPT TO:\"a b@c.test"), CommandError::Address);
     assert!(matches!(refused("MAIL FROM:<a@b.test>SIZE=1"), CommandError::Syntax(_)));
     assert!(matches!(refused("MAIL FROM:<\"a@b.test>"), CommandError::Syntax(_)));
     assert!(matches!(refused("RSET now"), CommandError::Syntax(_)));

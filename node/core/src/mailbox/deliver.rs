@@ -238,6 +238,11 @@ pub(super) fn insert(
 }
 
 impl PreparedDelivery {
+    /// The message's Message-ID, without brackets.
+    pub(super) fn message_id(&self) -> Option<&str> {
+        self.reading.summary.message_id.as_deref()
+    }
+
     fn message(&self, tx: &mut Tx<'_>) -> Result<NewMessage, StoreError> {
         let thread = thread::join(tx, &self.thread_keys, self.thread, self.now)?;
         Ok(NewMessage {
@@ -268,6 +273,15 @@ impl PreparedDelivery {
             size: self.delivery.blob.len,
         }
     }
+}
+
+/// Where the message of the delivery with this key was stored.
+pub(super) fn place_of(
+    tx: &Tx<'_>,
+    idempotency: IdempotencyKey,
+) -> Result<Option<(FolderId, u32)>, StoreError> {
+    let delivered = row::get::<DeliveredRow>(tx, &idempotency.0)?;
+    Ok(delivered.filter(|row| row.expunged.is_none()).map(|row| (row.folder, row.uid)))
 }
 
 /// Whether there was a delivery with this key, also if its message was expunged since.

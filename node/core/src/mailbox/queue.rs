@@ -2,11 +2,13 @@
 //!
 //! On disk: a row per item, a row per recipient under `item ‖ index`, and a row under
 //! `next attempt ‖ item` by which due items are found. An item is removed when no recipient waits
-//! any more; failures are reported to the owner's INBOX by a delivery status notification (DSN, RFC
-//! 3464) in the same commit.
+//! any more; failures, long delays and wanted successes are reported to the owner's INBOX by a
+//! delivery status notification (DSN, RFC 3464) in the same commit.
 
 mod dsn;
+mod notify;
 mod record;
+mod report;
 mod submit;
 
 use minicbor::{Decode, Encode};
@@ -17,7 +19,9 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
-pub use record::{Outcome, RecordError, record_outcomes};
+pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encoded};
+pub use record::{NOT_DELIVERED, Outcome, RecordError, record_outcomes};
+pub use report::{Delivered, report_delivered};
 pub use submit::{Submission, SubmitError, submit};
 
 /// The most recipients of one submission.
@@ -45,6 +49,8 @@ pub struct QueuedMessage {
     pub blob: BlobId,
     /// Its length in bytes.
     pub size: u64,
+    /// What its sender wants of reports.
+    pub request: ReportRequest,
     /// When it was submitted.
     pub created: Timestamp,
     /// When the earliest waiting recipient is due.
@@ -70,6 +76,21 @@ pub struct Recipient {
     /// When the next attempt is due, while it is waiting.
     #[n(4)]
     pub next_attempt: Timestamp,
+    /// The reports that the sender wants, if the sender said so.
+    #[n(5)]
+    pub notify: Option<Notify>,
+    /// ORCPT as given (RFC 3461 4.2).
+    #[n(6)]
+    pub original: Option<String>,
+    /// Whether a delay was reported.
+    #[n(7)]
+    delay_reported: Option<bool>,
+}
+
+impl Recipient {
+    fn is_delay_reported(&self) -> bool {
+        self.delay_reported == Some(true)
+    }
 }
 
 impl Record for Recipient {
@@ -105,6 +126,12 @@ struct ItemRow {
     created: Timestamp,
     #[n(4)]
     next_attempt: Timestamp,
+    /// RET=FULL.
+    #[n(5)]
+    return_full: Option<bool>,
+    /// ENVID, decoded.
+    #[n(6)]
+    envelope_id: Option<String>,
 }
 
 impl Record for ItemRow {
@@ -137,8 +164,9 @@ fn recipients(rows: &impl Rows, id: QueueId) -> Result<Vec<(Vec<u8>, Recipient)>
 fn load(rows: &impl Rows, id: QueueId) -> Result<Option<QueuedMessage>, StoreError> {
     let Some(item) = row::get::<ItemRow>(rows, &id.0)? else { return Ok(None) };
     let recipients = recipients(rows, id)?.into_iter().map(|(_, recipient)| recipient).collect();
-    let ItemRow { from, blob, size, created, next_attempt } = item;
-    Ok(Some(QueuedMessage { id, from, recipients, blob, size, created, next_attempt }))
+    let ItemRow { from, blob, size, created, next_attempt, return_full, envelope_id } = item;
+    let request = ReportRequest { return_full: return_full == Some(true), envelope_id };
+    Ok(Some(QueuedMessage { id, from, recipients, blob, size, request, created, next_attempt }))
 }
 
 /// The items due at `now`, the longest due first, at most `limit`.

@@ -4,7 +4,7 @@ use super::folders::{Folder, FolderId, load, save};
 use super::page::{self, Page};
 use super::{FlagError, Flags, change, flags};
 use crate::node::Node;
-use crate::store::Tx;
+use crate::store::{StoreError, Tx};
 
 /// The most pages that one commit changes: each writes three rows.
 const PAGES_PER_COMMIT: usize = 250;
@@ -76,6 +76,20 @@ pub async fn store_flags(
             return Ok(outcome);
         }
         rest = left;
+    }
+}
+
+/// Adds flags to one message within a commit. Nothing happens if it is gone, or if the folder has
+/// no room for another keyword.
+pub(super) fn add_in(
+    tx: &mut Tx<'_>,
+    folder: FolderId,
+    uid: u32,
+    added: Flags,
+) -> Result<(), StoreError> {
+    match store_batch(tx, folder, vec![uid], &FlagChange::Add(added), None) {
+        Err(FlagError::Store(error)) => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

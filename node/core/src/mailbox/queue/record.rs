@@ -1,24 +1,33 @@
 //! Recording the outcomes of delivery attempts.
 
+use super::dsn::{self, Action, Entry, Report};
 use super::{
-    DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, dsn, due_key, recipients,
+    DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, due_key, recipients, report,
 };
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::mailbox::deliver::{self, DeliverError, Delivery};
 use crate::mailbox::idempotency::IdempotencyKey;
-use crate::mailbox::{Flags, SpecialUse, special_folder};
+use crate::mailbox::{Flags, SpecialUse, special_folder, store_flags};
 use crate::node::Node;
 use crate::profile;
 use crate::row;
 use crate::store::{StoreError, Tx};
 
+/// The keyword of a copy in Sent that did not reach every recipient.
+pub const NOT_DELIVERED: &str = "$NotDelivered";
+
 /// The outcome of an attempt for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its server accepted the message; the reply.
+    /// It is in the owner's mailbox; the reply.
     Delivered(String),
+    /// A server that sends no reports accepted the message; the reply.
+    Relayed(String),
+    /// A server that sends the wanted reports itself accepted the message (RFC 3461 5.2.1); the
+    /// reply.
+    PassedOn(String),
     /// A permanent failure; the reply or the reason.
     Failed(String),
     /// A transient failure.
@@ -45,8 +54,8 @@ pub enum RecordError {
 }
 
 /// Records outcomes by recipient address. When no recipient waits any more, the item is removed.
-/// Failures are reported to the owner's INBOX in the same commit, unless the item is a DSN itself.
-/// Outcomes of recipients that no longer wait are ignored.
+/// What the sender wants to know is reported to the owner's INBOX in the same commit, unless the
+/// item is a DSN itself. Outcomes of recipients that no longer wait are ignored.
 ///
 /// # Errors
 /// When there is no such item or the store refuses; nothing is recorded then.
@@ -56,36 +65,27 @@ pub async fn record_outcomes(
     outcomes: Vec<(String, Outcome)>,
 ) -> Result<(), RecordError> {
     let item = super::item(node, id)?.ok_or(RecordError::NoSuchItem)?;
-    let mut after = item.clone();
-    for recipient in &mut after.recipients {
-        if let Some((_, outcome)) =
-            outcomes.iter().find(|(address, _)| *address == recipient.address)
-        {
-            apply_outcome(recipient, outcome);
-        }
-    }
-    let has_failed = |(before, after): &(&Recipient, &Recipient)| {
-        before.state != after.state && after.state == RecipientState::Failed
+    let now = node.clock.now();
+    let entry = |recipient: &Recipient| {
+        let (_, outcome) = outcomes.iter().find(|(address, _)| *address == recipient.address)?;
+        report::entry(&item, recipient, outcome, now)
     };
-    let failed: Vec<Recipient> = item
-        .recipients
-        .iter()
-        .zip(&after.recipients)
-        .filter(has_failed)
-        .map(|(_, r)| r.clone())
-        .collect();
-    let dsn = if failed.is_empty() || item.from.is_empty() {
+    let waiting = item.recipients.iter().filter(|r| r.state == RecipientState::Waiting);
+    let entries: Vec<Entry> = waiting.filter_map(entry).collect();
+    let delayed = entries.iter().filter(|entry| entry.action == Action::Delayed);
+    let delayed: Vec<String> = delayed.map(|entry| entry.address.clone()).collect();
+    let dsn = if entries.is_empty() || item.from.is_empty() {
         None
     } else {
-        prepare_dsn(node, &item, &failed).await?
+        prepare_dsn(node, &item, entries).await?
     };
-    node.store.commit(move |tx| write(tx, id, &outcomes, dsn.as_ref())).await
+    node.store.commit(move |tx| write(tx, id, &outcomes, dsn.as_ref(), &delayed)).await
 }
 
 async fn prepare_dsn(
     node: &Node,
     item: &super::QueuedMessage,
-    failed: &[Recipient],
+    entries: Vec<Entry>,
 ) -> Result<Option<deliver::PreparedDelivery>, RecordError> {
     let (Some(profile), Some(inbox)) =
         (profile::get(node)?, special_folder(node, SpecialUse::Inbox)?)
@@ -93,23 +93,27 @@ async fn prepare_dsn(
         return Ok(None);
     };
     let now = node.clock.now();
-    let blob = {
-        let (node, item, failed) = (node.clone(), item.clone(), failed.to_vec());
-        try_blocking(move || {
-            let text = dsn::text(&node, &profile, &item, &failed, now)?;
-            node.blobs.put(text.as_bytes())
-        })
-        .await?
-    };
     let mut parts: Vec<&[u8]> = vec![b"failure report", &item.id.0];
-    parts.extend(failed.iter().map(|r| r.address.as_bytes()));
-    let delivery = Delivery {
-        folder: inbox.id,
-        blob,
-        id: IdempotencyKey::of(&parts),
-        internal_date: now,
-        flags: Flags::default(),
+    for entry in &entries {
+        // The key of a failure is that of earlier versions.
+        if entry.action != Action::Failed {
+            parts.push(entry.action.name().as_bytes());
+        }
+        parts.push(entry.address.as_bytes());
+    }
+    let id = IdempotencyKey::of(&parts);
+    let report = Report {
+        to: profile::address(&profile),
+        domain: profile.domain,
+        request: item.request.clone(),
+        arrival: item.created,
+        blob: item.blob,
+        entries,
     };
+    let writing = node.clone();
+    let blob = try_blocking(move || dsn::write(&writing, &report)).await?;
+    let delivery =
+        Delivery { folder: inbox.id, blob, id, internal_date: now, flags: Flags::default() };
     deliver::prepare(node, delivery).await.map(Some).map_err(RecordError::Report)
 }
 
@@ -119,7 +123,7 @@ fn apply_outcome(recipient: &mut Recipient, outcome: &Outcome) {
     }
     recipient.attempts = recipient.attempts.saturating_add(1);
     let reply = match outcome {
-        Outcome::Delivered(reply) => {
+        Outcome::Delivered(reply) | Outcome::Relayed(reply) | Outcome::PassedOn(reply) => {
             recipient.state = RecipientState::Delivered;
             reply
         }
@@ -140,6 +144,7 @@ fn write(
     id: QueueId,
     outcomes: &[(String, Outcome)],
     dsn: Option<&deliver::PreparedDelivery>,
+    delayed: &[String],
 ) -> Result<(), RecordError> {
     // Without its result the attempt would be repeated, and the message delivered twice.
     tx.mark_essential();
@@ -151,8 +156,17 @@ fn write(
             outcomes.iter().find(|(address, _)| *address == recipient.address)
         {
             apply_outcome(recipient, outcome);
+            if delayed.contains(&recipient.address) {
+                recipient.delay_reported = Some(true);
+            }
             changed.push((key.clone(), recipient.clone()));
         }
+    }
+    if all.iter().any(|(_, recipient)| recipient.state == RecipientState::Failed)
+        && let Some((folder, uid)) = deliver::place_of(tx, IdempotencyKey::of(&[&id.0]))?
+    {
+        let failed = Flags { bits: 0, keywords: vec![NOT_DELIVERED.to_owned()] };
+        store_flags::add_in(tx, folder, uid, failed)?;
     }
     if let Some(dsn) = dsn {
         deliver::insert(tx, dsn, dsn.delivery.folder).map_err(RecordError::Report)?;

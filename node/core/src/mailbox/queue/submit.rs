@@ -1,15 +1,16 @@
 //! Submitting a message to the queue (RFC 6409).
 
 use super::{
-    DueRow, ItemRow, QueueId, RECIPIENTS_MAX, Recipient, RecipientState, due_key, recipient_key,
+    DueRow, ItemRow, NewRecipient, QueueId, RECIPIENTS_MAX, Recipient, RecipientState,
+    ReportRequest, due_key, recipient_key,
 };
 use crate::blobs::Pinned;
+use crate::domain_name;
 use crate::events::Event;
 use crate::mailbox::deliver::{self, DeliverError, Delivery};
 use crate::mailbox::folders::special_in;
 use crate::mailbox::idempotency::IdempotencyKey;
-use crate::mailbox::senders;
-use crate::mailbox::{Flags, SpecialUse};
+use crate::mailbox::{Flags, SpecialUse, senders, sent};
 use crate::node::Node;
 use crate::row;
 use crate::store::StoreError;
@@ -24,11 +25,13 @@ pub struct Submission {
     /// The reverse-path: an address of the owner, or empty for a DSN (RFC 5321 4.5.5).
     pub from: String,
     /// The recipients; duplicates are sent once.
-    pub recipients: Vec<String>,
+    pub recipients: Vec<NewRecipient>,
     /// The message's bytes.
     pub blob: Pinned,
     /// Whether a copy is stored in the Sent folder.
     pub copy_to_sent: bool,
+    /// What the sender wants of reports.
+    pub request: ReportRequest,
 }
 
 /// Why a message was not queued.
@@ -51,21 +54,22 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// Queues a message, and with `copy_to_sent` stores a copy, in one commit; once this returns both
+/// Queues a message, and with `copy_to_sent` stores a copy if Sent has none, in one commit; once this returns both
 /// are durable. A second submission with the same key changes nothing.
 ///
 /// # Errors
 /// When an address is invalid, there are none or too many, or the store refuses; nothing is
 /// queued then.
 pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
-    let Submission { id, from, recipients: wanted, blob, copy_to_sent } = submission;
-    let mut recipients: Vec<String> = Vec::new();
-    for address in wanted {
-        if !is_address(&address) {
+    let Submission { id, from, recipients: wanted, blob, copy_to_sent, request } = submission;
+    let mut recipients: Vec<NewRecipient> = Vec::new();
+    for recipient in wanted {
+        if !is_address(&recipient.address) {
             return Err(SubmitError::BadAddress);
         }
-        if !recipients.iter().any(|r| is_same_address(r, &address)) {
-            recipients.push(address);
+        let is_same = |r: &NewRecipient| is_same_address(&r.address, &recipient.address);
+        if !recipients.iter().any(is_same) {
+            recipients.push(recipient);
         }
     }
     match recipients.len() {
@@ -78,20 +82,25 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     // A report of this node goes to a stranger whom the owner never wrote to.
     let of_owner = recipients.iter().filter(|_| !from.is_empty());
     let written_to = senders::keys(node, of_owner)?;
-    let sent = special_in(&node.store, SpecialUse::Sent)?.filter(|_| copy_to_sent);
+    let sent_folder = special_in(&node.store, SpecialUse::Sent)?.filter(|_| copy_to_sent);
     let (blob_id, size) = (blob.id, blob.len);
     // The copy's delivery holds the pin of the blob; without a copy the commit holds it.
-    let (copy, pinned) = match sent {
-        Some(sent) => {
+    let (copy, pinned) = match sent_folder {
+        Some(folder) => {
             let flags = Flags::of(Flags::SEEN);
             let delivery = Delivery {
-                folder: sent.id,
+                folder: folder.id,
                 blob,
                 id: IdempotencyKey::of(&[&id.0]),
                 internal_date: now,
                 flags,
             };
-            (Some(deliver::prepare(node, delivery).await.map_err(SubmitError::Copy)?), None)
+            let copy = deliver::prepare(node, delivery).await.map_err(SubmitError::Copy)?;
+            // A mail program may have appended its own copy first.
+            match sent::recent_copy(node, folder.id, copy.message_id())? {
+                None => (Some(copy), None),
+                Some(_) => (None, Some(copy.delivery.blob)),
+            }
         }
         None => (None, Some(blob)),
     };
@@ -110,15 +119,26 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
             if let Some(copy) = &copy {
                 deliver::insert(tx, copy, copy.delivery.folder).map_err(SubmitError::Copy)?;
             }
-            let item = ItemRow { from, blob: blob_id, size, created: now, next_attempt: now };
+            let item = ItemRow {
+                from,
+                blob: blob_id,
+                size,
+                created: now,
+                next_attempt: now,
+                return_full: request.return_full.then_some(true),
+                envelope_id: request.envelope_id,
+            };
             row::put_referring(tx, &id.0, &item, &[blob_id])?;
-            for (index, address) in (0u16..).zip(recipients) {
+            for (index, recipient) in (0u16..).zip(recipients) {
                 let waiting = Recipient {
-                    address,
+                    address: recipient.address,
                     state: RecipientState::Waiting,
                     attempts: 0,
                     last_reply: String::new(),
                     next_attempt: now,
+                    notify: recipient.notify,
+                    original: recipient.original,
+                    delay_reported: None,
                 };
                 row::put(tx, &recipient_key(id, index), &waiting)?;
             }
@@ -139,10 +159,11 @@ fn is_address(address: &str) -> bool {
         && !address.chars().any(|c| c.is_control() || matches!(c, '<' | '>'))
 }
 
-/// Whether two addresses are equal: domains are compared without case (RFC 5321 2.4).
+/// Whether two addresses are equal: domains are compared without case (RFC 5321 2.4), in both
+/// forms.
 fn is_same_address(one: &str, two: &str) -> bool {
     match (one.rsplit_once('@'), two.rsplit_once('@')) {
-        (Some((l1, d1)), Some((l2, d2))) => l1 == l2 && d1.eq_ignore_ascii_case(d2),
+        (Some((l1, d1)), Some((l2, d2))) => l1 == l2 && domain_name::is_same(d1, d2),
         _ => false,
     }
 }

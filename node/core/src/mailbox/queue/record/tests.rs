@@ -1,5 +1,7 @@
 use super::*;
-use crate::mailbox::queue::{due, item, next_due};
+use crate::mailbox::queue::{
+    NOT_DELIVERED, NewRecipient, Notify, ReportRequest, due, item, next_due,
+};
 use crate::mailbox::{Submission, SubmitError, body, folder_named, messages, submit, summaries};
 use crate::testing::TestNode;
 
@@ -8,9 +10,10 @@ fn submission(node: &Node, from: &str, recipients: &[&str]) -> Submission {
     Submission {
         id: IdempotencyKey::new(node),
         from: from.into(),
-        recipients: recipients.iter().map(|r| (*r).to_owned()).collect(),
+        recipients: recipients.iter().map(|r| (*r).to_owned().into()).collect(),
         blob: node.blobs.put(text).unwrap(),
         copy_to_sent: true,
+        request: ReportRequest::default(),
     }
 }
 
@@ -70,9 +73,12 @@ async fn failed_recipient_gets_one_dsn() {
     record_outcomes(&alice, id, failed).await.unwrap();
     let inbox = folder_named(&alice, "INBOX").unwrap().unwrap();
     let listed = summaries(&alice, inbox.id, None, 10).unwrap();
-    assert_eq!((listed.len(), listed[0].1.subject.as_str()), (1, "Not delivered"));
+    assert_eq!((listed.len(), listed[0].1.subject.as_str()), (1, "Not delivered: The hill"));
     let text =
         String::from_utf8(body(&alice, &listed[0].0).unwrap().read_all(100_000).unwrap()).unwrap();
+    let sent = folder_named(&alice, "Sent").unwrap().unwrap();
+    let copy = &messages(&alice, sent.id, 1, 1, 1).unwrap()[0];
+    assert!(copy.flags.has_keyword(NOT_DELIVERED));
     for part in [
         "report-type=delivery-status",
         "Final-Recipient: rfc822; bob@bob.example",
@@ -168,4 +174,110 @@ async fn repeated_submission_is_queued_once_even_after_delivery() {
     assert_eq!(submit(&alice, twice()).await, Ok(first));
     assert_eq!(next_due(&alice).unwrap(), None);
     assert_eq!(folder_named(&alice, "Sent").unwrap().unwrap().total, 1);
+}
+
+/// A submission whose recipients want these reports.
+async fn queued_with(node: &Node, wanted: &[(&str, Notify)], request: ReportRequest) -> QueueId {
+    let recipients = wanted.iter().map(|(address, notify)| NewRecipient {
+        address: (*address).to_owned(),
+        notify: Some(*notify),
+        original: Some(format!("rfc822;first+2B{address}")),
+    });
+    let submission = Submission {
+        recipients: recipients.collect(),
+        request,
+        ..submission(node, "alice@alice.example", &[])
+    };
+    submit(node, submission).await.unwrap()
+}
+
+/// The reports in the inbox.
+fn reports(node: &Node) -> Vec<String> {
+    let inbox = folder_named(node, "INBOX").unwrap().unwrap();
+    let text = |message| body(node, &message).unwrap().read_all(100_000).unwrap();
+    let messages = messages(node, inbox.id, 0, u32::MAX, 10).unwrap();
+    messages.into_iter().map(|message| String::from_utf8(text(message)).unwrap()).collect()
+}
+
+const SUCCESS: Notify = Notify { success: true, failure: false, delay: false };
+const FAILURE: Notify = Notify { success: false, failure: true, delay: false };
+
+#[tokio::test]
+async fn dsn_is_sent_only_where_notify_asks() {
+    let alice = TestNode::new("alice").await;
+    let wanted = [
+        ("never@bob.example", Notify::NEVER),
+        ("gone@bob.example", SUCCESS),
+        ("here@bob.example", SUCCESS),
+        ("far@bob.example", SUCCESS),
+        ("reporting@bob.example", SUCCESS),
+        ("quiet@bob.example", FAILURE),
+    ];
+    let request = ReportRequest { envelope_id: Some("QQ 7".into()), ..ReportRequest::default() };
+    let id = queued_with(&alice, &wanted, request).await;
+    let outcomes = vec![
+        outcome("never@bob.example", Outcome::Failed("550 5.1.1 no".into())),
+        outcome("gone@bob.example", Outcome::Failed("550 5.1.1 no".into())),
+        outcome("here@bob.example", Outcome::Delivered("250 2.1.5 ok".into())),
+        outcome("far@bob.example", Outcome::Relayed("250 ok".into())),
+        outcome("reporting@bob.example", Outcome::PassedOn("250 ok".into())),
+        outcome("quiet@bob.example", Outcome::Relayed("250 ok".into())),
+    ];
+    record_outcomes(&alice, id, outcomes).await.unwrap();
+    let reports = reports(&alice);
+    assert_eq!(reports.len(), 1);
+    let report = &reports[0];
+    for part in [
+        "Original-Envelope-Id: QQ 7\r\n",
+        "Original-Recipient: rfc822; first+here@bob.example\r\n",
+        "Final-Recipient: rfc822; here@bob.example\r\nAction: delivered\r\nStatus: 2.1.5\r\n",
+        "Final-Recipient: rfc822; far@bob.example\r\nAction: relayed\r\nStatus: 2.0.0\r\n",
+    ] {
+        assert!(report.contains(part), "{part} in {report}");
+    }
+    for other in ["never@", "gone@", "reporting@", "quiet@", "Shall we?"] {
+        assert!(!report.contains(&format!("Final-Recipient: rfc822; {other}")), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn dsn_returns_the_message_where_ret_asks() {
+    let alice = TestNode::new("alice").await;
+    let full = ReportRequest { return_full: true, envelope_id: None };
+    let id = queued_with(&alice, &[("bob@bob.example", FAILURE)], full.clone()).await;
+    let failed = outcome("bob@bob.example", Outcome::Failed("550 no".into()));
+    record_outcomes(&alice, id, vec![failed]).await.unwrap();
+    let id = queued_with(&alice, &[("eve@bob.example", SUCCESS)], full).await;
+    let relayed = outcome("eve@bob.example", Outcome::Relayed("250 ok".into()));
+    record_outcomes(&alice, id, vec![relayed]).await.unwrap();
+    let reports = reports(&alice);
+    assert!(reports[0].contains("Content-Type: message/rfc822\r\n"), "{}", reports[0]);
+    assert!(reports[0].contains("\r\n\r\nShall we?\r\n"), "{}", reports[0]);
+    assert!(!reports[1].contains("Shall we?"), "only a failure returns the text");
+}
+
+#[tokio::test]
+async fn delay_is_reported_once_after_four_hours() {
+    let alice = TestNode::new("alice").await;
+    let id = queued(&alice, &["bob@bob.example"]).await;
+    for hours in 1..7 {
+        alice.clock.advance(3_600_000);
+        let at = alice.clock.now().plus_millis(1000);
+        let later = Outcome::Later { at, reply: "451 4.4.1 later".into() };
+        record_outcomes(&alice, id, vec![outcome("bob@bob.example", later)]).await.unwrap();
+        let expected = usize::from(hours > 3);
+        assert_eq!(reports(&alice).len(), expected, "after {hours} hours");
+    }
+    assert!(reports(&alice)[0].contains("Action: delayed\r\nStatus: 4.4.1\r\n"));
+}
+
+#[tokio::test]
+async fn dsn_about_international_address_is_global() {
+    let alice = TestNode::new("alice").await;
+    let id = queued(&alice, &["дядя@пример.test"]).await;
+    let failed = outcome("дядя@пример.test", Outcome::Failed("550 5.1.1 no".into()));
+    record_outcomes(&alice, id, vec![failed]).await.unwrap();
+    let report = &reports(&alice)[0];
+    assert!(report.contains("Content-Type: message/global-delivery-status\r\n"), "{report}");
+    assert!(report.contains("Final-Recipient: utf-8; дядя@пример.test\r\n"), "{report}");
 }

@@ -1,0 +1,161 @@
+//! One copy in Sent. This node stores a copy of each message that is submitted, and many mail
+//! programs append one of their own a moment later, or before. Two messages of one Message-ID in
+//! Sent within minutes are one message.
+
+use freehold_mime::{header, header_end};
+
+use super::deliver::{self, DeliverError, Delivery};
+use super::folders::FolderId;
+use super::read::{Message, content, summaries};
+use super::store_flags::{FlagChange, store_flags};
+use super::{Flags, SpecialUse, expunge, folder};
+use crate::blocking::try_blocking;
+use crate::clock::Timestamp;
+use crate::node::Node;
+use crate::store::{BlobId, StoreError};
+
+/// Messages of one Message-ID that come later than this are two, in milliseconds: a program with a
+/// slow line may need minutes for a large message.
+const JOIN_MS: u64 = 15 * 60 * 1000;
+/// How many messages of Sent are searched, the newest first.
+const SEARCHED_MAX: usize = 20;
+/// How much of a message is searched for Bcc, in bytes.
+const HEADER_LEN_MAX: usize = 64 * 1024;
+
+/// Stores a message that a mail program appends to a folder. If the folder is Sent and this node or
+/// another program has just stored a copy of the message there, that copy is kept alone and gets
+/// the flags. A copy with Bcc recipients, which a sent message has not, replaces the other.
+///
+/// # Errors
+/// As [`super::deliver`].
+pub async fn append(node: &Node, delivery: Delivery) -> Result<Message, DeliverError> {
+    let is_sent = |folder: super::Folder| folder.special == Some(SpecialUse::Sent);
+    if !folder(node, delivery.folder)?.is_some_and(is_sent) {
+        return deliver::deliver(node, delivery).await;
+    }
+    let prepared = deliver::prepare(node, delivery).await?;
+    let (id, flags) = (prepared.delivery.folder, prepared.delivery.flags.clone());
+    let Some(message) = recent_copy(node, id, prepared.message_id())? else {
+        return node.store.commit(move |tx| deliver::insert(tx, &prepared, id)).await;
+    };
+    if has_bcc(node, prepared.delivery.blob.id).await? {
+        let stored = node.store.commit(move |tx| deliver::insert(tx, &prepared, id)).await?;
+        let deleted = FlagChange::Add(Flags::of(Flags::DELETED));
+        store_flags(node, id, &[message.uid], deleted, None).await?;
+        expunge(node, id, Some(&[message.uid])).await?;
+        return Ok(stored);
+    }
+    let missing = flags.without(&message.flags);
+    if !missing.is_same(&Flags::default()) {
+        store_flags(node, id, &[message.uid], FlagChange::Add(missing), None).await?;
+    }
+    Ok(message)
+}
+
+/// Whether a message's header has the field Bcc (RFC 5322 3.6.3).
+async fn has_bcc(node: &Node, blob: BlobId) -> Result<bool, StoreError> {
+    let blobs = node.blobs.clone();
+    try_blocking(move || {
+        let mut start = vec![0; HEADER_LEN_MAX];
+        let len = blobs.open(&blob)?.read_at(0, &mut start)?;
+        start.truncate(len);
+        start.truncate(header_end::len(&start));
+        Ok(header::first(&start, "bcc").is_some())
+    })
+    .await
+}
+
+/// The message of Sent with this Message-ID that was stored a moment ago.
+pub(super) fn recent_copy(
+    node: &Node,
+    sent: FolderId,
+    message_id: Option<&str>,
+) -> Result<Option<Message>, StoreError> {
+    let Some(message_id) = message_id.filter(|id| !id.is_empty()) else { return Ok(None) };
+    let now: Timestamp = node.clock.now();
+    for (message, summary) in summaries(node, sent, None, SEARCHED_MAX)? {
+        if summary.message_id.as_deref() != Some(message_id) {
+            continue;
+        }
+        if content(node, &message)?.is_some_and(|c| now.millis_since(c.saved) < JOIN_MS) {
+            return Ok(Some(message));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::{
+        IdempotencyKey, Submission, folder_named, messages, queue, special_folder, submit,
+    };
+    use crate::testing::TestNode;
+
+    const LETTER: &str = "Message-ID: <one@laptop>\r\nSubject: Tide\r\n\r\ntext\r\n";
+
+    #[allow(clippy::disallowed_methods, reason = "a test may block")]
+    async fn append_to(node: &Node, name: &str, text: &str) -> Message {
+        let delivery = Delivery {
+            folder: folder_named(node, name).unwrap().unwrap().id,
+            blob: node.blobs.put(text.as_bytes()).unwrap(),
+            id: IdempotencyKey::new(node),
+            internal_date: node.clock.now(),
+            flags: Flags::of(Flags::SEEN | Flags::FLAGGED),
+        };
+        append(node, delivery).await.unwrap()
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a test may block")]
+    async fn send(node: &Node, text: &str) {
+        let submission = Submission {
+            id: IdempotencyKey::new(node),
+            from: "alice@alice.example".into(),
+            recipients: vec!["bob@bob.example".to_owned().into()],
+            blob: node.blobs.put(text.as_bytes()).unwrap(),
+            copy_to_sent: true,
+            request: queue::ReportRequest::default(),
+        };
+        submit(node, submission).await.unwrap();
+    }
+
+    fn in_sent(node: &Node) -> Vec<Message> {
+        let sent = special_folder(node, SpecialUse::Sent).unwrap().unwrap();
+        messages(node, sent.id, 1, u32::MAX, 10).unwrap()
+    }
+
+    #[tokio::test]
+    async fn appended_copy_joins_the_submitted_message() {
+        let alice = TestNode::new("alice").await;
+        send(&alice, &format!("Received: by us\r\n{LETTER}")).await;
+        let joined = append_to(&alice, "Sent", LETTER).await;
+        let sent = in_sent(&alice);
+        assert_eq!((sent.len(), sent[0].uid), (1, joined.uid));
+        assert!(sent[0].flags.has(Flags::FLAGGED));
+        let with_bcc = format!("Bcc: eve@e.example\r\n{LETTER}");
+        let hidden = append_to(&alice, "Sent", &with_bcc).await;
+        let sent = in_sent(&alice);
+        assert_eq!((sent.len(), sent[0].uid), (1, hidden.uid), "no recipient is forgotten");
+        // The other way round.
+        append_to(&alice, "Sent", &LETTER.replace("one", "two")).await;
+        send(&alice, &LETTER.replace("one", "two")).await;
+        assert_eq!(in_sent(&alice).len(), 2);
+        assert_eq!(queue::due(&alice, alice.clock.now(), 10).unwrap().len(), 2, "both are sent");
+    }
+
+    #[tokio::test]
+    async fn other_messages_are_not_joined() {
+        let alice = TestNode::new("alice").await;
+        send(&alice, LETTER).await;
+        append_to(&alice, "Drafts", LETTER).await;
+        append_to(&alice, "Sent", &LETTER.replace("one", "other")).await;
+        append_to(&alice, "Sent", "Subject: no id\r\n\r\n").await;
+        append_to(&alice, "Sent", "Subject: no id\r\n\r\n").await;
+        assert_eq!(in_sent(&alice).len(), 4);
+        alice.clock.advance(JOIN_MS);
+        append_to(&alice, "Sent", LETTER).await;
+        assert_eq!(in_sent(&alice).len(), 5);
+        let drafts = folder_named(&alice, "Drafts").unwrap().unwrap();
+        assert_eq!(drafts.total, 1);
+    }
+}
