@@ -197,11 +197,18 @@ impl Server {
         };
         // Subscribe before reading the profile, so that no set-up is missed.
         let events = self.node.events.subscribe();
+        let owner = profile::get(&self.node)?;
+        if owner.is_none() && !self.node.is_read_only() && console::is_system_log() {
+            console::print(message.unclaimed_in_log());
+            let printing = print_after_setup(self.node.clone(), events, message);
+            self.startup_message_task = Some(tokio::spawn(printing));
+            return Ok(());
+        }
         let setup = match self.node.is_read_only() {
             true => None,
             false => logins::offer_setup(&self.node).await?,
         };
-        match (profile::get(&self.node)?, setup) {
+        match (owner, setup) {
             (_, Some(token)) => {
                 console::print(message.unclaimed(&token.to_string()));
                 let printing = print_after_setup(self.node.clone(), events, message);
@@ -268,6 +275,7 @@ fn mail_place(config: &Config, ports: &ListenConfig) -> MailEndpoints {
         imaps: ports.imaps.port(),
         smtps: ports.smtps.port(),
         is_loopback_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
+        domains: config.mail.routes.keys().cloned().collect(),
     }
 }
 

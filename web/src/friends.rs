@@ -3,18 +3,20 @@
 mod invites;
 
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use freehold_core::clock::Timestamp;
 use freehold_core::feed;
 use freehold_core::friends::{self, BefriendError, Friend, FriendState};
 use freehold_core::identity::PersonId;
 use freehold_core::identity_log;
+use freehold_core::names;
 use freehold_core::shares::{self, Share};
 use serde::Deserialize;
 
 use self::invites::CreatedInvite;
 use crate::avatar::Avatar;
 use crate::dates;
+use crate::idempotency;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -59,6 +61,16 @@ struct Row {
     site: Option<String>,
     /// True if they have used their share of the disk for today.
     is_over_share: bool,
+    /// Their mail address; empty if it is not known.
+    address: String,
+}
+
+impl Row {
+    /// The address within a link.
+    fn write_to(&self) -> String {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@.-_".contains(&byte);
+        response::percent_encoded(self.address.as_bytes(), is_plain)
+    }
 }
 
 /// An invite that nobody has used yet.
@@ -100,10 +112,21 @@ struct FriendsPage {
     lists: Lists,
     open_invites: Vec<OpenInvite>,
     result: InviteResult,
+    /// The key of the form for an invite.
+    key: String,
 }
 
-async fn show(State(site): State<Site>, _: Owner) -> PageResult {
-    response::page(&friends_page(&site, InviteResult::default())?)
+#[derive(Deserialize)]
+struct ShowQuery {
+    /// The key of the form that created an invite.
+    #[serde(default)]
+    made: String,
+}
+
+async fn show(State(site): State<Site>, _: Owner, Query(query): Query<ShowQuery>) -> PageResult {
+    let made = site.made_once.lock().await.get(&query.made, site.node.clock.now());
+    let created = made.map(|made| CreatedInvite::of(made.secret));
+    response::page(&friends_page(&site, InviteResult { created, ..InviteResult::default() })?)
 }
 
 fn friends_page(site: &Site, result: InviteResult) -> Result<FriendsPage, Problem> {
@@ -122,6 +145,7 @@ fn friends_page(site: &Site, result: InviteResult) -> Result<FriendsPage, Proble
         lists,
         open_invites: open_invites.collect(),
         result,
+        key: idempotency::new_key(site),
     })
 }
 
@@ -156,6 +180,7 @@ fn request_row(request: friends::FriendRequest, now: Timestamp) -> Row {
         is_disputed: false,
         site: None,
         is_over_share: false,
+        address: String::new(),
     }
 }
 
@@ -205,7 +230,12 @@ fn friend_row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Proble
     } else {
         about.to_owned()
     };
+    let address = match friend.state {
+        FriendState::Friend => feed::profile_of(&site.node, &friend.person)?,
+        _ => None,
+    };
     Ok(Row {
+        address: address.map(|profile| names::plain(&profile.address)).unwrap_or_default(),
         person: friend.person.to_string(),
         avatar: Avatar::of_friend(&friend),
         about,

@@ -7,7 +7,7 @@ use axum::http::{Request, Version, header};
 use freehold_core::profile::Profile;
 
 /// The request must be refused with 400: more than one `Host`, an invalid one, or none in HTTP/1.1
-/// (RFC 9112 3.2).
+/// (RFC 9112 3.2). A port that is no number is invalid, and so is text behind an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidHost;
 
@@ -32,10 +32,23 @@ pub(crate) fn authority_of<B>(request: &Request<B>) -> Result<Option<&str>, Inva
         (None, _) | (_, Some(_)) => return Err(InvalidHost),
         (Some(host), None) => Some(host.to_str().map_err(|_| InvalidHost)?),
     };
-    if host.is_some_and(|host| !host.bytes().all(is_host_byte)) {
+    if host.is_some_and(|host| !host.bytes().all(is_host_byte) || !has_port_or_none(host)) {
         return Err(InvalidHost);
     }
     Ok(request.uri().authority().map(|authority| authority.as_str()).or(host))
+}
+
+/// Whether only a port follows the host (RFC 3986 3.2.3); an empty one is allowed.
+fn has_port_or_none(authority: &str) -> bool {
+    let host = without_port(authority);
+    if host.contains(':') && !host.starts_with('[') {
+        return false;
+    }
+    let rest = authority.strip_prefix(host).unwrap_or_default();
+    match rest.strip_prefix(':') {
+        None => rest.is_empty(),
+        Some(port) => port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()),
+    }
 }
 
 /// The characters of `uri-host` and a port (RFC 3986 3.2.2).
@@ -237,6 +250,10 @@ mod tests {
             (new, "/", &["localhost/x"]),
             (new, "/", &["local host"]),
             (new, "/", &["a@localhost"]),
+            (new, "/", &["localhost:evil"]),
+            (new, "/", &["[::1]evil"]),
+            (new, "/", &["[::1]:evil"]),
+            (new, "/", &["localhost:80:80"]),
         ] {
             assert_eq!(host_of(version, target, hosts), Err(InvalidHost), "{target} {hosts:?}");
         }

@@ -14,6 +14,8 @@ pub struct MailEndpoints {
     pub smtps: u16,
     /// True if both listen on the loopback interface only.
     pub is_loopback_only: bool,
+    /// The domains to which the node can send, besides the owner's.
+    pub domains: Vec<String>,
 }
 
 impl MailEndpoints {

@@ -19,6 +19,7 @@ mod pictures;
 mod sanitise;
 
 use axum::extract::{Path, Query, State};
+use freehold_core::mailbox::queue::NOT_DELIVERED;
 use freehold_core::mailbox::{self, Flags, Folder, FolderId, Message, SpecialUse, Summary};
 use serde::Deserialize;
 
@@ -66,6 +67,8 @@ struct MessageRow {
     is_current: bool,
     /// True if it is in the queue for at least one recipient.
     is_queued: bool,
+    /// True if it did not reach every recipient.
+    has_failed: bool,
 }
 
 /// The folders and the list of messages beside the open message.
@@ -150,6 +153,7 @@ fn sidebar(
             is_unread: !message.flags.has(Flags::SEEN) && open != Some(message.uid),
             is_current: open == Some(message.uid),
             is_queued: queued.contains(&message.uid),
+            has_failed: message.flags.has_keyword(NOT_DELIVERED),
         }
     });
     let empty_text =

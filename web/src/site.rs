@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
 use crate::layout::Layout;
+use crate::made_once::MadeOnce;
 use crate::mail_clients::MailEndpoints;
 use crate::page_cache::PageCache;
 use crate::routes;
@@ -28,6 +29,8 @@ pub(crate) struct Site {
     pub(crate) mail: Option<MailEndpoints>,
     /// The session cookie's name, different for each node.
     pub(crate) cookie: Arc<str>,
+    /// Secrets that forms made a moment ago.
+    pub(crate) made_once: MadeOnce,
     /// One permit: messages are parsed one at a time.
     pub(crate) message_parsing: Arc<Semaphore>,
 }
@@ -92,6 +95,7 @@ pub fn service_with_mail(
         page_cache,
         port,
         cookie,
+        made_once: MadeOnce::default(),
         message_parsing: Arc::new(Semaphore::new(1)),
         mail,
     };

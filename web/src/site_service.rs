@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse;
 use flate2::Compression;
 use freehold_core::store::StoreError;
 use tokio::sync::Semaphore;
@@ -103,6 +104,10 @@ impl SiteService {
             }
         }
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if !is_read && self.has_foreign_scheme(request.headers(), client) {
+            let refused = StatusCode::FORBIDDEN.into_response();
+            return problem::with_page(&self.site, request.uri().path(), false, &refused);
+        }
         let anonymous = !viewer::has_cookie(request.headers(), &self.site);
         let is_plain =
             request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
@@ -142,6 +147,19 @@ impl SiteService {
         }
         let is_home = is_home && viewer::is_owner(&request_headers, client, &self.site).await;
         problem::with_page(&self.site, &path, is_home, &response)
+    }
+
+    /// Whether a form comes from a page of the same host over another scheme, which is another
+    /// origin (RFC 6454 4). Browsers that send `Sec-Fetch-Site` have compared the origins; the CSRF
+    /// layer compares hosts for the others.
+    fn has_foreign_scheme(&self, headers: &HeaderMap, client: Client) -> bool {
+        let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+        let Some(origin) = origin.filter(|_| !headers.contains_key("sec-fetch-site")) else {
+            return false;
+        };
+        let own = self.site.config.public_url.as_deref().and_then(hosts::origin);
+        let scheme = if client.secure { "https" } else { "http" };
+        own.as_deref() != Some(origin) && hosts::strip_scheme(origin, scheme).is_none()
     }
 
     /// Whether the client of a request with these headers gets a page or a redirect at `target`.

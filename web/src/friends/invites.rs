@@ -9,7 +9,9 @@ use freehold_core::friends::{self, AcceptInviteError, Invite, InviteError};
 use serde::Deserialize;
 
 use super::{InviteResult, friends_page};
+use crate::idempotency;
 use crate::layout::Layout;
+use crate::made_once::Made;
 use crate::problem::Problem;
 use crate::qr::Qr;
 use crate::response::{self, PageResult};
@@ -25,11 +27,18 @@ pub(super) fn routes() -> Routes {
         .post("/home/friends/accept", Access::Owner, accept)
 }
 
-/// An invite that was just created; its link can't be shown again.
+/// An invite that was just created; its link is shown for some minutes and never again.
 pub(super) struct CreatedInvite {
     pub(super) link: String,
     /// The link as a QR code; `None` if it is too long for one.
     pub(super) qr: Option<Qr>,
+}
+
+impl CreatedInvite {
+    /// The invite of this link.
+    pub(super) fn of(link: String) -> Self {
+        Self { qr: Qr::of(&link), link }
+    }
 }
 
 #[derive(Template)]
@@ -51,22 +60,37 @@ async fn landing(State(site): State<Site>) -> PageResult {
 struct CreateForm {
     #[serde(default)]
     label: String,
+    #[serde(default)]
+    key: String,
 }
 
+/// A second press of the button and a reload create no second invite.
 async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>) -> PageResult {
+    let key = if form.key.is_empty() { idempotency::new_key(&site) } else { form.key };
+    let now = site.node.clock.now();
+    let made_before = format!("/home/friends?made={}", plain_key(&key));
+    let mut made = site.made_once.lock().await;
+    if made.get(&key, now).is_some() {
+        return Ok(response::see_other(&made_before));
+    }
     let person = site.node.identity.person().ok_or(Problem::NotFound)?;
     let addresses =
         feed::homes_of(&site.node, &person)?.map(|homes| homes.libp2p).unwrap_or_default();
     let result = match friends::create_invite(&site.node, &form.label, &addresses).await {
         Ok(invite) => {
             let link = invite.to_url(&site.base(site.profile()?.as_deref()));
-            let created = Some(CreatedInvite { qr: Qr::of(&link), link });
-            InviteResult { created, ..InviteResult::default() }
+            made.insert(key, now, Made { label: String::new(), secret: link });
+            return Ok(response::see_other(&made_before));
         }
         Err(InviteError::Store(error)) => return Err(error.into()),
         Err(error) => InviteResult { fault: Some(create_fault(&error)), ..InviteResult::default() },
     };
     response::page(&friends_page(&site, result)?)
+}
+
+/// The key within an address.
+fn plain_key(key: &str) -> String {
+    response::percent_encoded(key.as_bytes(), |byte| byte.is_ascii_alphanumeric())
 }
 
 fn create_fault(error: &InviteError) -> String {

@@ -1,13 +1,15 @@
 //! App passwords for mail clients: created, shown once, revoked one by one.
 
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use freehold_core::logins::{self, AppPasswordId};
 use freehold_core::profile;
 use serde::Deserialize;
 
 use crate::dates;
+use crate::idempotency;
 use crate::layout::Layout;
+use crate::made_once::Made;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
@@ -34,8 +36,10 @@ struct AppPasswordsPage {
     address: String,
     endpoints: Option<Endpoints>,
     app_passwords: Vec<AppPassword>,
-    /// Label and password, in the response to the form that created it and never again.
-    created: Option<(String, String)>,
+    /// The one that was just created; it is shown for some minutes and never again.
+    created: Option<Made>,
+    /// The key of the form.
+    key: String,
 }
 
 /// The settings for a mail client.
@@ -50,9 +54,18 @@ struct Endpoints {
 #[derive(Deserialize)]
 struct CreateForm {
     label: String,
+    #[serde(default)]
+    key: String,
 }
 
-fn list_page(site: &Site, created: Option<(String, String)>) -> PageResult {
+#[derive(Deserialize)]
+struct ListQuery {
+    /// The key of the form that created a password.
+    #[serde(default)]
+    made: String,
+}
+
+fn list_page(site: &Site, created: Option<Made>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let now = site.node.clock.now();
     let app_passwords = logins::app_passwords(&site.node)?.into_iter().map(|app| AppPassword {
@@ -76,19 +89,28 @@ fn list_page(site: &Site, created: Option<(String, String)>) -> PageResult {
         endpoints,
         app_passwords: app_passwords.collect(),
         created,
+        key: idempotency::new_key(site),
     })
 }
 
-async fn list(State(site): State<Site>, _: Owner) -> PageResult {
-    list_page(&site, None)
+async fn list(State(site): State<Site>, _: Owner, Query(query): Query<ListQuery>) -> PageResult {
+    let created = site.made_once.lock().await.get(&query.made, site.node.clock.now());
+    list_page(&site, created)
 }
 
-/// Responds with the page and not with a redirect: the password can't be read again.
+/// A second press of the button and a reload create no second password.
 async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>) -> PageResult {
-    let label = form.label.trim();
-    let label = if label.is_empty() { "A mail program" } else { label };
-    let (app, password) = logins::create_app_password(&site.node, label).await?;
-    list_page(&site, Some((app.label, password)))
+    let key = if form.key.is_empty() { idempotency::new_key(&site) } else { form.key };
+    let now = site.node.clock.now();
+    let mut made = site.made_once.lock().await;
+    if made.get(&key, now).is_none() {
+        let label = form.label.trim();
+        let label = if label.is_empty() { "A mail program" } else { label };
+        let (app, secret) = logins::create_app_password(&site.node, label).await?;
+        made.insert(key.clone(), now, Made { label: app.label, secret });
+    }
+    let key = response::percent_encoded(key.as_bytes(), |byte| byte.is_ascii_alphanumeric());
+    Ok(response::see_other(&format!("/home/settings/apps?made={key}")))
 }
 
 async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {

@@ -1,11 +1,12 @@
 //! The form that writes a message or a reply.
 
 mod outgoing;
+mod recipients;
 
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
-use freehold_core::mailbox::queue::SubmitError;
+use freehold_core::mailbox::queue::{ReportRequest, SubmitError};
 use freehold_core::mailbox::{
     self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
 };
@@ -14,6 +15,7 @@ use freehold_mime::people::{self, Person};
 use freehold_mime::{Content, Shown, content, html};
 use serde::Deserialize;
 
+use self::recipients::{KnownFriend, Recipient};
 use super::host_names::honest_address;
 use super::message;
 use super::parsed::{ParsedMessage, parsed};
@@ -62,6 +64,9 @@ struct MessageForm {
     /// Not empty for a reply to all.
     #[serde(default)]
     all: String,
+    /// Not empty if a message without subject and text is meant.
+    #[serde(default)]
+    empty: String,
     /// The idempotency key.
     #[serde(default)]
     key: String,
@@ -73,9 +78,24 @@ struct ComposePage {
     page: Layout,
     form: MessageForm,
     fault: Option<Fault>,
+    /// Friends with their addresses, as the field takes them.
+    friends: Vec<String>,
+    /// The domains that mail reaches besides the owner's; `None` if they are not known.
+    reach: Option<Vec<String>>,
 }
 
 impl ComposePage {
+    fn new(site: &Site, form: MessageForm, fault: Option<Fault>) -> Result<Self, Problem> {
+        let friends = recipients::known_friends(site)?;
+        Ok(Self {
+            page: site.owner_layout("Write", "Mail")?,
+            form,
+            fault,
+            friends: friends.iter().map(KnownFriend::typed).collect(),
+            reach: site.mail.as_ref().map(|mail| mail.domains.clone()),
+        })
+    }
+
     fn fault_of(&self, field: &str) -> Option<&str> {
         Fault::of(self.fault.as_ref(), field)
     }
@@ -93,7 +113,7 @@ async fn show(State(site): State<Site>, _: Owner, Query(query): Query<MessageFor
         None => query,
     };
     let form = MessageForm { key: idempotency::new_key(&site), ..form };
-    response::page(&ComposePage { page: site.owner_layout("Write", "Mail")?, form, fault: None })
+    response::page(&ComposePage::new(&site, form, None)?)
 }
 
 /// The parts of a message that a reply repeats.
@@ -195,9 +215,11 @@ async fn reply_form(
 
 async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let (to, cc) = (outgoing::addresses(&form.to), outgoing::addresses(&form.cc));
-    let recipients: Vec<String> = to.iter().chain(&cc).cloned().collect();
-    if let Some(fault) = outgoing::check(&site, &profile, &form, &recipients)? {
+    let friends = recipients::known_friends(&site)?;
+    let to = recipients::complete(recipients::typed(&form.to), &friends);
+    let cc = recipients::complete(recipients::typed(&form.cc), &friends);
+    let all: Vec<Recipient> = to.iter().chain(&cc).cloned().collect();
+    if let Some(fault) = outgoing::check(&site, &profile, &form, &all)? {
         return send_back(&site, form, fault);
     }
     let message = outgoing::message(&site, &profile, &form, &to, &cc)?;
@@ -209,7 +231,9 @@ async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>)
     let texts: &[&str] = if form.cc.is_empty() { &without_cc } else { &texts };
     let id = IdempotencyKey(idempotency::id_for(&site, &form.key, texts));
     let from = profile::address(&profile);
-    let submission = Submission { id, from, recipients, blob, copy_to_sent: true };
+    let recipients = all.into_iter().map(|recipient| recipient.address.into()).collect();
+    let request = ReportRequest::default();
+    let submission = Submission { id, from, recipients, blob, copy_to_sent: true, request };
     match mailbox::submit(&site.node, submission).await {
         Ok(_) => sent(&site, &form).await,
         Err(SubmitError::Store(error)) => Err(error.into()),
@@ -228,7 +252,7 @@ fn refusal(error: &SubmitError) -> Fault {
 }
 
 fn send_back(site: &Site, form: MessageForm, fault: Fault) -> PageResult {
-    let page = ComposePage { page: site.owner_layout("Write", "Mail")?, form, fault: Some(fault) };
+    let page = ComposePage::new(site, form, Some(fault))?;
     response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
-use axum::http::header;
-use freehold_core::mailbox::queue::RecipientState;
+use axum::http::{HeaderMap, header};
+use freehold_core::mailbox::queue::{NOT_DELIVERED, RecipientState};
 use freehold_core::mailbox::{
     self, FlagChange, FlagError, Flags, FolderId, Message, SpecialUse, Summary, TransferError,
 };
@@ -70,6 +70,10 @@ struct OpenMessage {
     is_own: bool,
     /// The state of delivery for each recipient; empty once all have it.
     delivery: Vec<RecipientStatus>,
+    /// True if it did not reach every recipient.
+    has_failed: bool,
+    /// True if it is a report of a mail server: nobody reads answers to it.
+    is_report: bool,
     /// The folders to which it can be moved: form value and label.
     targets: Vec<(&'static str, &'static str)>,
 }
@@ -89,6 +93,7 @@ struct Parts {
     reply_to: Vec<Person>,
     blocks: Blocks,
     has_long_header: bool,
+    is_report: bool,
 }
 
 impl Parts {
@@ -101,6 +106,11 @@ impl Parts {
             cc: people("cc"),
             reply_to: people("reply-to"),
             blocks: blocks::blocks(message),
+            is_report: message
+                .structure
+                .part(Structure::ROOT)
+                .media
+                .is("multipart", Some("report")),
             has_long_header: message.structure.part(Structure::ROOT).header.len() > HEADER_LEN_MAX,
         }
     }
@@ -125,12 +135,16 @@ async fn show(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
+    headers: HeaderMap,
 ) -> PageResult {
     let (message, summary) = find(&site, folder, uid)?;
-    match change_flags(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await {
-        // A disk that can't be written must not prevent reading.
-        Err(FlagError::Store(error)) if error.is_refusal() => {}
-        changed => changed?,
+    // A link on another site must not mark a message as read.
+    if !is_from_elsewhere(&headers) {
+        match change_flags(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await {
+            // A disk that can't be written must not prevent reading.
+            Err(FlagError::Store(error)) if error.is_refusal() => {}
+            changed => changed?,
+        }
     }
     let sidebar = sidebar(&site, folder, uid.checked_add(super::LIST_LEN as u32 / 2), Some(uid))?;
     let message = open_message(&site, &message, summary).await?;
@@ -140,6 +154,12 @@ async fn show(
         .headers_mut()
         .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_MESSAGE_POLICY);
     Ok(response)
+}
+
+/// Whether a page of another site led here.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    matches!(site, Some(b"cross-site" | b"same-site"))
 }
 
 /// The message and its summary.
@@ -216,6 +236,8 @@ async fn open_message(
         } else {
             Vec::new()
         },
+        has_failed: message.flags.has_keyword(NOT_DELIVERED),
+        is_report: parts.is_report,
         targets: targets(special),
     })
 }

@@ -12,8 +12,11 @@ use freehold_core::{apply, identity_log, publish, timeline};
 use crate::browser::Browser;
 
 async fn create_invite(owner: &mut Browser) -> String {
-    let page = owner.post("/home/friends/invite", &[("label", "Bob <b>")]).await;
-    page.one("#invite-link").text()
+    let form = [("label", "Bob <b>"), ("key", "7")];
+    let made = owner.post("/home/friends/invite", &form).await.location();
+    // A second press makes no second one.
+    assert_eq!(owner.post("/home/friends/invite", &form).await.location(), made);
+    owner.get(&made).await.one("#invite-link").text()
 }
 
 fn introduction(node: &TestNode, name: &str) -> Introduction {
@@ -123,7 +126,8 @@ async fn friend_request_is_accepted_or_rejected() {
 async fn invite_has_a_qr_code_that_is_shown_once() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let page = owner.post("/home/friends/invite", &[("label", "Bob")]).await;
+    let made = owner.post("/home/friends/invite", &[("label", "Bob")]).await.location();
+    let page = owner.get(&made).await;
     let title = page.one("svg.qr[role='img'][aria-labelledby='qr-title'] title#qr-title");
     assert!(!title.text().is_empty());
     assert!(page.has("svg.qr path[fill='#fff']") && page.has("svg.qr path[fill='#000'][d^='M']"));

@@ -9,6 +9,7 @@ use freehold_web::MailEndpoints;
 use crate::browser::{Browser, Seen};
 
 const APP_PASSWORDS: &str = "/home/settings/apps";
+const SESSIONS: &str = "/home/settings/sessions";
 
 #[tokio::test]
 async fn only_the_right_password_logs_in() {
@@ -159,12 +160,19 @@ async fn expired_and_forged_sessions_are_refused() {
 async fn app_password_is_shown_once_and_can_be_revoked() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let created = owner.post(APP_PASSWORDS, &[("label", "phone <b>")]).await;
-    let password = created.one("#new-password").text();
+    let form = [("label", "phone <b>"), ("key", "7")];
+    let made = owner.post(APP_PASSWORDS, &form).await.location();
+    let password = owner.get(&made).await.one("#new-password").text();
+    // A second press and a reload make no second one.
+    assert_eq!(owner.post(APP_PASSWORDS, &form).await.location(), made);
+    assert_eq!(owner.get(&made).await.one("#new-password").text(), password);
+    assert_eq!(logins::app_passwords(&alice).unwrap().len(), 1);
     let here = std::net::IpAddr::from([127, 0, 0, 1]);
     let id = logins::check_app_password(&alice, "alice@alice.example", &password, here.into())
         .await
         .unwrap();
+    alice.clock.advance(5 * 60 * 1000);
+    assert!(!owner.get(&made).await.has("#new-password"));
     let list = owner.get(APP_PASSWORDS).await;
     assert!(!list.has("#new-password") && !list.text().contains(&password));
     assert!(list.one("#app-passwords li").text().contains("phone <b>"));
@@ -177,9 +185,67 @@ async fn app_password_is_shown_once_and_can_be_revoked() {
 }
 
 #[tokio::test]
+async fn sessions_are_listed_and_ended() {
+    let alice = TestNode::new("alice").await;
+    let (mut owner, mut other) = (Browser::owner(&alice).await, Browser::owner(&alice).await);
+    let (_, password) = logins::create_app_password(&alice, "phone <b>").await.unwrap();
+    let address = std::net::IpAddr::from([192, 0, 2, 7]);
+    let program =
+        logins::log_in_program(&alice, "alice", &password, logins::Protocol::Imap, address);
+    let program = program.await.unwrap();
+    let page = owner.get(SESSIONS).await;
+    // One of set-up, two of browsers.
+    assert_eq!(page.all("#browser-sessions li").len(), 3, "{}", page.text());
+    let listed = page.one("#program-sessions li").text();
+    assert!(listed.contains("phone <b>") && listed.contains("192.0.2.7"), "{listed}");
+    let action = page.one("#program-sessions form").attr("action").to_owned();
+    assert_eq!(owner.post(&action, &[]).await.location(), SESSIONS);
+    assert_eq!(program.is_valid(), Ok(false));
+    assert!(owner.get(SESSIONS).await.has("#no-programs"));
+    for form in page.all("#browser-sessions form") {
+        if !other.get(SESSIONS).await.status.is_success() {
+            break;
+        }
+        let id = form.attr("action").to_owned();
+        other.post(&id, &[]).await;
+    }
+    assert!(other.get(SESSIONS).await.status.is_redirection());
+    let mut owner = Browser::owner(&alice).await;
+    assert_eq!(owner.post(&format!("{SESSIONS}/end"), &[]).await.location(), "/login");
+    assert!(logins::sessions(&alice).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn browser_that_logged_in_before_is_counted_apart() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::stranger(&alice);
+    let seen = owner.post("/login", &[("password", PASSWORD)]).await;
+    let cookies: Vec<&str> =
+        seen.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect();
+    let known = cookies.iter().find(|cookie| cookie.starts_with("fb_")).unwrap();
+    assert!(known.contains("; Max-Age=34560000; HttpOnly; SameSite=Lax"), "{known}");
+    let mut stranger = Browser::stranger(&alice);
+    for _ in 0..4 {
+        stranger.post("/login", &[("password", "not the one, sorry")]).await;
+    }
+    let mut known = Browser::stranger(&alice).with_cookie(known.split(';').next().unwrap());
+    let seen = known.post("/login", &[("password", PASSWORD)]).await;
+    assert_eq!(seen.location(), "/home");
+    let mut forged = Browser::stranger(&alice).with_cookie(&format!("fb_{}", "A".repeat(43)));
+    let seen = forged.post("/login", &[("password", PASSWORD)]).await;
+    assert_eq!(seen.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn mail_client_settings_are_shown_to_the_owner() {
     let alice = TestNode::new("alice").await;
-    let here = MailEndpoints { host: None, imaps: 7993, smtps: 7465, is_loopback_only: true };
+    let here = MailEndpoints {
+        host: None,
+        imaps: 7993,
+        smtps: 7465,
+        is_loopback_only: true,
+        domains: Vec::new(),
+    };
     let page = Browser::owner_with_mail(&alice, here.clone()).await.get(APP_PASSWORDS).await;
     for (server, port) in [("#imap-server", "7993"), ("#smtp-server", "7465")] {
         let shown = page.one(server).text();

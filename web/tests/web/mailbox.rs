@@ -299,7 +299,11 @@ async fn sent_message_shows_the_state_of_each_recipient() {
     let sent = owner
         .post(
             "/home/mail/write",
-            &[("to", "dora@finch.example, per@x.example"), ("text", "Dear both")],
+            &[
+                ("to", "dora@finch.example, per@x.example"),
+                ("subject", "Picnic"),
+                ("text", "Dear both"),
+            ],
         )
         .await
         .location();
@@ -336,7 +340,15 @@ async fn sent_message_shows_the_state_of_each_recipient() {
     )
     .await
     .unwrap();
-    assert!(!owner.get(&sent).await.has(is_queued));
+    let list = owner.get(&sent).await;
+    assert!(!list.has(is_queued) && list.has("[data-failed]"));
+    let page = owner.get(&format!("{sent}/1")).await;
+    assert!(page.has("[data-notice='not-delivered']"));
+    // The report names the message, and there is nobody to answer it.
+    let inbox = mailbox::special_folder(&alice, SpecialUse::Inbox).unwrap().unwrap().id.0;
+    let report = owner.get(&format!("/home/mail/{inbox}/1")).await;
+    assert!(report.one("h1.subject").text().contains("Picnic"), "{}", report.text());
+    assert!(!report.has("a[href^='/home/mail/write?reply=']"));
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod compose;
+#[cfg(test)]
 mod friends;
 #[cfg(test)]
 mod html;

@@ -177,9 +177,12 @@ async fn robots_rules_exclude_no_public_path() {
 async fn cross_site_form_is_refused() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    for (name, value) in
-        [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("origin", "null")]
-    {
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "https://localhost:8080"),
+        ("origin", "null"),
+    ] {
         let request =
             owner.request("POST", "/logout").header(name, value).body(Body::empty()).unwrap();
         let seen = owner.send(request).await;

@@ -1,10 +1,11 @@
 //! From the form's fields to a message: recipients, checks, the message itself.
 
+use freehold_core::domain_name;
 use freehold_core::profile::{self, Profile};
-use freehold_mime::address;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
 
+use super::recipients::{Recipient, is_address};
 use super::{MessageForm, TEXT_LEN_MAX, reply_target};
 use crate::fault::Fault;
 use crate::mailbox::message;
@@ -14,8 +15,6 @@ use crate::site::Site;
 /// One header line (998 bytes, RFC 5322 2.1.1) with room for the field's name, in bytes.
 const SUBJECT_LEN_MAX: usize = 900;
 const RECIPIENTS_MAX: usize = 50;
-/// The longest address, in bytes (RFC 5321 4.5.3.1.3 without the angle brackets).
-const ADDRESS_LEN_MAX: usize = 254;
 
 /// Checks the form; gives the first fault.
 ///
@@ -25,12 +24,16 @@ pub(super) fn check(
     site: &Site,
     profile: &Profile,
     form: &MessageForm,
-    recipients: &[String],
+    recipients: &[Recipient],
 ) -> Result<Option<Fault>, Problem> {
     let fault = if recipients.is_empty() {
         Fault::new("to", "There is no recipient. Type an address, like dora@finch.example.")
-    } else if let Some(bad) = recipients.iter().find(|address| !is_address(address)) {
-        Fault::new("to", format!("“{bad}” is not an address. One looks like dora@finch.example."))
+    } else if let Some(bad) = recipients.iter().find(|to| !is_address(&to.address)) {
+        let text = format!(
+            "“{}” is neither an address, like dora@finch.example, nor the name of one friend.",
+            bad.address
+        );
+        Fault::new("to", text)
     } else if recipients.len() > RECIPIENTS_MAX {
         let count = recipients.len();
         Fault::new(
@@ -49,6 +52,17 @@ pub(super) fn check(
         )
     } else if let Some(address) = unknown_local_address(site, profile, recipients)? {
         Fault::new("to", format!("This server has no address {address}. Check how it is written."))
+    } else if let Some(address) = unreachable_address(site, profile, recipients) {
+        Fault::new(
+            "to",
+            format!("{address} is out of reach: this node does not send to the world yet."),
+        )
+    } else if form.subject.trim().is_empty() && form.text.trim().is_empty() && form.empty.is_empty()
+    {
+        Fault::new(
+            "text",
+            "The letter has no subject and no words. Tick the box to send it anyway.",
+        )
     } else {
         return Ok(None);
     };
@@ -59,42 +73,35 @@ pub(super) fn check(
 fn unknown_local_address<'a>(
     site: &Site,
     profile: &Profile,
-    recipients: &'a [String],
+    recipients: &'a [Recipient],
 ) -> Result<Option<&'a str>, Problem> {
     let is_local = |address: &str| {
         address
             .rsplit_once('@')
-            .is_some_and(|(_, domain)| domain.eq_ignore_ascii_case(&profile.domain))
+            .is_some_and(|(_, domain)| domain_name::is_same(domain, &profile.domain))
     };
-    for address in recipients.iter().filter(|address| is_local(address)) {
-        if !profile::owns(&site.node, address)? {
-            return Ok(Some(address));
+    for recipient in recipients.iter().filter(|recipient| is_local(&recipient.address)) {
+        if !profile::owns(&site.node, &recipient.address)? {
+            return Ok(Some(&recipient.address));
         }
     }
     Ok(None)
 }
 
-/// The addresses in a field: separated by commas, semicolons or lines, each alone or as
-/// `Name <address>`. Words that are no address are given as they are, to be refused.
-pub(super) fn addresses(typed: &str) -> Vec<String> {
-    let separated = typed.replace(['\n', ';'], ",");
-    let entries = address::parse(separated.as_bytes());
-    let typed = |mailbox: &address::Mailbox| match mailbox.address() {
-        address if address.is_empty() => mailbox.display_name(None),
-        address => address,
+/// The first address to which the node has no route.
+fn unreachable_address<'a>(
+    site: &Site,
+    profile: &Profile,
+    recipients: &'a [Recipient],
+) -> Option<&'a str> {
+    let mail = site.mail.as_ref()?;
+    let is_reached = |address: &str| {
+        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        domain_name::is_same(domain, &profile.domain)
+            || mail.domains.iter().any(|known| domain_name::is_same(known, domain))
     };
-    address::mailboxes(&entries).map(typed).filter(|address| !address.is_empty()).collect()
-}
-
-fn is_address(text: &str) -> bool {
-    let parts = text.rsplit_once('@');
-    let is_forbidden = |c: char| {
-        c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '(' | ')' | ',')
-    };
-    parts.is_some_and(|(local, domain)| {
-        !local.is_empty() && !domain.is_empty() && !domain.starts_with('.')
-    }) && !text.contains(is_forbidden)
-        && text.len() <= ADDRESS_LEN_MAX
+    let mut addresses = recipients.iter().map(|recipient| recipient.address.as_str());
+    addresses.find(|address| !is_reached(address))
 }
 
 /// The message of the form, in the format of RFC 5322.
@@ -102,15 +109,17 @@ pub(super) fn message(
     site: &Site,
     profile: &Profile,
     form: &MessageForm,
-    to: &[String],
-    cc: &[String],
+    to: &[Recipient],
+    cc: &[Recipient],
 ) -> Result<Vec<u8>, Problem> {
     let id = data_encoding::HEXLOWER.encode(&site.node.random.array::<16>());
-    let list = |addresses: &[String]| {
-        let address = |address: &String| {
-            Address::Address(EmailAddress { name: None, email: address.clone().into() })
+    let list = |recipients: &[Recipient]| {
+        let address = |recipient: &Recipient| {
+            let name = Some(one_line(&recipient.name)).filter(|name| !name.is_empty());
+            let email = recipient.address.clone().into();
+            Address::Address(EmailAddress { name: name.map(Into::into), email })
         };
-        Address::List(addresses.iter().map(address).collect())
+        Address::List(recipients.iter().map(address).collect())
     };
     let seconds = i64::try_from(site.node.clock.now().as_secs()).unwrap_or(i64::MAX);
     let mut builder = MessageBuilder::new()
@@ -145,22 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typed_addresses_are_parsed_and_checked() {
-        assert_eq!(
-            addresses("Dora Finch <dora@finch.example>, per@x.example;\nme@y.example,"),
-            ["dora@finch.example", "per@x.example", "me@y.example"]
-        );
-        assert_eq!(
-            addresses("\"Mueller, Ada\" <ada@x.example>, Mueller, Bo <bo@x.example>"),
-            ["ada@x.example", "bo@x.example"]
-        );
-        assert_eq!(addresses("Dora Finch"), ["Dora Finch"]);
-        for good in ["a@b.example", "a.b+c@d.example"] {
-            assert!(is_address(good), "{good}");
-        }
-        for bad in ["", "a", "@b", "a@", "a b@c.example", "a@b\r\nBcc: x@y", "a@.example"] {
-            assert!(!is_address(bad), "{bad}");
-        }
+    fn subject_adds_no_header() {
         assert_eq!(one_line("a\r\nBcc: x@y.example"), "a Bcc: x@y.example");
     }
 }

@@ -1,0 +1,64 @@
+//! Writing a message: recipients as people type them, and what is asked before it is sent.
+
+use freehold_core::mailbox::{self, SpecialUse};
+use freehold_core::testing::TestNode;
+use freehold_web::MailEndpoints;
+
+use crate::browser::Browser;
+use crate::mailbox::deliver;
+
+#[tokio::test]
+async fn names_and_friends_are_understood_as_recipients() {
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
+    let mut owner = Browser::owner(&alice).await;
+    let fields = [("to", "\"Doe, Bob\" <bob@b.example>"), ("text", "Dear Bob")];
+    let sent = owner.post("/home/mail/write", &fields).await.location();
+    let original = owner.get(&format!("{sent}/1/original")).await.text();
+    assert!(original.contains("\"Doe, Bob\" <bob@b.example>"), "{original}");
+    let seen = owner.post("/home/mail/write", &[("to", "Nobody Known"), ("text", "x")]).await;
+    assert!(seen.fault("to").contains("Nobody Known"));
+}
+
+#[tokio::test]
+async fn empty_message_is_sent_only_when_meant() {
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
+    let mut owner = Browser::owner(&alice).await;
+    let seen = owner.post("/home/mail/write", &[("to", "bob@b.example"), ("text", " ")]).await;
+    seen.fault("text");
+    assert_eq!(seen.one("[name='empty']").value(), "1");
+    let meant = [("to", "bob@b.example"), ("empty", "1")];
+    owner.post("/home/mail/write", &meant).await.location();
+}
+
+#[tokio::test]
+async fn unreachable_domain_is_said_before_sending() {
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
+    let mail = MailEndpoints {
+        host: None,
+        imaps: 1,
+        smtps: 2,
+        is_loopback_only: true,
+        domains: vec!["bob.example".into()],
+    };
+    let mut owner = Browser::owner_with_mail(&alice, mail).await;
+    assert!(owner.get("/home/mail/write").await.one("#to-hint").text().contains("bob.example"));
+    let world = [("to", "a@world.example"), ("text", "x")];
+    let seen = owner.post("/home/mail/write", &world).await;
+    assert!(seen.fault("to").contains("a@world.example"));
+    let near = [("to", "bob@BOB.example, alice@alice.example"), ("text", "x")];
+    owner.post("/home/mail/write", &near).await.location();
+}
+
+#[tokio::test]
+async fn link_from_another_site_marks_no_message_as_read() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let place = deliver(&alice, "Subject: Tide\r\n\r\ntext\r\n").await;
+    let unseen = || mailbox::special_folder(&alice, SpecialUse::Inbox).unwrap().unwrap().unseen;
+    let path = format!("/home/mail/{place}");
+    let request = owner.request("GET", &path).header("sec-fetch-site", "cross-site");
+    owner.send(request.body(axum::body::Body::empty()).unwrap()).await;
+    assert_eq!(unseen(), 1);
+    owner.get(&path).await;
+    assert_eq!(unseen(), 0);
+}
