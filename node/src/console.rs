@@ -22,6 +22,14 @@ pub(crate) fn print_flushed(text: impl AsRef<str>) -> std::io::Result<()> {
     out.flush()
 }
 
+/// True if the service manager keeps standard output in its log: systemd names the stream's device
+/// and inode in `JOURNAL_STREAM`.
+pub(crate) fn is_system_log() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(std::io::stdout())
+        .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
 /// Prints a line on standard error, so that messages do not mix with results.
 pub(crate) fn eprint(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "{}", text.as_ref());

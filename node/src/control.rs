@@ -52,6 +52,8 @@ pub(crate) enum Request {
     MaySetUp(SetUp),
     /// Set the node up.
     SetUp(SetUp),
+    /// A new one-time link for the set-up in a browser.
+    SetUpLink,
     /// An invitation for one friend.
     Invite,
     /// Accept an invitation.

@@ -104,7 +104,7 @@ fn open_error(data: &Path, error: &NodeOpenError) -> anyhow::Error {
         );
     }
     let code = match error {
-        NodeOpenError::Folder { .. } => exit::CANT_CREATE,
+        NodeOpenError::Folder { .. } | NodeOpenError::Unsafe { .. } => exit::CANT_CREATE,
         NodeOpenError::Open(OpenError::Log(_)) => exit::DATA,
         NodeOpenError::Vault(VaultError::KeyUnreadable { .. }) => exit::NO_INPUT,
         NodeOpenError::Vault(VaultError::KeyDamaged(_)) => exit::DATA,

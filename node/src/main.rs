@@ -18,8 +18,22 @@ mod stop;
 
 use std::process::ExitCode;
 
+#[cfg(target_os = "linux")]
+use rustix::process::DumpableBehavior;
+use rustix::process::{Resource, Rlimit};
+
+/// A core dump would have the keys in it, and so has the memory that a debugger of the same user
+/// reads. A failure leaves things as they are in other programs.
+fn forbid_core_dumps() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 fn main() -> ExitCode {
     freehold_heap::configure();
+    forbid_core_dumps();
     // rustls panics instead of choosing if a dependency brings a second TLS provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match cli::run() {

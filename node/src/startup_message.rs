@@ -35,6 +35,18 @@ impl StartupMessage {
         self.render(&intro, None)
     }
 
+    /// The text before set-up for the system's log, which others may read: with a command that
+    /// makes the link.
+    pub(crate) fn unclaimed_in_log(&self) -> String {
+        let (program, data) = (quote(&program()), self.data.to_string_lossy().into_owned());
+        let intro = format!(
+            "This node is not set up yet. This command makes a link to open in a browser:\n\n  \
+             {program} --data {} setup-link\n",
+            quote(&data)
+        );
+        self.render(&intro, None)
+    }
+
     /// The text after set-up, with commands that contain the owner's address.
     pub(crate) fn claimed(&self, owner: &Profile) -> String {
         let url = self.web.url(Some(owner), self.ports.web.port());

@@ -54,6 +54,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  freehold init --name \"Ruth Aldous\" --login ruth --password-file ~/password\n  freehold init --name \"Ruth Aldous\" --login ruth --domain ruth.example --password-file -"
     )]
     Init(Init),
+    /// Make a new link for the set-up in a browser; it ends the one before.
+    ///
+    /// A node that runs as a service prints no link, because the system's log keeps what it prints.
+    #[command(after_help = "Example:\n  freehold setup-link")]
+    SetupLink,
     /// Make an invitation for one friend: an address to paste into their own node.
     ///
     /// It works once, within two weeks.

@@ -73,6 +73,7 @@ fn progress_on_console() -> OnProgress {
 
 fn request(command: Command) -> Result<Request> {
     Ok(match command {
+        Command::SetupLink => Request::SetUpLink,
         Command::Invite => Request::Invite,
         Command::Friend { command: FriendCommand::Add { invite } } => Request::FriendAdd { invite },
         Command::Friend { command: FriendCommand::List } => Request::FriendList,

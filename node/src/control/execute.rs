@@ -78,6 +78,7 @@ pub(crate) async fn execute(
         Request::Status => super::status::status(context),
         Request::MaySetUp(values) => super::set_up::check(context, values),
         Request::SetUp(values) => super::set_up::set_up(context, values).await,
+        Request::SetUpLink => super::set_up::link(context).await,
         Request::Invite => {
             let owner = context.owner()?;
             let invite = friends::create_invite(node, "", &context.ports.multiaddrs())

@@ -24,6 +24,23 @@ fn start_command_after_init_repeats_the_options() {
 }
 
 #[test]
+fn new_setup_link_ends_the_printed_one() {
+    let folder = Folder::new();
+    let running = folder.serve();
+    let printed = running.printed_word("http://localhost:");
+    let output = folder.run_ok(&["setup-link"]);
+    let link = output.split_whitespace().next().unwrap();
+    let status = |link: &str| {
+        let path = link.split_once("/setup").unwrap().1;
+        Browser::at(link).get(&format!("/setup{path}")).status
+    };
+    assert_eq!((status(&printed), status(link)), (403, 200), "{printed} {link}");
+    running.stop();
+    let claimed = Folder::set_up();
+    assert!(!claimed.run(&["setup-link"]).status.success());
+}
+
+#[test]
 fn running_node_accepts_posts_drafts_and_photos() {
     let folder = Folder::set_up();
     let running = folder.serve();

@@ -1,6 +1,7 @@
 //! Errors on the command line: one line with the cause, an exit code for scripts, and no change.
 
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use rustix::process::Signal;
@@ -48,6 +49,16 @@ fn unwritable_data_folder_is_named() {
         let output = folder.command_on(&data).output().unwrap();
         assert_error(&output, 73, &format!("the data folder {}", data.display()));
     }
+}
+
+#[test]
+fn data_folder_that_others_can_write_is_refused() {
+    let folder = Folder::set_up();
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(folder.data(), mode(0o777)).unwrap();
+    assert_error(&folder.run(&["serve"]), 73, "chmod go-w");
+    std::fs::set_permissions(folder.data(), mode(0o700)).unwrap();
+    folder.serve().stop();
 }
 
 #[test]
