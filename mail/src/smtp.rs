@@ -8,7 +8,7 @@
 //! | 2920 | PIPELINING | whole |
 //! | 3030 | CHUNKING | whole; BINARYMIME not yet |
 //! | 3207 | STARTTLS | whole |
-//! | 3461 | DSN | part: parameters are parsed, success reports not yet |
+//! | 3461, 6533 | DSN | whole; a report to a stranger only where a route is configured |
 //! | 4616, 4954 | AUTH PLAIN | whole; AUTH LOGIN too, for old programs; SCRAM not yet |
 //! | 6152 | 8BITMIME | whole |
 //! | 6409 | submission | whole |
