@@ -115,11 +115,8 @@ mod tests {
     const NOON: Timestamp = Timestamp(1_777_636_800_000);
 
     fn envelope(hello: &str, to: &[&str]) -> Envelope {
-        let recipient = |text: &&str| Recipient {
-            mailbox: Mailbox::parse(text),
-            notify: None,
-            original: None,
-        };
+        let recipient =
+            |text: &&str| Recipient { mailbox: Mailbox::parse(text), notify: None, original: None };
         Envelope {
             hello: Hello { name: hello.into(), extended: true },
             login: None,
