@@ -53,7 +53,7 @@ pub(super) struct NextHopStream {
     abort: AbortHandle,
     reader: ReplyReader,
     replies: VecDeque<Reply>,
-    /// What was received after `replies` is no reply.
+    /// The bytes received after `replies` are no reply.
     error: Option<NotAReply>,
     last: LastReply,
     /// Bytes for lettre.

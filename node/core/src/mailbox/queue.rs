@@ -49,7 +49,7 @@ pub struct QueuedMessage {
     pub blob: BlobId,
     /// Its length in bytes.
     pub size: u64,
-    /// What its sender wants of reports.
+    /// The wishes of its sender about reports.
     pub request: ReportRequest,
     /// When it was submitted.
     pub created: Timestamp,

@@ -126,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn appended_copy_joins_the_submitted_message() {
-        let alice = TestNode::new("alice").await;
+        let alice = TestNode::new("alice").await.allowing_queued_mail();
         send(&alice, &format!("Received: by us\r\n{LETTER}")).await;
         let joined = append_to(&alice, "Sent", LETTER).await;
         let sent = in_sent(&alice);
@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_messages_are_not_joined() {
-        let alice = TestNode::new("alice").await;
+        let alice = TestNode::new("alice").await.allowing_queued_mail();
         send(&alice, LETTER).await;
         append_to(&alice, "Drafts", LETTER).await;
         append_to(&alice, "Sent", &LETTER.replace("one", "other")).await;

@@ -1,4 +1,4 @@
-//! What this process knows of logins and does not store.
+//! The state of logins that this process does not store.
 
 use super::{ProgramSessions, TemporarySessions, Throttle};
 

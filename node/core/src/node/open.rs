@@ -87,7 +87,7 @@ pub enum NodeOpenError {
     Unsafe {
         /// The folder.
         folder: PathBuf,
-        /// What is wrong, and what to do.
+        /// The danger, and the remedy.
         danger: &'static str,
     },
     /// The operating system gives no randomness.

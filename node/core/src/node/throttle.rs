@@ -30,7 +30,7 @@ const FORGOTTEN_AFTER_MS: u64 = 60 * 60 * 1000;
 /// Wrong secrets of one network that are remembered: a household has few programs with an old one.
 const SECRETS_MAX: usize = 16;
 
-/// Who makes an attempt.
+/// The one who makes an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guesser {
     /// Anybody on this network.

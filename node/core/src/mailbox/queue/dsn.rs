@@ -20,7 +20,7 @@ const ENCODED_WORD_LEN: usize = 42;
 /// The size of one read, in bytes.
 const PIECE_LEN: usize = 64 * 1024;
 
-/// What happened (RFC 3464 2.3.3).
+/// The event that is reported (RFC 3464 2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Failed,
@@ -80,7 +80,7 @@ impl Action {
     }
 }
 
-/// What happened for one recipient.
+/// The event for one recipient.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) address: String,

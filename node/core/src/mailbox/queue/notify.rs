@@ -1,4 +1,4 @@
-//! What a sender asks to be told (RFC 3461): NOTIFY and ORCPT for each recipient, RET and ENVID for
+//! The wishes of a sender about reports (RFC 3461): NOTIFY and ORCPT for each recipient, RET and ENVID for
 //! the message.
 
 use minicbor::{Decode, Encode};
@@ -47,7 +47,7 @@ impl From<String> for NewRecipient {
     }
 }
 
-/// What the sender wants of reports about a message.
+/// The wishes of a sender about the reports on a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportRequest {
     /// RET=FULL: a failure report has the whole message (RFC 3461 4.3).

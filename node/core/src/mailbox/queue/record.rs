@@ -54,8 +54,8 @@ pub enum RecordError {
 }
 
 /// Records outcomes by recipient address. When no recipient waits any more, the item is removed.
-/// What the sender wants to know is reported to the owner's INBOX in the same commit, unless the
-/// item is a DSN itself. Outcomes of recipients that no longer wait are ignored.
+/// Events about which the sender wants a report are reported to the owner's INBOX in the same
+/// commit, unless the item is a DSN itself. Outcomes of recipients that no longer wait are ignored.
 ///
 /// # Errors
 /// When there is no such item or the store refuses; nothing is recorded then.

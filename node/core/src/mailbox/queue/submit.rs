@@ -30,7 +30,7 @@ pub struct Submission {
     pub blob: Pinned,
     /// Whether a copy is stored in the Sent folder.
     pub copy_to_sent: bool,
-    /// What the sender wants of reports.
+    /// The wishes of the sender about reports.
     pub request: ReportRequest,
 }
 

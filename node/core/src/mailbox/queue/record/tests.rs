@@ -258,7 +258,7 @@ async fn dsn_returns_the_message_where_ret_asks() {
 
 #[tokio::test]
 async fn delay_is_reported_once_after_four_hours() {
-    let alice = TestNode::new("alice").await;
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
     let id = queued(&alice, &["bob@bob.example"]).await;
     for hours in 1..7 {
         alice.clock.advance(3_600_000);
