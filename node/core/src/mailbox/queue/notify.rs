@@ -1,5 +1,5 @@
-//! The wishes of a sender about reports (RFC 3461): NOTIFY and ORCPT for each recipient, RET and ENVID for
-//! the message.
+//! The wishes of a sender about reports (RFC 3461): NOTIFY and ORCPT for each recipient, RET and
+//! ENVID for the message.
 
 use minicbor::{Decode, Encode};
 
