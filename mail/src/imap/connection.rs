@@ -115,10 +115,11 @@ async fn converse(
                         None => std::future::pending().await,
                     }
                 };
+                let waiting = wait(state, stream, session, &mut events, login_deadline, permit);
                 let woken = tokio::select! {
                     biased;
                     () = ended => Wakeup::Ended,
-                    woken = wait(state, stream, session, &mut events, login_deadline, permit) => woken,
+                    woken = waiting => woken,
                 };
                 match woken {
                     Wakeup::Received(0) => return Ok(()),

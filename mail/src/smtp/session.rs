@@ -213,7 +213,8 @@ impl Session {
         }
     }
 
-    /// Takes the answer to the question that `step` returned. A 421 ends the session (RFC 5321 3.8).
+    /// Takes the answer to the question that `step` returned. A 421 ends the session (RFC 5321
+    /// 3.8).
     pub fn answer(&mut self, reply: Reply) {
         if reply.code == 421 {
             return self.close(reply);

@@ -1,9 +1,9 @@
 //! Replies of a next hop (RFC 5321 4.2).
 //!
-//! A client must decide by the code alone and accept any text, including none (RFC 5321 4.2). lettre
-//! refuses a code without a space, text that is not UTF-8 and a line without CR; then a message that
-//! the next hop has accepted would be sent again. So replies are read here, and lettre gets each in
-//! the form that it reads.
+//! A client must decide by the code alone and accept any text, including none (RFC 5321 4.2).
+//! lettre refuses a code without a space, text that is not UTF-8 and a line without CR; then a
+//! message that the next hop has accepted would be sent again. So replies are read here, and lettre
+//! gets each in the form that it reads.
 
 use std::collections::VecDeque;
 
@@ -57,8 +57,8 @@ impl Reply {
         line
     }
 
-    /// The reply in the form that lettre reads: the same code on each line, a space or hyphen behind
-    /// it, UTF-8, CR LF. lettre knows no second digit above 5.
+    /// The reply in the form that lettre reads: the same code on each line, a space or hyphen
+    /// behind it, UTF-8, CR LF. lettre knows no second digit above 5.
     pub(super) fn for_lettre(&self) -> Vec<u8> {
         let (class, detail) = (self.class(), self.code % 10);
         let category = (self.code / 10 % 10).min(5);
@@ -119,7 +119,8 @@ impl ReplyReader {
         let line = std::mem::take(&mut self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         let (code, rest) = line.split_at_checked(3).ok_or(NotAReply::NoCode)?;
-        let is_code = matches!(code, [b'2'..=b'5', second, third] if second.is_ascii_digit() && third.is_ascii_digit());
+        let is_code =
+            matches!(code.first(), Some(b'2'..=b'5')) && code.iter().all(u8::is_ascii_digit);
         let code = std::str::from_utf8(code).ok().filter(|_| is_code);
         self.code = code.and_then(|code| code.parse().ok()).ok_or(NotAReply::NoCode)?;
         let (goes_on, text) = match rest.split_first() {

@@ -1,8 +1,8 @@
-//! The stream below lettre: it gives lettre the replies in the form that lettre reads, and keeps the
-//! last one as the next hop sent it.
+//! The stream below lettre: it gives lettre the replies in the form that lettre reads, and keeps
+//! the last one as the next hop sent it.
 //!
-//! The greeting, EHLO or HELO, and STARTTLS are done before lettre gets the stream (`hello`). lettre
-//! insists on reading a greeting and sending EHLO, so both are played here and reach nobody.
+//! The greeting, EHLO or HELO, and STARTTLS are done before lettre gets the stream (`hello`).
+//! lettre insists on reading a greeting and sending EHLO, so both are played here and reach nobody.
 
 use std::collections::VecDeque;
 use std::io;

@@ -147,8 +147,8 @@ pub async fn revoke_app_password(node: &Node, id: AppPasswordId) -> Result<(), S
 /// of the owner's addresses.
 ///
 /// An unknown user and a wrong password give the same answer after the same work. A right password
-/// is never refused for the wrong ones before it: it has 125 bits, so guessing does not find it, and
-/// a program with an old password must not lock out the others of its network.
+/// is never refused for the wrong ones before it: it has 125 bits, so guessing does not find it,
+/// and a program with an old password must not lock out the others of its network.
 ///
 /// # Errors
 /// When user or password are wrong, or there were too many wrong passwords.

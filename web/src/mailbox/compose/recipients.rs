@@ -41,8 +41,8 @@ pub(super) fn typed(field: &str) -> Vec<Recipient> {
     recipients.filter(|recipient| !recipient.address.is_empty()).collect()
 }
 
-/// The address without `mailto:`, and its domain as DNS has it where the rest is ASCII: every server
-/// takes that form.
+/// The address without `mailto:`, and its domain as DNS has it where the rest is ASCII: every
+/// server takes that form.
 fn plain(address: &str) -> String {
     let address = match address.get(..7) {
         Some(scheme) if scheme.eq_ignore_ascii_case("mailto:") => address.get(7..),

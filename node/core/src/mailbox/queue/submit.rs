@@ -54,8 +54,8 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// Queues a message, and with `copy_to_sent` stores a copy if Sent has none, in one commit; once this returns both
-/// are durable. A second submission with the same key changes nothing.
+/// Queues a message, and with `copy_to_sent` stores a copy if Sent has none, in one commit; once
+/// this returns both are durable. A second submission with the same key changes nothing.
 ///
 /// # Errors
 /// When an address is invalid, there are none or too many, or the store refuses; nothing is
