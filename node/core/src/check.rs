@@ -3,11 +3,12 @@
 //!
 //! The node may be running: a suspicious finding is checked again before it is reported.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::blobs::Blobs;
-use crate::store::{BlobId, Store, StoreError};
+use crate::row;
+use crate::store::{BlobId, Store, StoreError, WalkedRow};
 
 mod node;
 
@@ -79,12 +80,33 @@ pub type Progress<'a> = dyn Fn(Step, u64, u64) -> Result<(), StoreError> + 'a;
 /// When the store can't be read at all, and errors of `progress`.
 pub fn check(store: &Store, blobs: &Blobs, progress: &Progress<'_>) -> Result<Report, StoreError> {
     let mut report = Report::default();
-    let references = rows(store, &mut report, progress)?;
-    let total = references.len() as u64;
-    for (done, (id, row)) in references.iter().enumerate() {
-        progress(Step::Blobs, done as u64, total)?;
-        check_blob(store, blobs, *id, row, &mut report)?;
-    }
+    progress(Step::Rows, 0, 0)?;
+    let mut total = 0;
+    walk(store, &mut |found| {
+        progress(Step::Rows, report.rows, 0)?;
+        report.rows += 1;
+        match found.row {
+            Ok(row) => total += row.blobs.len() as u64,
+            Err(StoreError::Corrupt { .. }) => report
+                .damaged_rows
+                .push(RowKey { table: found.table.clone(), key: found.key.clone() }),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    })?;
+    let (mut checked, mut done) = (HashSet::new(), 0);
+    walk(store, &mut |found| {
+        let Ok(row) = found.row else { return Ok(()) };
+        let key = RowKey { table: found.table, key: found.key };
+        for id in row.blobs {
+            progress(Step::Blobs, done, total)?;
+            done += 1;
+            if checked.insert(short(&id)) {
+                check_blob(store, blobs, id, &key, &mut report)?;
+            }
+        }
+        Ok(())
+    })?;
     progress(Step::Blobs, total, total)?;
     report.damaged_blobs.sort();
     report.dangling.sort();
@@ -94,31 +116,24 @@ pub fn check(store: &Store, blobs: &Blobs, progress: &Progress<'_>) -> Result<Re
     Ok(report)
 }
 
-/// Reads the rows; returns each blob they refer to, with the first row that does.
-fn rows(
+/// Half of a blob's id: enough to know it again. A node has as many blobs as messages, and all that
+/// were checked are remembered.
+fn short(id: &BlobId) -> [u8; 16] {
+    row::key_part(&id.0, 0)
+}
+
+/// Calls `visit` with every row.
+fn walk(
     store: &Store,
-    report: &mut Report,
-    progress: &Progress<'_>,
-) -> Result<HashMap<BlobId, RowKey>, StoreError> {
-    let mut references = HashMap::new();
+    visit: &mut dyn FnMut(WalkedRow) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let mut after: Option<RowKey> = None;
     loop {
-        progress(Step::Rows, report.rows, 0)?;
         let page = store
             .walk(after.as_ref().map(|row| (row.table.as_str(), row.key.as_slice())), PAGE_ROWS)?;
-        let Some(last) = page.last() else { return Ok(references) };
+        let Some(last) = page.last() else { return Ok(()) };
         after = Some(RowKey { table: last.table.clone(), key: last.key.clone() });
-        for found in page {
-            report.rows += 1;
-            let key = RowKey { table: found.table, key: found.key };
-            match found.row {
-                Ok(row) => row.blobs.into_iter().for_each(|id| {
-                    references.entry(id).or_insert_with(|| key.clone());
-                }),
-                Err(StoreError::Corrupt { .. }) => report.damaged_rows.push(key),
-                Err(error) => return Err(error),
-            }
-        }
+        page.into_iter().try_for_each(&mut *visit)?;
     }
 }
 
