@@ -11,6 +11,7 @@
 pub mod audience;
 pub mod domain_name;
 pub mod events;
+pub mod free_memory;
 pub mod ids;
 pub mod log_budget;
 pub mod names;
