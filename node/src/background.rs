@@ -2,7 +2,7 @@
 //! - publish entries that fall due and expire others;
 //! - remove deleted content from files, packs, log and snapshots, and write a snapshot a day;
 //! - once per start, turn over a data folder of an earlier version;
-//! - index messages of earlier versions;
+//! - index messages of earlier versions, and make the medium size of photos of earlier versions;
 //! - publish the profile once there is an identity;
 //! - every six hours, collect blobs without a reference, rewrite packs with many dead bytes, drop
 //!   old unfollow notices and forget the threads of old messages;
@@ -93,6 +93,7 @@ pub(crate) async fn run(node: Node) {
         turn_over(&node),
         collect(&node),
         index_older_messages(&node),
+        add_medium_sizes(&node),
         publish_profile(&node),
         trim_heap()
     );
@@ -231,6 +232,17 @@ async fn index_older_messages(node: &Node) {
     let mut failures = FailureLog::default();
     while failures
         .record(node, "indexing older messages", mailbox::index_older_messages(node).await)
+        .is_none()
+    {
+        tokio::time::sleep(RUN_EVERY).await;
+    }
+}
+
+/// Makes the medium size of photos of earlier versions.
+async fn add_medium_sizes(node: &Node) {
+    let mut failures = FailureLog::default();
+    while failures
+        .record(node, "making sizes of older photos", photos::add_medium_sizes(node).await)
         .is_none()
     {
         tokio::time::sleep(RUN_EVERY).await;

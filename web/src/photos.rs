@@ -9,7 +9,9 @@ use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::audience::{Audience, Visitor};
+use freehold_core::photos::renditions::Flaw;
 use freehold_core::photos::{self, ChangeError, Photo, PhotoId};
+use freehold_core::posts::PostId;
 use freehold_core::profile::Profile;
 use serde::Deserialize;
 
@@ -63,8 +65,14 @@ struct PhotoPage {
     /// The edit page; `None` for strangers.
     edit: Option<String>,
     is_private: bool,
+    /// True if the original may say where it was taken.
+    has_place: bool,
     newer: Option<String>,
     older: Option<String>,
+    /// The list of photos, where this one is in it.
+    all: String,
+    /// The description for search engines.
+    description: String,
 }
 
 #[derive(Template)]
@@ -85,7 +93,24 @@ struct EditPage {
     is_private: bool,
     /// True if it is private and yet public, because a published post shows it.
     is_shown_by_post: bool,
+    flaw: Option<Flaw>,
     fault: Option<String>,
+    /// The draft from which the photo was uploaded: its id, or empty.
+    post: String,
+}
+
+/// Where the owner comes from.
+#[derive(Default, Deserialize)]
+struct FromPost {
+    #[serde(default)]
+    post: String,
+}
+
+impl FromPost {
+    /// The draft's id; it is written into a link.
+    fn id(&self) -> Option<PostId> {
+        self.post.parse().ok()
+    }
 }
 
 #[derive(Deserialize)]
@@ -111,11 +136,9 @@ async fn list(State(site): State<Site>, viewer: Viewer, Query(query): Query<Olde
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let (found, older) = page_of(&site, &Visitor::Stranger, query.before.as_deref())?;
     let page = Layout::public(Some(&profile), "Photos", "Photos").for_owner(viewer.is_owner());
-    response::public_page(&ListPage {
-        page,
-        pictures: found.iter().map(Picture::own).collect(),
-        older,
-    })
+    let mut pictures: Vec<Picture> = found.iter().map(Picture::own).collect();
+    pictures::mark_first_row(&mut pictures);
+    response::public_page(&ListPage { page, pictures, older })
 }
 
 /// The photo with a slug or an id; one that the visitor may not see is not found.
@@ -147,7 +170,8 @@ fn photo_page(
     profile: &Profile,
     photo: &Photo,
 ) -> Result<PhotoPage, Problem> {
-    let (newer, older) = neighbours(site, photo)?;
+    let older = photos::list(&site.node, &Visitor::Stranger, Some(photo), 1)?;
+    let newer = photos::newer(&site.node, &Visitor::Stranger, photo)?;
     let title = if photo.alt.is_empty() { "A photo" } else { photo.alt.as_str() };
     let is_owner = viewer.is_owner();
     Ok(PhotoPage {
@@ -157,19 +181,31 @@ fn photo_page(
         added: dates::long(photo.added),
         edit: is_owner.then(|| format!("/home/photos/{}", photo.id)),
         is_private: is_private(site, photo)?,
-        newer,
-        older,
+        has_place: photo.has_place != Some(false),
+        all: list_with(site, photo, newer.as_ref())?,
+        newer: newer.as_ref().map(address),
+        older: older.first().map(address),
+        description: description(photo, &profile.name),
     })
 }
 
-/// The addresses of the next newer and the next older public photo. Only the first page of the list
-/// is searched for the newer one.
-fn neighbours(site: &Site, photo: &Photo) -> Result<(Option<String>, Option<String>), Problem> {
-    let older = photos::list(&site.node, &Visitor::Stranger, Some(photo), 1)?;
+/// The page of the list that has `photo` in it: the first one, or one that begins with it.
+fn list_with(site: &Site, photo: &Photo, newer: Option<&Photo>) -> Result<String, Problem> {
     let newest = photos::list(&site.node, &Visitor::Stranger, None, PAGE_LEN)?;
-    let at = newest.iter().position(|other| other.id == photo.id);
-    let newer = at.and_then(|at| at.checked_sub(1)).and_then(|at| newest.get(at));
-    Ok((newer.map(address), older.first().map(address)))
+    let is_first = newest.len() < PAGE_LEN || newest.iter().any(|other| other.id == photo.id);
+    let before = newer.filter(|_| !is_first);
+    Ok(before.map_or("/photos".to_owned(), |newer| format!("/photos?before={}", newer.id)))
+}
+
+/// What a photo shows, and who took it.
+fn description(photo: &Photo, name: &str) -> String {
+    let text = if photo.caption.is_empty() { &photo.alt } else { &photo.caption };
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() {
+        format!("A photo by {name}")
+    } else {
+        format!("{line} A photo by {name}.")
+    }
 }
 
 /// True if strangers can see a photo neither in the list nor with a post.
@@ -194,10 +230,11 @@ async fn file(
 
 async fn manage(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> PageResult {
     let (found, older) = page_of(&site, &Visitor::Owner, query.before.as_deref())?;
-    let pictures = found
+    let mut pictures: Vec<Picture> = found
         .iter()
         .map(|photo| Picture { href: format!("/home/photos/{}", photo.id), ..Picture::own(photo) })
         .collect();
+    pictures::mark_first_row(&mut pictures);
     response::page(&ManagePage {
         page: site.owner_layout("Photos", "Photos")?,
         pictures,
@@ -210,7 +247,12 @@ fn own(site: &Site, id: &str) -> Result<Photo, Problem> {
     photos::by_id(&site.node, &Visitor::Owner, parse_id(id)?)?.ok_or(Problem::NotFound)
 }
 
-fn edit_page(site: &Site, photo: &Photo, fault: Option<String>) -> Result<EditPage, Problem> {
+fn edit_page(
+    site: &Site,
+    photo: &Photo,
+    from: &FromPost,
+    fault: Option<String>,
+) -> Result<EditPage, Problem> {
     let page = site.owner_layout("A photo", "Photos")?;
     let is_private_itself = photo.audience == Audience::Owner;
     let is_shown_by_post = is_private_itself && !is_private(site, photo)?;
@@ -220,12 +262,19 @@ fn edit_page(site: &Site, photo: &Photo, fault: Option<String>) -> Result<EditPa
         picture: Picture::own(photo),
         is_private: is_private_itself,
         is_shown_by_post,
+        flaw: photo.flaw,
         fault,
+        post: from.id().map(|id| id.to_string()).unwrap_or_default(),
     })
 }
 
-async fn edit(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
-    response::page(&edit_page(&site, &own(&site, &id)?, None)?)
+async fn edit(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<String>,
+    Query(from): Query<FromPost>,
+) -> PageResult {
+    response::page(&edit_page(&site, &own(&site, &id)?, &from, None)?)
 }
 
 /// The form's fields about a photo.
@@ -276,7 +325,7 @@ fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> PageResult {
     };
     response::page_with_status(
         StatusCode::UNPROCESSABLE_ENTITY,
-        &edit_page(site, photo, Some(fault))?,
+        &edit_page(site, photo, &FromPost::default(), Some(fault))?,
     )
 }
 

@@ -1,6 +1,9 @@
 //! Damaged input to the readers of this crate: an error or a value, never a panic.
 
+use std::io::Cursor;
+
 use crate::friends::Invite;
+use crate::photos::renditions::Memory;
 use crate::testing::fuzz::fuzz;
 use crate::{photos, text};
 
@@ -41,6 +44,7 @@ fn damaged_picture_is_refused_or_rendered() {
     };
     use image::ImageFormat::{Gif, Jpeg, Png, WebP};
     fuzz("pictures", &[Jpeg, Png, WebP, Gif].map(encoded), |input| {
-        drop(photos::renditions::make(input))
+        let (mut file, memory) = (Cursor::new(input), Memory::UNLIMITED);
+        drop(photos::renditions::make(&mut file, memory))
     });
 }

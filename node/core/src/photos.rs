@@ -1,11 +1,14 @@
 //! The owner's photos.
 //!
-//! The original file is stored bit for bit for the owner only. Others see its renditions: two JPEGs
-//! without metadata. A file in an unsupported format (HEIC) is stored too, but has no renditions.
+//! The original file is stored bit for bit for the owner only. Others see its renditions: up to
+//! three JPEGs without metadata. A file in an unsupported format (HEIC) is stored too, but has no
+//! renditions.
 //! All of them are sealed at rest; rows alone decide who may see a photo.
 
 mod add;
 mod change;
+mod file;
+mod older;
 mod read;
 mod references;
 pub mod renditions;
@@ -14,6 +17,7 @@ mod unsupported;
 
 use minicbor::{Decode, Encode};
 
+use self::renditions::Flaw;
 use crate::audience::Audience;
 use crate::clock::Timestamp;
 use crate::ids::id16;
@@ -24,8 +28,11 @@ use crate::store::{BlobId, Table};
 pub(crate) use add::store_photo;
 pub use add::{AddError, Upload, add, upload_writer};
 pub use change::{ChangeError, change, delete};
+pub use older::add_medium_sizes;
 pub(crate) use read::with_blob;
-pub use read::{by_id, by_slug, entry_photo, image_bytes, list, original_bytes, shared_blob};
+pub use read::{
+    by_id, by_slug, entry_photo, image_bytes, list, newer, original_bytes, shared_blob,
+};
 pub(crate) use references::{add_references, remove_references};
 pub use rows::drop_forms;
 pub use unsupported::{Unsupported, delete_unsupported, list_unsupported, unsupported_bytes};
@@ -46,6 +53,8 @@ id16! {
 pub enum Size {
     /// At most 1600 pixels on the longer edge.
     Large,
+    /// At most 800.
+    Medium,
     /// At most 400.
     Small,
 }
@@ -120,6 +129,16 @@ pub struct Photo {
     /// The audience.
     #[n(15)]
     pub audience: Audience,
+    /// The rendition of [`Size::Medium`]; `None` if the large one is not longer, or was made by an
+    /// earlier version.
+    #[n(16)]
+    pub medium: Option<Rendition>,
+    /// What the renditions do not show.
+    #[n(17)]
+    pub flaw: Option<Flaw>,
+    /// Whether the original says where it was taken; `None` if an earlier version did not look.
+    #[n(18)]
+    pub has_place: Option<bool>,
 }
 
 impl Record for Photo {
@@ -128,12 +147,24 @@ impl Record for Photo {
 }
 
 impl Photo {
-    /// The rendition of that size.
+    /// The rendition of that size, or the next larger one.
     pub fn rendition(&self, size: Size) -> Rendition {
         match size {
             Size::Large => self.large,
+            Size::Medium => self.medium.unwrap_or(self.large),
             Size::Small => self.small,
         }
+    }
+
+    /// All its renditions.
+    fn renditions(&self) -> impl Iterator<Item = Rendition> {
+        [self.large, self.small].into_iter().chain(self.medium)
+    }
+
+    /// All its blobs: the original and the renditions.
+    fn blobs(&self) -> Vec<BlobId> {
+        let renditions = self.renditions().map(|rendition| rendition.blob);
+        std::iter::once(self.original).chain(renditions).collect()
     }
 }
 

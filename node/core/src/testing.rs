@@ -131,8 +131,11 @@ impl TestNode {
             height: 3000,
             taken: None,
             large,
+            medium: None,
             small,
             thumbhash: Vec::new(),
+            flaw: None,
+            has_place: false,
         };
         let upload = Upload {
             file,

@@ -9,6 +9,7 @@ use freehold_core::blocking::blocking;
 use freehold_core::clock::Timestamp;
 use freehold_core::node::Node;
 use freehold_core::photos::PhotoId;
+use freehold_core::photos::renditions::Flaw;
 use freehold_core::posts::{self, Draft, PostId, Precondition};
 use freehold_core::profile::{self, Profile};
 use freehold_core::publish;
@@ -281,7 +282,12 @@ async fn photo(
     let upload =
         photos::Upload { file: stored, file_name, alt, caption, audience: Audience::Public };
     let photo = photos::add(&context.node, upload).await.map_err(invalid)?;
-    let text = format!("Added: {} × {} pixels.", photo.width, photo.height);
+    let flaw = match photo.flaw {
+        Some(Flaw::Damaged) => " The file is damaged; only you see it until you change that.",
+        Some(Flaw::Moving) => " It moves; the site shows its first frame.",
+        None => "",
+    };
+    let text = format!("Added: {} × {} pixels.{flaw}", photo.width, photo.height);
     Ok(Response::text(text).with(json!({ "id": photo.id.to_string() })))
 }
 

@@ -6,8 +6,8 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
 use freehold_core::blobs::Pinned;
-use freehold_core::photos::renditions::RenditionError;
-use freehold_core::photos::{self, AddError, FILE_LEN_MAX, PhotoId, Upload};
+use freehold_core::photos::renditions::{Flaw, PIXELS_MAX, RenditionError};
+use freehold_core::photos::{self, AddError, FILE_LEN_MAX, Photo, Upload};
 use freehold_core::posts::{self, Draft, PostError, PostId, Precondition, State as PostState};
 use freehold_core::store::StoreError;
 use serde::Deserialize;
@@ -32,6 +32,8 @@ pub(crate) fn for_draft(id: &PostId) -> String {
 
 /// The longest text field, in bytes, and the room for all fields beside the file.
 const FIELDS_LEN_MAX: usize = 64 * 1024;
+/// Pixels in a megapixel.
+const MEGAPIXEL: u64 = 1_000_000;
 /// How much of a file is buffered before it is written, in bytes.
 const PIECE_LEN: usize = 256 * 1024;
 
@@ -140,12 +142,9 @@ async fn add(
         Ok(photo) if post.is_empty() => {
             Ok(response::see_other(&format!("/home/photos/{}", photo.id)))
         }
-        Ok(photo) => add_to_draft(&site, &post, photo.id).await,
+        Ok(photo) => add_to_draft(&site, &post, &photo).await,
         Err(AddError::Store(error)) => Err(error.into()),
-        Err(error) => {
-            let fault = fault_text(&error);
-            send_back(&site, StatusCode::UNPROCESSABLE_ENTITY, fields, fault, post)
-        }
+        Err(error) => send_back(&site, status(&error), fields, fault_text(&error), post),
     }
 }
 
@@ -167,34 +166,50 @@ fn not_read(site: &Site, error: FormError, post: String) -> PageResult {
     send_back(site, StatusCode::PAYLOAD_TOO_LARGE, PhotoForm::default(), fault, post)
 }
 
+/// A picture that does not fit into the memory may fit later.
+fn status(error: &AddError) -> StatusCode {
+    match error {
+        AddError::Rendition(RenditionError::OutOfMemory { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
 fn fault_text(error: &AddError) -> String {
     match error {
         AddError::TooLong { what, len, len_max } => fault::too_long(what, *len, *len_max),
         AddError::StoredUnsupported { .. } => {
             "That kind of picture can’t be shown here yet. The file is kept, and your photos list \
-             it. Save it as JPEG and add that."
+             it. Save it as an ordinary JPEG and add that."
                 .to_owned()
         }
-        AddError::Rendition(RenditionError::Damaged(cause)) => {
-            format!(
-                "This picture is damaged ({cause}) and was not added. Copy it from the camera \
-again."
-            )
+        AddError::Rendition(RenditionError::Damaged) => {
+            "This picture is damaged and was not added. Copy it from the camera again.".to_owned()
+        }
+        AddError::Rendition(RenditionError::Truncated) => {
+            "This picture is damaged: its lower part is missing. It was not added. Copy it from \
+             the camera again."
+                .to_owned()
+        }
+        AddError::Rendition(RenditionError::OutOfMemory { .. }) => {
+            "This picture is too large for the memory that this computer has free now. It was not \
+             added. Try again later, or save it smaller and add that."
+                .to_owned()
         }
         AddError::Rendition(RenditionError::NotAPicture) => {
             "This file is not a JPEG, PNG, WebP or GIF picture. Save it as one of these and add \
 that."
                 .to_owned()
         }
-        AddError::Rendition(RenditionError::Unsupported(format)) => {
-            format!("{format} pictures can’t be shown here yet. Save it as JPEG and add that.")
-        }
-        AddError::Rendition(RenditionError::TooManyPixels { pixels, pixels_max }) => {
-            format!(
-                "The picture has {pixels} pixels; {pixels_max} is the most. Save it smaller and add \
-that."
-            )
-        }
+        AddError::Rendition(RenditionError::Unsupported(media_type)) => format!(
+            "This kind of {} can’t be shown here yet. Save it as an ordinary JPEG and add that.",
+            media_type.name()
+        ),
+        AddError::Rendition(RenditionError::TooManyPixels { width, height }) => format!(
+            "The picture has {} megapixels ({width} × {height}); {} is the most. Save it smaller \
+             and add that.",
+            (u64::from(*width) * u64::from(*height)).div_ceil(MEGAPIXEL),
+            PIXELS_MAX / MEGAPIXEL,
+        ),
         AddError::Store(_) => "The picture was not added: the disk can’t be written.".to_owned(),
     }
 }
@@ -212,7 +227,13 @@ fn send_back(
 
 /// Adds a stored photo to the draft `post` and opens that draft. If the draft was deleted or
 /// published meanwhile, the photo starts a new one.
-async fn add_to_draft(site: &Site, post: &str, photo: PhotoId) -> PageResult {
+///
+/// The owner looks at a damaged picture first. For a picture that moves, the photo's page says that
+/// it will not.
+async fn add_to_draft(site: &Site, post: &str, photo: &Photo) -> PageResult {
+    if photo.flaw == Some(Flaw::Damaged) {
+        return Ok(response::see_other(&format!("/home/photos/{}?post={post}", photo.id)));
+    }
     let found = post
         .parse::<PostId>()
         .ok()
@@ -224,17 +245,20 @@ async fn add_to_draft(site: &Site, post: &str, photo: PhotoId) -> PageResult {
             id: Some(post.id),
             title: post.title,
             text: post.text,
-            photos: post.photos.into_iter().chain([photo]).collect(),
+            photos: post.photos.into_iter().chain([photo.id]).collect(),
             slug: post.has_own_slug.then_some(post.slug),
             precondition: Precondition::Revision(post.revision),
         },
-        None => Draft { photos: vec![photo], ..Draft::default() },
+        None => Draft { photos: vec![photo.id], ..Draft::default() },
     };
     match posts::save_draft(&site.node, draft).await {
+        Ok(post) if photo.flaw.is_some() => {
+            Ok(response::see_other(&format!("/home/photos/{}?post={}", photo.id, post.id)))
+        }
         Ok(post) => Ok(response::see_other(&format!("/home/write/{}", post.id))),
         Err(PostError::Store(error)) => Err(error.into()),
         // The photo itself is stored.
-        Err(_) => Ok(response::see_other(&format!("/home/photos/{photo}"))),
+        Err(_) => Ok(response::see_other(&format!("/home/photos/{}", photo.id))),
     }
 }
 

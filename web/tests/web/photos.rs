@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axum::body::Body;
 use axum::http::{StatusCode, header};
-use freehold_core::audience::Visitor;
+use freehold_core::audience::{Audience, Visitor};
 use freehold_core::photos;
 use freehold_core::testing::TestNode;
 use freehold_web::WebConfig;
@@ -75,7 +75,7 @@ async fn uploaded_photo_is_public() {
         visitor.get(&format!("/photos/{}", photo.id)).await.location(),
         format!("/photos/{}", photo.slug)
     );
-    for size in ["400.jpg", "1600.jpg"] {
+    for size in ["400.jpg", "800.jpg", "1600.jpg"] {
         let file = visitor.get(&format!("/photos/{}/{size}", photo.id)).await;
         assert_eq!((file.status, file.header("content-type")), (StatusCode::OK, "image/jpeg"));
         assert_eq!(file.bytes[..3], [0xff, 0xd8, 0xff]);
@@ -244,6 +244,101 @@ async fn unsupported_file_is_listed_downloaded_and_deleted() {
     assert_eq!(owner.post(&delete, &[]).await.location(), "/home/photos");
     assert!(photos::list_unsupported(&alice).unwrap().is_empty());
     assert_eq!(owner.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn avif_is_named_and_shown_to_its_owner() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let avif = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf and the rest";
+    upload(&mut owner, &[("alt", "A heron")], avif).await.fault("file");
+    let row = owner.get("/home/photos").await.one("#unsupported li").text();
+    assert!(row.contains("AVIF") && !row.contains("HEIC"), "{row}");
+    let file = photos::list_unsupported(&alice).unwrap().remove(0);
+    let shown = owner.get(&format!("/home/photos/kept/{}", file.id)).await;
+    assert_eq!((shown.bytes.as_slice(), shown.header("content-type")), (&avif[..], "image/avif"));
+}
+
+/// A GIF of two frames.
+const MOVING: &str = "R0lGODlhAwACAIEAAMgAAAAAAAAAAAAAACH5BAAKAAAALAAAAAADAAIAAAgGAAEIHBgQACH5BAAKAAAALAAAAAADAAIAgQAAyAAAAAAAAAAAAAgGAAEIHBgQADs=";
+
+/// A grey JPEG; a third of its scan is cut out.
+const DAMAGED: &str = "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAEMuMjoyKkM6NjpLR0NPZKZsZFxcZMySmnmm8dT++u3U6eX//////////+Xp////////////////////////////wAALCAAgADABAREA/8QAFgABAQEAAAAAAAAAAAAAAAAAAgEA/8QAKxAAAgECBQIEBwEAAAAAAAAAAAERACESMUFR8GFxAyKBsTKRocHR4fFC/9oACAEBAAA/AMJGIOhLeBLn50pzGiL5lSM3ER8SLIIIjEPg5tRIESJScTlYt0oSnEYoyEmFpY5fz91SbmeBLex2T5tWEwZEY5LJDMb/AH7ZCp5Ys4EkSD9apU/CeFSJKVsXOa0QJeFJpRfPfpWEo4iDIISYPXty+tWAOOPkKBBJPOe0iZ4DhnI3tZ/zvl1rT80ZDMNktq34+e9qQjIBlkk2kkfX2v8AqtiEJBhy3AXT7mw/Jr//2Q==";
+
+#[tokio::test]
+async fn moving_and_damaged_pictures_are_said_to_be() {
+    let alice = TestNode::new("alice").await;
+    let (mut owner, mut visitor) = (Browser::owner(&alice).await, Browser::stranger(&alice));
+    let file = |text: &str| data_encoding::BASE64.decode(text.as_bytes()).unwrap();
+    let whole = upload(&mut owner, &[("alt", "Whole")], &png()).await.location();
+    assert!(!owner.get(&whole).await.has("#flaw"));
+    let moving = upload(&mut owner, &[("alt", "Moving")], &file(MOVING)).await.location();
+    assert!(owner.get(&moving).await.has("#flaw"));
+    assert!(visitor.get("/photos").await.has("img[alt='Moving']"));
+    // A damaged one is kept, and nobody sees it before its owner has looked at it.
+    let damaged = upload(&mut owner, &[("alt", "Damaged")], &file(DAMAGED)).await.location();
+    assert!(owner.get(&damaged).await.has("#flaw"));
+    assert!(!visitor.get("/photos").await.has("img[alt='Damaged']"));
+    owner.post(&damaged, &[("alt", "Damaged"), ("audience", "public")]).await;
+    assert!(visitor.get("/photos").await.has("img[alt='Damaged']"));
+    // Beside a draft they are told too.
+    let add = "/home/photos/add?post=new";
+    let moving = upload_to(&mut owner, add, &[("alt", "Moving")], &file(MOVING)).await.location();
+    let page = owner.get(&moving).await;
+    assert!(page.has("#flaw") && page.has("a[href^='/home/write/']"), "{moving}");
+    let damaged = upload_to(&mut owner, add, &[("alt", "Grey")], &file(DAMAGED)).await.location();
+    assert!(damaged.starts_with("/home/photos/") && owner.get(&damaged).await.has("#flaw"));
+}
+
+#[tokio::test]
+async fn previous_photo_is_found_beyond_the_first_page() {
+    let alice = TestNode::new("alice").await;
+    let mut visitor = Browser::stranger(&alice);
+    let mut all = Vec::new();
+    for number in 0..45u8 {
+        alice.clock.advance(1000);
+        let audience = if number == 1 { Audience::Owner } else { Audience::Public };
+        all.push(alice.store_photo(&[number; 10], b"small", audience).await);
+    }
+    let link = |number: usize| format!("nav a[href='/photos/{}']", all[number].slug);
+    // The oldest but one is private.
+    let oldest = visitor.get(&format!("/photos/{}", all[0].slug)).await;
+    assert!(oldest.has(&link(2)) && !oldest.has(&link(1)));
+    let back = oldest.one("nav.step a[href^='/photos?before=']").attr("href").to_owned();
+    let listed = format!("main a[href='/photos/{}']", all[0].slug);
+    assert!(visitor.get(&back).await.has(&listed) && !visitor.get("/photos").await.has(&listed));
+    let newest = visitor.get(&format!("/photos/{}", all[44].slug)).await;
+    assert!(newest.has(&link(43)) && newest.has("nav.step a[href='/photos']"));
+}
+
+#[tokio::test]
+async fn private_photo_is_marked_in_its_owners_list() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let public = alice.store_photo(b"one", b"small", Audience::Public).await;
+    let private = alice.store_photo(b"two", b"small", Audience::Owner).await;
+    let page = owner.get("/home/photos").await;
+    let mark = |photo: &photos::Photo| format!("a[href='/home/photos/{}'] .mine", photo.id);
+    assert!(page.has(&mark(&private)) && !page.has(&mark(&public)));
+}
+
+#[tokio::test]
+async fn first_row_is_loaded_at_once_in_the_right_size() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    upload(&mut owner, &[("alt", "Small")], &png()).await;
+    for number in 0..9u8 {
+        alice.clock.advance(1000);
+        alice.store_photo(&[number; 10], b"small", Audience::Public).await;
+    }
+    let page = Browser::stranger(&alice).get("/photos").await;
+    assert_eq!(page.all("main img").len(), 10);
+    // Four pictures of 4:3 fill the first row.
+    assert_eq!(page.all("main img[loading='lazy']").len(), 6);
+    assert_eq!(page.all("main img[srcset][sizes]").len(), 9);
+    // One of three pixels has one size.
+    assert!(page.has("main img[alt='Small']:not([srcset]):not([sizes])"));
+    assert!(page.has("head meta[name='description']"));
 }
 
 #[tokio::test]

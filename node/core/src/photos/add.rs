@@ -2,14 +2,17 @@
 
 use tokio::sync::Semaphore;
 
-use super::renditions::{self, RenditionError, Renditions};
+use super::file::BlobFile;
+use super::renditions::{self, Flaw, MediaType, Memory, RenditionError, Renditions};
 use super::rows::{AddedRow, BlobRow, SlugRow, added_key, slug_key};
 use super::{
     ALT_LEN_MAX, FILE_LEN_MAX, FILE_NAME_LEN_MAX, Photo, PhotoId, Rendition, too_long, unsupported,
 };
 use crate::audience::Audience;
 use crate::blobs::{BlobWriter, Blobs, Pinned};
+use crate::blocking::{blocking, try_blocking};
 use crate::events::Event;
+use crate::free_memory::free_memory;
 use crate::node::Node;
 use crate::row::{self, cut};
 use crate::slug::{slugify, slugify_within};
@@ -19,7 +22,7 @@ use crate::store::{BlobId, StoreError, Tx};
 const SLUG_LEN_MAX: usize = 60;
 
 /// Pictures decoded at the same time in this process: one may take some hundred MiB.
-static DECODING: Semaphore = Semaphore::const_new(1);
+pub(super) static DECODING: Semaphore = Semaphore::const_new(1);
 
 /// A file to be added.
 #[derive(Debug)]
@@ -44,11 +47,12 @@ pub enum AddError {
     Rendition(RenditionError),
     /// The file is a photo in an unsupported format (HEIC). It was stored, so that nothing is lost.
     #[error(
-        "{media_type} pictures can't be shown here yet: the file is kept, save it as JPEG and add that"
+        "this kind of {} can't be shown here yet: the file is kept, save it as an ordinary JPEG and \
+         add that", .media_type.name()
     )]
     StoredUnsupported {
         /// Its media type.
-        media_type: &'static str,
+        media_type: MediaType,
     },
     /// The alternative text or the caption is too long.
     #[error("the {what} is {len} bytes, the limit is {len_max}")]
@@ -73,11 +77,15 @@ pub fn upload_writer(node: &Node) -> Result<BlobWriter, StoreError> {
     node.blobs.writer(FILE_LEN_MAX)
 }
 
-/// Adds a photo: its renditions are made from the file's content, upright and in two sizes.
+/// Adds a photo: its renditions are made from the file's content, upright and in three sizes.
+///
+/// A photo with a damaged file ([`Flaw::Damaged`]) is added for the owner alone, who can look at
+/// it and choose.
 ///
 /// # Errors
-/// When the file is no picture, damaged or too large; it is not stored then. HEIC is stored, and
-/// returns [`AddError::StoredUnsupported`].
+/// When the file is no picture, damaged so that nothing can be shown, or too large, also for the
+/// memory that is free now; it is not stored then. HEIC is stored, and returns
+/// [`AddError::StoredUnsupported`].
 pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
     if let Some((what, len)) = too_long(&upload.alt, &upload.caption) {
         return Err(AddError::TooLong { what, len, len_max: ALT_LEN_MAX });
@@ -85,8 +93,8 @@ pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
     match renditions_of(node, upload.file.id).await? {
         Ok(renditions) => Ok(store_photo(node, upload, renditions).await?),
         Err(RenditionError::Unsupported(media_type)) => {
-            unsupported::store(node, upload.file, plain_name(&upload.file_name), media_type)
-                .await?;
+            let name = plain_name(&upload.file_name);
+            unsupported::store(node, upload.file, name, media_type.as_str()).await?;
             Err(AddError::StoredUnsupported { media_type })
         }
         Err(error) => Err(AddError::Rendition(error)),
@@ -101,15 +109,17 @@ pub(crate) async fn store_photo(
 ) -> Result<Photo, StoreError> {
     let Upload { file, file_name, alt, caption, audience } = upload;
     let file_name = plain_name(&file_name);
-    let (blobs, made) = (node.blobs.clone(), (renditions.large, renditions.small));
-    let store = move || {
-        let large = store_rendition(&blobs, &made.0)?;
-        Ok::<_, StoreError>((large, store_rendition(&blobs, &made.1)?))
-    };
-    let stored = crate::blocking::blocking(store)
-        .await
-        .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-    let ((large, large_pinned), (small, small_pinned)) = stored?;
+    let flaw = renditions.flaw;
+    let audience = if flaw == Some(Flaw::Damaged) { Audience::Owner } else { audience };
+    let (blobs, made) =
+        (node.blobs.clone(), (renditions.large, renditions.medium, renditions.small));
+    let ((large, large_pinned), medium, (small, small_pinned)) = try_blocking(move || {
+        let store = |made: &renditions::Rendition| store_rendition(&blobs, made);
+        let medium = made.1.as_ref().map(store).transpose()?;
+        Ok::<_, StoreError>((store(&made.0)?, medium, store(&made.2)?))
+    })
+    .await?;
+    let (medium, medium_pinned) = medium.unzip();
     let stem = file_name.rsplit_once('.').map_or(file_name.as_str(), |(stem, _)| stem);
     let wanted = slugify_within(&alt, SLUG_LEN_MAX)
         .or_else(|| slugify(stem))
@@ -131,10 +141,13 @@ pub(crate) async fn store_photo(
         large,
         small,
         audience,
+        medium,
+        flaw,
+        has_place: Some(renditions.has_place),
     };
     node.store
         .commit(move |tx| {
-            for pinned in [&file, &large_pinned, &small_pinned] {
+            for pinned in [&file, &large_pinned, &small_pinned].into_iter().chain(&medium_pinned) {
                 tx.attach(pinned);
             }
             write(tx, photo)
@@ -143,7 +156,7 @@ pub(crate) async fn store_photo(
 }
 
 /// Stores one rendition; blocks.
-fn store_rendition(
+pub(super) fn store_rendition(
     blobs: &Blobs,
     made: &renditions::Rendition,
 ) -> Result<(Rendition, Pinned), StoreError> {
@@ -163,14 +176,13 @@ async fn renditions_of(
     let _permit = DECODING.acquire().await.map_err(|e| stopped(e.to_string()))?;
     let blobs = node.blobs.clone();
     let decode = move || {
-        let bytes =
-            blobs.open(&file)?.read_all(usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX))?;
-        Ok(renditions::make(&bytes))
+        let mut file = BlobFile::open(&blobs, &file)?;
+        Ok(renditions::make(&mut file, Memory::of(free_memory())))
     };
     // A decoder that panics on a damaged file leaves nothing inconsistent.
-    match crate::blocking::blocking(decode).await {
+    match blocking(decode).await {
         Ok(made) => made,
-        Err(_) => Ok(Err(RenditionError::Damaged("the decoder gave up".to_owned()))),
+        Err(_) => Ok(Err(RenditionError::Damaged)),
     }
 }
 
@@ -185,15 +197,10 @@ fn write(tx: &mut Tx<'_>, mut photo: Photo) -> Result<Photo, StoreError> {
     let key = slug_key(tx, &photo.slug)?;
     row::put(tx, &key, &SlugRow { photo: photo.id })?;
     row::put(tx, &added_key(photo.added, photo.id), &AddedRow {})?;
-    for rendition in [photo.large, photo.small] {
+    for rendition in photo.renditions() {
         row::put(tx, &row::key(&[&rendition.blob.0, &photo.id.0]), &BlobRow {})?;
     }
-    row::put_referring(
-        tx,
-        &photo.id.0,
-        &photo,
-        &[photo.original, photo.large.blob, photo.small.blob],
-    )?;
+    row::put_referring(tx, &photo.id.0, &photo, &photo.blobs())?;
     tx.after(Event::Public);
     Ok(photo)
 }

@@ -51,12 +51,7 @@ pub async fn change(
         .commit(move |tx| {
             let before = row::get::<Photo>(tx, &id.0)?.ok_or(ChangeError::NoSuchPhoto)?;
             let photo = Photo { alt, caption, audience, ..before };
-            row::put_referring(
-                tx,
-                &id.0,
-                &photo,
-                &[photo.original, photo.large.blob, photo.small.blob],
-            )?;
+            row::put_referring(tx, &id.0, &photo, &photo.blobs())?;
             tx.after(Event::Public);
             Ok(photo)
         })
@@ -80,10 +75,10 @@ pub async fn delete(node: &Node, id: PhotoId) -> Result<(), ChangeError> {
             let key = slug_key(tx, &photo.slug)?;
             row::delete::<SlugRow>(tx, &key);
             row::delete::<AddedRow>(tx, &added_key(photo.added, id));
-            for rendition in [photo.large, photo.small] {
+            for rendition in photo.renditions() {
                 row::delete::<BlobRow>(tx, &row::key(&[&rendition.blob.0, &id.0]));
             }
-            erasure::erase(tx, now, &[photo.original, photo.large.blob, photo.small.blob])?;
+            erasure::erase(tx, now, &photo.blobs())?;
             tx.after(Event::Public);
             Ok(())
         })

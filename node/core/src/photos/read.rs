@@ -9,6 +9,9 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError};
 
+/// How many rows [`newer`] reads at once.
+const NEWER_ROWS: usize = 8;
+
 /// A photo, if `visitor` may see it: by its audience, or because a published post shows it.
 ///
 /// # Errors
@@ -72,6 +75,27 @@ pub fn list(
     }
     found.truncate(limit);
     Ok(found)
+}
+
+/// The photo after `photo` in time that `visitor` may see by its audience.
+///
+/// # Errors
+/// As [`by_id`].
+pub fn newer(node: &Node, visitor: &Visitor, photo: &Photo) -> Result<Option<Photo>, StoreError> {
+    let mut scan = Scan::prefix(&[], NEWER_ROWS).after(&added_key(photo.added, photo.id));
+    loop {
+        let page = node.store.scan(AddedRow::TABLE, &scan)?;
+        for (key, _) in &page {
+            let found = row::get::<Photo>(&node.store, &row::key_part::<16>(key, 8))?;
+            if let Some(found) = found.filter(|found| may_see(&found.audience, visitor)) {
+                return Ok(Some(found));
+            }
+        }
+        match page.last() {
+            Some((last, _)) => scan = Scan::prefix(&[], NEWER_ROWS).after(last),
+            None => return Ok(None),
+        }
+    }
 }
 
 /// A rendition and its bytes, if `visitor` may see the photo.

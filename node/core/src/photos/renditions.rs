@@ -1,25 +1,40 @@
-//! Renditions of a picture file: its format is detected by content, it is turned upright and
-//! encoded in two sizes without metadata, so that a rendition reveals no location (GPS, EXIF).
+//! Renditions of a picture file: its format is detected by content, it is turned upright, its
+//! colours become sRGB, and it is encoded in three sizes without metadata, so that a rendition
+//! reveals no location (GPS, EXIF).
 //!
-//! One decode serves both sizes, and a picture is turned after it was scaled down, so that 24
-//! megapixels need about 100 MiB.
+//! One decode serves all sizes. A JPEG is decoded at the scale that is needed, and a picture is
+//! turned after it was scaled down, so that 24 megapixels need about 50 MiB. A picture that does
+//! not fit into the free memory is refused before it is decoded.
 
-mod truncation;
+mod colour;
+mod decode;
+mod exif_data;
+mod jpeg;
+mod media_type;
+mod memory;
+mod moving;
 
-use std::io::Cursor;
+use std::io::{BufRead, Read, Seek};
 
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use image::DynamicImage;
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use minicbor::{Decode, Encode};
+
+use self::colour::Profile;
+use self::decode::{Decoded, unreadable};
+use self::exif_data::ExifData;
+pub use self::media_type::MediaType;
+pub use self::memory::Memory;
 
 /// The most pixels that are decoded: more than cameras have, and few enough for the memory of a
 /// small machine.
 pub const PIXELS_MAX: u64 = 100_000_000;
-/// The most memory a decoder may allocate, in bytes: four bytes for each pixel, and some more.
-const DECODE_ALLOC_MAX: u64 = 512 * 1024 * 1024;
 /// The longer edge of the large size, in pixels.
 pub const LARGE_EDGE: u32 = 1600;
+/// The longer edge of the medium size, in pixels.
+pub const MEDIUM_EDGE: u32 = 800;
 /// The longer edge of the small size, in pixels.
 pub const SMALL_EDGE: u32 = 400;
 /// The longest edge that thumbhash accepts, in pixels.
@@ -27,82 +42,49 @@ const HASH_EDGE: u32 = 100;
 /// The JPEG quality of renditions, of 100.
 const QUALITY: u8 = 82;
 
-/// The format of a picture file, detected by its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MediaType {
-    /// image/jpeg
-    Jpeg,
-    /// image/png
-    Png,
-    /// image/webp
-    WebP,
-    /// image/gif
-    Gif,
-    /// image/heic and image/avif: stored, but no renditions are made.
-    Heic,
-}
-
-impl MediaType {
-    /// The format that the first bytes of a file announce.
-    pub fn sniff(bytes: &[u8]) -> Option<Self> {
-        let brand = bytes.get(4..12).and_then(|b| b.strip_prefix(b"ftyp"));
-        if brand.is_some_and(|brand| {
-            [&b"heic"[..], b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif"]
-                .contains(&brand)
-        }) {
-            return Some(Self::Heic);
-        }
-        match image::guess_format(bytes).ok()? {
-            ImageFormat::Jpeg => Some(Self::Jpeg),
-            ImageFormat::Png => Some(Self::Png),
-            ImageFormat::WebP => Some(Self::WebP),
-            ImageFormat::Gif => Some(Self::Gif),
-            _ => None,
-        }
-    }
-
-    /// The media type's name (RFC 2046).
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::WebP => "image/webp",
-            Self::Gif => "image/gif",
-            Self::Heic => "image/heic",
-        }
-    }
-
-    fn format(self) -> Option<ImageFormat> {
-        match self {
-            Self::Jpeg => Some(ImageFormat::Jpeg),
-            Self::Png => Some(ImageFormat::Png),
-            Self::WebP => Some(ImageFormat::WebP),
-            Self::Gif => Some(ImageFormat::Gif),
-            Self::Heic => None,
-        }
-    }
-}
-
 /// Why no renditions of a file were made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenditionError {
     /// The content is of no known picture format; the file's name is not considered.
     #[error("this file is not a JPEG, PNG, WebP or GIF picture")]
     NotAPicture,
-    /// A picture in an unsupported format.
-    #[error("{0} pictures can't be shown here yet; save it as JPEG and add that")]
-    Unsupported(&'static str),
+    /// A picture in an unsupported format, or a JPEG of a rare kind.
+    #[error("this kind of {} can't be shown here yet; save it as an ordinary JPEG", .0.name())]
+    Unsupported(MediaType),
     /// More than [`PIXELS_MAX`].
-    #[error("the picture has {pixels} pixels, the limit is {pixels_max}")]
+    #[error("the picture has {width} x {height} pixels, the limit is {} pixels", PIXELS_MAX)]
     TooManyPixels {
-        /// The pixels that its header announces.
-        pixels: u64,
-        /// The limit.
-        pixels_max: u64,
+        /// The width that its header announces.
+        width: u32,
+        /// The height that its header announces.
+        height: u32,
     },
-    /// The file is damaged; the message of the decoder.
-    #[error("the picture is damaged: {0}")]
-    Damaged(String),
+    /// The decoded picture does not fit into the free memory, now.
+    #[error("the picture takes {needed} bytes of memory, and {free} are free")]
+    OutOfMemory {
+        /// What decoding takes, in bytes.
+        needed: u64,
+        /// What is free for it, in bytes.
+        free: u64,
+    },
+    /// The file is damaged; the decoder's reason is logged.
+    #[error("the picture is damaged")]
+    Damaged,
+    /// The file ends before the picture does.
+    #[error("the picture is damaged: its lower part is missing")]
+    Truncated,
+}
+
+/// What the renditions do not show as it is in the file, or as it was once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Flaw {
+    /// The file is damaged inside: parts of the picture are wrong.
+    #[n(0)]
+    Damaged,
+    /// The picture moves; renditions show its first frame.
+    #[n(1)]
+    Moving,
 }
 
 /// One size of a picture, a JPEG without metadata.
@@ -129,30 +111,43 @@ pub struct Renditions {
     pub taken: Option<String>,
     /// The longer edge is at most [`LARGE_EDGE`].
     pub large: Rendition,
+    /// The longer edge is at most [`MEDIUM_EDGE`]; `None` if the large one is not longer.
+    pub medium: Option<Rendition>,
     /// The longer edge is at most [`SMALL_EDGE`].
     pub small: Rendition,
     /// The thumbhash: a few bytes for a placeholder until the picture has loaded.
     pub thumbhash: Vec<u8>,
+    /// What the renditions do not show.
+    pub flaw: Option<Flaw>,
+    /// Whether the file says where it was taken; renditions do not.
+    pub has_place: bool,
 }
 
-/// Makes the renditions of a file. Takes about a second of processor time for 24 megapixels, so it
-/// must not run on an async worker.
+/// Makes the renditions of a file. Takes about half a second of processor time for 24 megapixels,
+/// so it must not run on an async worker.
 ///
 /// # Errors
-/// When the content is no picture, damaged, too large, or of an unsupported format.
-pub fn make(bytes: &[u8]) -> Result<Renditions, RenditionError> {
-    let media_type = MediaType::sniff(bytes).ok_or(RenditionError::NotAPicture)?;
-    let format = media_type.format().ok_or(RenditionError::Unsupported("HEIC"))?;
-    let (picture, orientation) = decode(bytes, format)?;
-    if media_type == MediaType::Jpeg && truncation::is_truncated(bytes, &picture) {
-        return Err(RenditionError::Damaged("its lower part is missing".to_owned()));
-    }
-    let (width, height) = (picture.width(), picture.height());
-    let mut large = shrink(&picture, LARGE_EDGE)?;
-    drop(picture);
-    large.apply_orientation(orientation);
-    let small = shrink(&large, SMALL_EDGE)?;
-    let hash = shrink(&small, HASH_EDGE)?.to_rgba8();
+/// When the content is no picture, damaged, too large, or of an unsupported format; and when it
+/// does not fit into `memory`.
+pub fn make(
+    file: &mut (impl BufRead + Seek),
+    memory: Memory,
+) -> Result<Renditions, RenditionError> {
+    let mut head = Vec::new();
+    let sniffed = media_type::SNIFF_LEN as u64;
+    file.by_ref().take(sniffed).read_to_end(&mut head).map_err(unreadable)?;
+    let media_type = MediaType::sniff(&head).ok_or(RenditionError::NotAPicture)?;
+    file.rewind().map_err(unreadable)?;
+    let decoded = decode::decode(file, media_type, memory)?;
+    file.rewind().map_err(unreadable)?;
+    let exif = ExifData::read(file);
+    let Decoded { width, height, orientation, flaw, .. } = decoded;
+    let large = large(decoded, exif.is_adobe_rgb)?;
+    let medium = (large.width().max(large.height()) > MEDIUM_EDGE)
+        .then(|| shrink(&large, MEDIUM_EDGE, Alpha::None))
+        .transpose()?;
+    let small = shrink(&large, SMALL_EDGE, Alpha::None)?;
+    let hash = shrink(&small, HASH_EDGE, Alpha::None)?.to_rgba8();
     let thumbhash =
         thumbhash::rgba_to_thumb_hash(hash.width() as usize, hash.height() as usize, hash.as_raw());
     let (width, height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
@@ -160,60 +155,61 @@ pub fn make(bytes: &[u8]) -> Result<Renditions, RenditionError> {
         media_type,
         width,
         height,
-        taken: taken(bytes),
+        taken: exif.taken,
         large: encode(&large)?,
+        medium: medium.map(|medium| encode(&medium)).transpose()?,
         small: encode(&small)?,
         thumbhash,
+        flaw,
+        has_place: exif.has_place,
     })
 }
 
-fn decode(
-    bytes: &[u8],
-    format: ImageFormat,
-) -> Result<(DynamicImage, Orientation), RenditionError> {
-    let damaged = |error: image::ImageError| RenditionError::Damaged(error.to_string());
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(DECODE_ALLOC_MAX);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
-    let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > PIXELS_MAX {
-        return Err(RenditionError::TooManyPixels { pixels, pixels_max: PIXELS_MAX });
-    }
-    if pixels == 0 {
-        return Err(RenditionError::Damaged("it has no pixels".to_owned()));
-    }
-    // A picture with a damaged orientation is shown as it is.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    Ok((flatten(picture), orientation))
+/// Makes the medium size from the large one, for a photo of an earlier version that has none.
+///
+/// # Errors
+/// [`RenditionError::Damaged`].
+pub fn medium_of(large: &[u8]) -> Result<Rendition, RenditionError> {
+    let picture = image::load_from_memory_with_format(large, image::ImageFormat::Jpeg)
+        .map_err(|_| RenditionError::Damaged)?;
+    encode(&shrink(&picture, MEDIUM_EDGE, Alpha::None)?)
 }
 
-/// The picture with eight bits per channel and without transparency, as JPEG requires; transparent
-/// pixels become white.
-fn flatten(picture: DynamicImage) -> DynamicImage {
-    match picture {
-        DynamicImage::ImageRgb8(_) | DynamicImage::ImageLuma8(_) => picture,
-        other if other.color().has_alpha() => {
-            let rgba = other.into_rgba8();
-            let over_white = |channel: u8, alpha: u8| {
-                let sum = u32::from(channel) * u32::from(alpha) + 255 * (255 - u32::from(alpha));
-                u8::try_from(sum / 255).unwrap_or(255)
-            };
-            let flat = RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
-                let [r, g, b, a] = rgba.get_pixel(x, y).0;
-                image::Rgb([over_white(r, a), over_white(g, a), over_white(b, a)])
-            });
-            DynamicImage::ImageRgb8(flat)
-        }
-        other => DynamicImage::ImageRgb8(other.into_rgb8()),
-    }
+/// The large size, upright and in sRGB.
+fn large(decoded: Decoded, is_adobe_rgb: bool) -> Result<DynamicImage, RenditionError> {
+    let Decoded { picture, is_cmyk, orientation, profile, .. } = decoded;
+    let profile = match profile {
+        Some(icc) => Profile::Icc(icc),
+        None if is_adobe_rgb => Profile::AdobeRgb,
+        None => Profile::None,
+    };
+    let alpha = if is_cmyk { Alpha::None } else { Alpha::Kept };
+    let longer = picture.width().max(picture.height());
+    let picture = if longer > LARGE_EDGE {
+        let smaller = shrink(&picture, LARGE_EDGE, alpha)?;
+        // The memory of the whole picture is needed no longer.
+        drop(picture);
+        smaller
+    } else {
+        picture
+    };
+    let mut large = match picture {
+        DynamicImage::ImageRgba8(inks) if is_cmyk => colour::cmyk_to_srgb(&inks, &profile),
+        other => colour::over_white(colour::to_srgb(colour::to_eight_bits(other), &profile)),
+    };
+    large.apply_orientation(orientation);
+    Ok(large)
+}
+
+/// Whether the fourth channel is transparency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alpha {
+    Kept,
+    None,
 }
 
 /// The picture scaled down to `edge` pixels on its longer edge; a smaller one is not enlarged.
-fn shrink(picture: &DynamicImage, edge: u32) -> Result<DynamicImage, RenditionError> {
+fn shrink(picture: &DynamicImage, edge: u32, alpha: Alpha) -> Result<DynamicImage, RenditionError> {
     let (width, height) = (picture.width(), picture.height());
     let longer = width.max(height);
     if longer <= edge {
@@ -223,10 +219,10 @@ fn shrink(picture: &DynamicImage, edge: u32) -> Result<DynamicImage, RenditionEr
         u32::try_from(u64::from(side) * u64::from(edge) / u64::from(longer)).unwrap_or(1).max(1)
     };
     let mut smaller = DynamicImage::new(scaled(width), scaled(height), picture.color());
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new()
-        .resize(picture, &mut smaller, &options)
-        .map_err(|error| RenditionError::Damaged(error.to_string()))?;
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+        .use_alpha(alpha == Alpha::Kept);
+    Resizer::new().resize(picture, &mut smaller, &options).map_err(|_| RenditionError::Damaged)?;
     Ok(smaller)
 }
 
@@ -234,7 +230,7 @@ fn encode(picture: &DynamicImage) -> Result<Rendition, RenditionError> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
         .encode_image(picture)
-        .map_err(|error| RenditionError::Damaged(error.to_string()))?;
+        .map_err(|_| RenditionError::Damaged)?;
     Ok(Rendition { jpeg, width: picture.width(), height: picture.height() })
 }
 
@@ -247,17 +243,6 @@ fn swaps_sides(orientation: Orientation) -> bool {
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
     )
-}
-
-/// The date in the file's EXIF data, if there is a valid one.
-fn taken(bytes: &[u8]) -> Option<String> {
-    let exif = exif::Reader::new().read_from_container(&mut Cursor::new(bytes)).ok()?;
-    let field = exif.get_field(exif::Tag::DateTimeOriginal, exif::In::PRIMARY)?;
-    let exif::Value::Ascii(values) = &field.value else { return None };
-    let date = exif::DateTime::from_ascii(values.first()?).ok()?;
-    // A camera whose clock was never set writes the year 0.
-    (date.year >= 1826 && (1..=12).contains(&date.month) && (1..=31).contains(&date.day))
-        .then(|| date.to_string())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use image::{ImageFormat, RgbImage};
 use super::*;
 use crate::audience::Visitor;
 use crate::node::Node;
+use crate::row;
 use crate::store::StoreError;
 use crate::testing::TestNode;
 
@@ -33,7 +34,7 @@ async fn upload(
 }
 
 #[tokio::test]
-async fn original_is_stored_unchanged_with_two_renditions() {
+async fn original_is_stored_unchanged_with_its_renditions() {
     let alice = TestNode::new("alice").await;
     let bytes = picture(ImageFormat::Png);
     let photo =
@@ -171,4 +172,71 @@ async fn photo_is_deleted_only_without_a_reference() {
     assert_eq!(delete(&alice, photo.id).await, Err(ChangeError::NoSuchPhoto));
     assert!(shared_blob(&alice, &Visitor::Owner, &photo.large.blob).unwrap().is_none());
     assert!(by_slug(&alice, &Visitor::Owner, "a").unwrap().is_none());
+}
+
+#[tokio::test]
+async fn older_photo_gets_its_medium_size() {
+    let alice = TestNode::new("alice").await;
+    let wide = RgbImage::from_fn(1200, 900, |x, y| image::Rgb([(x / 5) as u8, (y / 4) as u8, 90]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    wide.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    let new = upload(&alice, bytes.get_ref(), "a.png", Audience::Public).await.unwrap();
+    let medium = new.medium.unwrap();
+    assert_eq!((medium.width, medium.height), (800, 600));
+    upload(&alice, &picture(ImageFormat::Png), "small.png", Audience::Public).await.unwrap();
+    // As an earlier version stored it.
+    let older = Photo { medium: None, ..new.clone() };
+    let id = older.id;
+    alice
+        .store
+        .commit(move |tx| row::put_referring(tx, &id.0, &older, &older.blobs()))
+        .await
+        .unwrap();
+    assert_eq!(add_medium_sizes(&alice).await.unwrap(), 1);
+    let photo = by_id(&alice, &Visitor::Stranger, id).unwrap().unwrap();
+    let medium = photo.medium.unwrap();
+    assert_eq!(Photo { medium: new.medium, ..photo.clone() }, new);
+    let (found, reader) =
+        image_bytes(&alice, &Visitor::Stranger, id, Size::Medium).unwrap().unwrap();
+    assert_eq!((found, reader.len(), found.width), (medium, medium.len, 800));
+    assert_eq!(add_medium_sizes(&alice).await.unwrap(), 0);
+    delete(&alice, id).await.unwrap();
+    crate::erasure::unlink(&alice).unwrap();
+    for blob in photo.blobs() {
+        assert!(shared_blob(&alice, &Visitor::Owner, &blob).unwrap().is_none());
+        assert!(!alice.blobs.contains(&blob).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn damaged_photo_is_added_for_its_owner_alone() {
+    let alice = TestNode::new("alice").await;
+    let mut jpeg = picture(ImageFormat::Jpeg);
+    jpeg.drain(jpeg.len() / 3..jpeg.len() / 2);
+    let photo = upload(&alice, &jpeg, "a.jpg", Audience::Public).await.unwrap();
+    assert_eq!((photo.flaw, photo.audience), (Some(Flaw::Damaged), Audience::Owner));
+    // The owner's choice counts, and the photo stays known as damaged.
+    let shown =
+        change(&alice, photo.id, "a".into(), String::new(), Audience::Public).await.unwrap();
+    assert_eq!((shown.flaw, shown.audience), (Some(Flaw::Damaged), Audience::Public));
+}
+
+#[tokio::test]
+async fn next_newer_photo_is_the_next_visible_one() {
+    let alice = TestNode::new("alice").await;
+    let mut all = Vec::new();
+    for number in 0..30u8 {
+        alice.clock.advance(1);
+        let is_shown = number % 15 == 0 || number == 29;
+        let audience = if is_shown { Audience::Public } else { Audience::Owner };
+        all.push(alice.store_photo(&[number; 9], b"small", audience).await);
+    }
+    let newer = |visitor: &Visitor, at: usize| {
+        newer(&alice, visitor, &all[at]).unwrap().map(|photo| photo.id)
+    };
+    assert_eq!(newer(&Visitor::Stranger, 0), Some(all[15].id));
+    assert_eq!(newer(&Visitor::Stranger, 3), Some(all[15].id));
+    assert_eq!(newer(&Visitor::Stranger, 15), Some(all[29].id));
+    assert_eq!(newer(&Visitor::Stranger, 29), None);
+    assert_eq!(newer(&Visitor::Owner, 0), Some(all[1].id));
 }

@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::PhotoId;
+use super::renditions::MediaType;
 use crate::blobs::{BlobReader, Pinned};
 use crate::clock::Timestamp;
 use crate::erasure;
@@ -22,7 +23,7 @@ pub struct Unsupported {
     /// Its name.
     #[n(1)]
     pub file_name: String,
-    /// Its media type (RFC 2046).
+    /// Its media type (RFC 2046). Earlier versions wrote "HEIC", also for AVIF.
     #[n(2)]
     pub media_type: String,
     /// When it was added.
@@ -34,6 +35,16 @@ pub struct Unsupported {
     /// Its length in bytes.
     #[n(5)]
     pub len: u64,
+}
+
+impl Unsupported {
+    /// Its format.
+    pub fn media_type(&self) -> MediaType {
+        [MediaType::Avif, MediaType::Jpeg]
+            .into_iter()
+            .find(|media_type| media_type.as_str() == self.media_type)
+            .unwrap_or(MediaType::Heic)
+    }
 }
 
 impl Record for Unsupported {

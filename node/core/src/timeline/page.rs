@@ -152,7 +152,8 @@ pub fn image_bytes(
         return Ok(None);
     };
     let (has, blob) = match size {
-        Size::Large => (photo.has_large, photo.large),
+        // Entries name two sizes.
+        Size::Large | Size::Medium => (photo.has_large, photo.large),
         Size::Small => (photo.has_small, photo.small),
     };
     if has { node.blobs.open(&blob).map(Some) } else { Ok(None) }
