@@ -6,5 +6,6 @@ T=300 check pages node .ci/judge/pages.mjs "$run/demo.json" "$shots" "$run/html"
 check html-validate node "$lab/npm/node_modules/html-validate/bin/html-validate.mjs" -c .ci/judge/htmlvalidate.json "$run/html/*.html"
 check feed python3 .ci/judge/feed.py "$run/demo.json"
 check no-location /usr/bin/python3 .ci/judge/location.py "$run/demo.json"
+check photo-faults /usr/bin/python3 .ci/judge/photo_faults.py "$run/demo.json"
 [ "$ring" = full ] && . .ci/judge/web_full.sh
 true

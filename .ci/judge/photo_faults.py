@@ -1,0 +1,230 @@
+"""Photos that other programs get wrong, uploaded to the demo by a form: colours, damaged files, files that move, too large ones.
+One line each.
+
+    photo_faults.py DEMO.JSON
+"""
+import io
+import json
+import re
+import struct
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+
+from PIL import Image, ImageCms
+
+alice = json.load(open(sys.argv[1]))["people"][0]
+base = f"http://127.0.0.1:{alice['ports']['web']}"
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+owner = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(), NoRedirect())
+stranger = urllib.request.build_opener(NoRedirect())
+failed = 0
+
+
+def ask(browser, path, data=None, media_type="application/x-www-form-urlencoded"):
+    request = urllib.request.Request(base + path, data, {"Content-Type": media_type} if data else {})
+    try:
+        answer = browser.open(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        answer = error
+    return answer.status, answer.headers, answer.read()
+
+
+def post(path, fields):
+    return ask(owner, path, urllib.parse.urlencode(fields).encode())
+
+
+def upload(file, alt="a", audience="public", path="/home/photos/add"):
+    """The status, and the address of the photo's page or the text of the fault."""
+    body = b""
+    for name, value in (("alt", alt), ("audience", audience)):
+        body += f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+    body += b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + file + b"\r\n--b--\r\n"
+    status, headers, answer = ask(owner, path, body, "multipart/form-data; boundary=b")
+    if status == 303:
+        return status, headers["Location"]
+    fault = re.search(rb'id="file-fault"[^>]*>([^<]*)', answer)
+    return status, fault[1].decode() if fault else ""
+
+
+def shown(photo, size):
+    """A rendition of the photo with that page of the owner's, as the owner gets it."""
+    status, _, jpeg = ask(owner, f"/photos/{photo.split('/')[3].split('?')[0]}/{size}.jpg")
+    assert status == 200, (photo, size, status)
+    return Image.open(io.BytesIO(jpeg)).convert("RGB")
+
+
+def page(path, browser=owner):
+    return ask(browser, path)[2].decode()
+
+
+def encoded(picture, form="JPEG", **options):
+    file = io.BytesIO()
+    picture.save(file, form, **options)
+    return file.getvalue()
+
+
+def noise(width, height, mode="RGB"):
+    return Image.effect_noise((width, height), 90).convert(mode)
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def case(name):
+    def run(test):
+        global failed
+        try:
+            test()
+            print("ok  ", name)
+        except Exception as error:
+            failed += 1
+            print("FAIL", name, repr(error))
+    return run
+
+
+assert post("/login", {"password": alice["password"]})[0] == 303, "no login"
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@case("a colour profile is applied")
+def _():
+    swapped = SRGB.replace(b"rXYZ", b"tmp.").replace(b"bXYZ", b"rXYZ").replace(b"tmp.", b"bXYZ")
+    for form in ("JPEG", "PNG", "WEBP"):
+        file = encoded(Image.new("RGB", (80, 60), (250, 10, 10)), form, icc_profile=swapped)
+        red, _, blue = shown(upload(file)[1], 400).getpixel((40, 30))
+        assert blue > 240 and red < 20, (form, red, blue)
+
+
+@case("a profile of sRGB changes nothing, a broken one is ignored")
+def _():
+    for profile in (SRGB, SRGB[:100], b"no profile"):
+        file = encoded(Image.new("RGB", (80, 60), (200, 90, 30)), icc_profile=profile)
+        pixel = shown(upload(file)[1], 400).getpixel((40, 30))
+        assert max(abs(a - b) for a, b in zip(pixel, (200, 90, 30))) < 4, pixel
+
+
+@case("CMYK, grey, palette and 16-bit pictures look right")
+def _():
+    red = Image.new("RGB", (80, 60), (250, 10, 10))
+    deep = Image.new("I;16", (80, 60), 0x8080)
+    for file, wanted in (
+        (encoded(red.convert("CMYK")), (250, 10, 10)),
+        (encoded(red.convert("L")), (82, 82, 82)),
+        (encoded(red.convert("P"), "PNG"), (250, 10, 10)),
+        (encoded(deep, "PNG"), (128, 128, 128)),
+    ):
+        pixel = shown(upload(file)[1], 400).getpixel((40, 30))
+        assert max(abs(a - b) for a, b in zip(pixel, wanted)) < 8, (pixel, wanted)
+
+
+@case("sizes 400, 800 and 1600, each width once in srcset")
+def _():
+    photo = upload(encoded(noise(2400, 1800)), "sizes")[1]
+    assert [shown(photo, size).size for size in (400, 800, 1600)] == [(400, 300), (800, 600), (1600, 1200)]
+    upload(encoded(noise(300, 200)), "of one size")
+    for srcset in re.findall(r'srcset="([^"]*)"', page("/photos", stranger) + page("/home/photos")):
+        widths = re.findall(r" (\d+)w", srcset)
+        assert len(widths) == len(set(widths)) > 1, srcset
+
+
+@case("a JPEG of each scale and kind is whole")
+def _():
+    for width, height in ((1600, 1200), (1700, 1275), (3200, 2400), (6500, 4875)):
+        for options in ({}, {"progressive": True}, {"subsampling": 2, "optimize": True}):
+            file = encoded(noise(width // 8, height // 8).resize((width, height)), quality=80, **options)
+            status, photo = upload(file)
+            assert status == 303, (width, options, status, photo)
+            assert shown(photo, 1600).size == (1600, 1200), width
+            assert 'id="flaw"' not in page(photo), (width, options)
+
+
+@case("a picture damaged inside is said to be, and kept for its owner")
+def _():
+    whole = encoded(noise(900, 700), quality=60)
+    middle = len(whole) // 2
+    status, photo = upload(whole[:middle] + whole[middle + 5000:], "damaged inside")
+    assert status == 303 and "damaged" in page(photo), (status, photo)
+    assert "damaged inside" not in page("/photos", stranger)
+
+
+@case("truncated and damaged pictures are refused without debris")
+def _():
+    for form in ("JPEG", "PNG", "WEBP"):
+        whole = encoded(noise(900, 700), form)
+        for file in (whole[: len(whole) // 2], whole[:100]):
+            status, fault = upload(file)
+            assert status == 422 and "damaged" in fault, (form, status, fault)
+            assert not re.search(r"[{}\[\]_:]|0x|Error|chunk", fault.replace("damaged: its", "")), fault
+
+
+@case("a picture with too many pixels is refused in megapixels")
+def _():
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10_000))) + chunk(b"IEND", b"")
+    status, fault = upload(bomb)
+    assert status == 422 and "900 megapixels" in fault, (status, fault)
+
+
+@case("a moving picture is told to become a still")
+def _():
+    frames = [Image.new("RGB", (60, 40), (shade, 0, 90)) for shade in (10, 120, 240)]
+    for form in ("GIF", "PNG", "WEBP"):
+        still = upload(encoded(frames[0], form))[1]
+        moving = upload(encoded(frames[0], form, save_all=True, append_images=frames[1:], duration=100))[1]
+        assert "moves" in page(moving) and "moves" not in page(still), form
+
+
+@case("the file field does not ask phones for HEIC")
+def _():
+    accept = re.search(r'type="file" accept="([^"]*)"', page("/home/photos/add"))[1]
+    assert "image/jpeg" in accept and "hei" not in accept, accept
+
+
+@case("AVIF and HEIC are kept under their names")
+def _():
+    for brand, name in ((b"avif", "AVIF"), (b"heic", "HEIC")):
+        file = b"\0\0\0\x1cftyp" + brand + b"\0\0\0\0mif1miaf" + brand + b" of the judge"
+        assert upload(file)[0] == 422
+        kept = re.findall(r'<li><span><b>[^<]*</b> ([A-Z]+),.*?href="([^"]*)"', page("/home/photos"))
+        path = dict(kept)[name]
+        headers = ask(owner, path)[1]
+        assert (headers["Content-Type"] == "image/avif") == (name == "AVIF"), headers["Content-Type"]
+        assert ask(stranger, path)[0] != 200
+
+
+@case("a private photo is marked for its owner")
+def _():
+    photo = upload(encoded(noise(60, 40)), "mine alone", "owner")[1]
+    item = re.search(rf'<a href="{photo}">.*?</a>', page("/home/photos"))[0]
+    assert "Only me" in item, item
+    assert "mine alone" not in page("/photos", stranger)
+
+
+@case("the previous photo is found beyond the 40th")
+def _():
+    upload(encoded(noise(60, 40)), "the oldest of many")
+    for number in range(42):
+        assert upload(encoded(noise(8, 8)), f"one of many {number}")[0] == 303
+    oldest = page("/photos/the-oldest-of-many", stranger)
+    assert 'href="/photos/one-of-many-0">Previous' in oldest
+    back = re.search(r'href="(/photos\?before=[^"]*)"', oldest)[1]
+    assert "the-oldest-of-many" in page(back, stranger)
+
+
+@case("pages of photos have a description")
+def _():
+    for path in ("/photos", "/photos/the-oldest-of-many", "/about"):
+        assert re.search(r'<meta name="description" content="[^"]+">', page(path, stranger)), path
+
+
+sys.exit(failed)
