@@ -8,16 +8,19 @@ mod behaviour;
 mod drive;
 mod key;
 mod memory;
+mod reach;
 mod slots;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use freehold_core::logins::ClientNet;
 use libp2p::identity::Keypair;
 use libp2p::{Stream, StreamProtocol};
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +28,7 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 pub(crate) use self::key::PeerKey;
+use self::reach::{Reach, SharedReach};
 use crate::config::FederationConfig;
 
 /// Opening a stream on an open connection takes one round trip; longer means the peer is stuck.
@@ -80,6 +84,7 @@ pub(super) enum Command {
     Dial(PeerKey, Vec<String>),
     Disconnect(PeerKey),
     Trust(HashSet<PeerKey>),
+    Exempt(PeerKey),
     Block(HashSet<PeerKey>),
     KeepNewest(PeerKey),
     Stop(oneshot::Sender<()>),
@@ -92,6 +97,8 @@ pub(crate) struct Network {
     commands: mpsc::UnboundedSender<Command>,
     streams: libp2p_stream::Control,
     addresses: Arc<RwLock<Vec<String>>>,
+    nets: strangers::Nets,
+    port: Option<u16>,
 }
 
 impl Network {
@@ -107,7 +114,14 @@ impl Network {
             .map_err(|error| StartError::Key(error.to_string()))?;
         let me = PeerKey::of(&keypair.public().to_peer_id())
             .ok_or_else(|| StartError::Key("not ed25519".to_owned()))?;
-        let mut swarm = behaviour::swarm(keypair, config)?;
+        let addresses = drive::Addresses {
+            texts: Arc::default(),
+            reach: SharedReach::new(Reach::Machine),
+            external: drive::external(config)?,
+        };
+        let nets = strangers::Nets::default();
+        let mut swarm =
+            behaviour::swarm(keypair, config, addresses.reach.clone(), Arc::clone(&nets))?;
         let mut streams = swarm.behaviour().streams.new_control();
         let (events, receiver) = mpsc::channel(EVENTS_PENDING_MAX);
         let mut incoming = Vec::new();
@@ -118,12 +132,13 @@ impl Network {
                 .map_err(|error| StartError::Transport(error.to_string()))?;
             incoming.push((*name, accepted));
         }
-        let listening = drive::listen(&mut swarm, config).await?;
-        let addresses = Arc::new(RwLock::new(listening));
+        let port = drive::listen(&mut swarm, config).await?;
+        addresses.update(&swarm);
+        let texts = Arc::clone(&addresses.texts);
         let (commands, queue) = mpsc::unbounded_channel();
-        let task = tokio::spawn(drive::run(swarm, queue, events.clone(), Arc::clone(&addresses)));
+        let task = tokio::spawn(drive::run(swarm, queue, events.clone(), addresses));
         tokio::spawn(drive::accept(incoming, events));
-        Ok((Self { me, commands, streams, addresses }, receiver, task))
+        Ok((Self { me, commands, streams, addresses: texts, nets, port }, receiver, task))
     }
 
     /// This node's own key.
@@ -131,9 +146,28 @@ impl Network {
         self.me
     }
 
-    /// This node's external and listen addresses, as multiaddrs that end in its `PeerId`.
+    /// The port of the first listen address; `None` without one.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The network from which a connected peer calls; `None` for loopback, and for a peer that this
+    /// node has dialed.
+    pub(crate) fn net_of(&self, peer: PeerKey) -> Option<ClientNet> {
+        let nets = self.nets.read().unwrap_or_else(PoisonError::into_inner);
+        nets.get(&peer.peer_id()?).copied()
+    }
+
+    /// This node's addresses for friends, as multiaddrs that end in its `PeerId`: the external
+    /// ones, and those listen addresses that others can use.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// [`Self::addresses`] at any later moment.
+    pub(crate) fn address_source(&self) -> impl Fn() -> Vec<String> + Send + Sync + use<> {
+        let addresses = Arc::clone(&self.addresses);
+        move || addresses.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Dials a peer at any of `addresses`; the result is an event. Does nothing for a peer that is
@@ -150,6 +184,11 @@ impl Network {
     /// Replaces the peers that are exempt from the limits on strangers.
     pub(crate) fn trust(&self, peers: HashSet<PeerKey>) {
         self.send(Command::Trust(peers));
+    }
+
+    /// Exempts one more peer from the limits on strangers, until the next [`Self::trust`].
+    pub(crate) fn exempt(&self, peer: PeerKey) {
+        self.send(Command::Exempt(peer));
     }
 
     /// Replaces the peers whose connections are refused.

@@ -4,17 +4,19 @@
 //! node on a public address needs none of them, and an AutoNAT server dials addresses that
 //! strangers choose.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use libp2p::connection_limits::ConnectionLimits;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{
-    Swarm, SwarmBuilder, allow_block_list, connection_limits, identify, noise, ping, tcp, yamux,
+    Swarm, SwarmBuilder, allow_block_list, connection_limits, identify, ping, quic, yamux,
 };
 
 use crate::config::FederationConfig;
-use crate::network::{StartError, memory, strangers};
+use crate::network::reach::SharedReach;
+use crate::network::{StartError, memory, strangers, transport};
 
 /// Interval between public hosts, where a ping only detects that a peer is gone.
 const PING_INTERVAL_PUBLIC: Duration = Duration::from_secs(300);
@@ -28,8 +30,6 @@ const STREAMS_MAX: usize = 32;
 const QUIC_STREAM_WINDOW: u32 = 1 << 20;
 /// Bytes in flight from a peer on one QUIC connection.
 const QUIC_CONNECTION_WINDOW: u32 = 4 << 20;
-/// Pending incoming handshakes.
-const PENDING_INCOMING_MAX: u32 = 32;
 /// Pending outgoing handshakes.
 const PENDING_OUTGOING_MAX: u32 = 32;
 /// Connections of one stranger: one, and for a moment another, since a dialing node tries TCP and
@@ -59,24 +59,30 @@ fn muxer() -> yamux::Config {
     config
 }
 
+fn quic(keypair: &Keypair) -> quic::Config {
+    let mut config = quic::Config::new(keypair);
+    config.max_concurrent_stream_limit = u32::try_from(STREAMS_MAX).unwrap_or(u32::MAX);
+    config.max_stream_data = QUIC_STREAM_WINDOW;
+    config.max_connection_data = QUIC_CONNECTION_WINDOW;
+    config
+}
+
 /// Builds the swarm. Nothing listens yet.
 pub(super) fn swarm(
     keypair: Keypair,
     config: &FederationConfig,
+    reach: SharedReach,
+    nets: strangers::Nets,
 ) -> Result<Swarm<Behaviour>, StartError> {
+    let transport = transport::transport(&keypair, muxer(), quic(&keypair), reach)
+        .map_err(|error| StartError::Transport(error.to_string()))?;
     Ok(SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
-        .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, muxer)
-        .map_err(|error| StartError::Transport(error.to_string()))?
-        .with_quic_config(|mut quic| {
-            quic.max_concurrent_stream_limit = u32::try_from(STREAMS_MAX).unwrap_or(u32::MAX);
-            quic.max_stream_data = QUIC_STREAM_WINDOW;
-            quic.max_connection_data = QUIC_CONNECTION_WINDOW;
-            quic
-        })
+        .with_other_transport(|_| transport)
+        .map_err(|error: Infallible| -> StartError { match error {} })?
         .with_dns()
         .map_err(|error| StartError::Transport(error.to_string()))?
-        .with_behaviour(|keypair| behaviour(keypair, config))
+        .with_behaviour(|keypair| behaviour(keypair, config, nets))
         .map_err(|error| StartError::Transport(error.to_string()))?
         .with_swarm_config(|swarm| {
             swarm
@@ -86,20 +92,19 @@ pub(super) fn swarm(
         .build())
 }
 
-fn behaviour(keypair: &Keypair, config: &FederationConfig) -> Behaviour {
+fn behaviour(keypair: &Keypair, config: &FederationConfig, nets: strangers::Nets) -> Behaviour {
     let identify = identify::Config::new(PROTOCOL_VERSION.to_owned(), keypair.public())
         .with_agent_version("freehold".to_owned())
         .with_hide_listen_addrs(true)
         .with_cache_size(0);
     let ping = if config.behind_router { PING_INTERVAL_HOME } else { PING_INTERVAL_PUBLIC };
     let limits = ConnectionLimits::default()
-        .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
         .with_max_pending_outgoing(Some(PENDING_OUTGOING_MAX))
         .with_max_established_per_peer(Some(PER_STRANGER_MAX));
     Behaviour {
         blocked: allow_block_list::Behaviour::default(),
         limits: connection_limits::Behaviour::new(limits),
-        strangers: strangers::Behaviour::new(config.strangers_max),
+        strangers: strangers::Behaviour::new(config.strangers_max, nets),
         memory: memory::Behaviour::new(config.memory_bytes_max),
         streams: libp2p_stream::Behaviour::new(),
         identify: identify::Behaviour::new(identify),

@@ -15,16 +15,38 @@ use libp2p_stream::IncomingStreams;
 use tokio::sync::{mpsc, oneshot};
 
 use super::behaviour::Behaviour;
+use super::reach::{Reach, SharedReach};
 use super::{Command, NetworkEvent, PeerKey, StartError};
 use crate::config::FederationConfig;
 
-type Addresses = Arc<RwLock<Vec<String>>>;
+/// This node's addresses for friends, and what follows from them.
+#[derive(Clone)]
+pub(super) struct Addresses {
+    /// Multiaddrs that end in the node's `PeerId`.
+    pub(super) texts: Arc<RwLock<Vec<String>>>,
+    pub(super) reach: SharedReach,
+    /// The configured external addresses, in their order.
+    pub(super) external: Vec<Multiaddr>,
+}
 
-/// Listens on the configured addresses and returns once each is known.
+/// The configured external addresses.
+pub(super) fn external(config: &FederationConfig) -> Result<Vec<Multiaddr>, StartError> {
+    let parsed = config.external.iter().map(|external| {
+        external.parse().map_err(|error: libp2p::multiaddr::Error| StartError::Listen {
+            address: external.clone(),
+            cause: error.to_string(),
+        })
+    });
+    parsed.collect()
+}
+
+/// Listens on the configured addresses and returns the first port once each is known; `None` if
+/// there is no address.
 pub(super) async fn listen(
     swarm: &mut Swarm<Behaviour>,
     config: &FederationConfig,
-) -> Result<Vec<String>, StartError> {
+) -> Result<Option<u16>, StartError> {
+    let mut first_port = None;
     for address in &config.listen {
         let mut port = address.port();
         if config.tcp {
@@ -36,19 +58,14 @@ pub(super) async fn listen(
             // For port 0 the system chose a TCP port whose UDP port may be in use: any other port
             // is as good.
             if listening.is_err() && address.port() == 0 {
-                listen_on(swarm, quic(*address)).await?;
+                port = listen_on(swarm, quic(*address)).await?;
             } else {
-                listening?;
+                port = listening?;
             }
         }
+        first_port.get_or_insert(port);
     }
-    for external in &config.external {
-        let address: Multiaddr = external.parse().map_err(|error: libp2p::multiaddr::Error| {
-            StartError::Listen { address: external.clone(), cause: error.to_string() }
-        })?;
-        swarm.add_external_address(address);
-    }
-    Ok(own_addresses(swarm))
+    Ok(first_port)
 }
 
 fn tcp(address: SocketAddr) -> Multiaddr {
@@ -103,14 +120,27 @@ fn port(address: &Multiaddr) -> u16 {
         .unwrap_or_default()
 }
 
-/// This node's addresses for friends: the configured external ones first, then the listen
-/// addresses.
-fn own_addresses(swarm: &Swarm<Behaviour>) -> Vec<String> {
-    let me = *swarm.local_peer_id();
-    let mut seen = HashSet::new();
-    swarm
-        .external_addresses()
-        .chain(swarm.listeners())
+impl Addresses {
+    /// Reads them from the swarm again.
+    pub(super) fn update(&self, swarm: &Swarm<Behaviour>) {
+        let reach = Reach::of(self.external.iter(), swarm.listeners());
+        self.reach.set(reach);
+        let addresses = own_addresses(swarm, &self.external, reach);
+        *self.texts.write().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+}
+
+/// This node's addresses for friends: the configured external ones, then the listen addresses that
+/// others can use, TCP first. The order does not change: friends are told of each change.
+fn own_addresses(swarm: &Swarm<Behaviour>, external: &[Multiaddr], reach: Reach) -> Vec<String> {
+    let (me, mut seen) = (*swarm.local_peer_id(), HashSet::new());
+    let mut listeners: Vec<&Multiaddr> =
+        swarm.listeners().filter(|address| reach.is_useful(address)).collect();
+    let is_udp = |address: &Multiaddr| address.iter().any(|part| matches!(part, Protocol::Udp(_)));
+    listeners.sort_by_key(|address| (is_udp(address), address.to_string()));
+    external
+        .iter()
+        .chain(listeners)
         .filter_map(|address| address.clone().with_p2p(me).ok())
         .map(|address| address.to_string())
         .filter(|address| seen.insert(address.clone()))
@@ -147,7 +177,7 @@ pub(super) async fn run(
         };
         let report = match event {
             SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
-                *addresses.write().unwrap_or_else(PoisonError::into_inner) = own_addresses(&swarm);
+                addresses.update(&swarm);
                 continue;
             }
             SwarmEvent::ConnectionEstablished {
@@ -231,6 +261,14 @@ fn execute(
             peers.difference(&known.trusted).for_each(|peer| limits.bypass_peer_id(peer));
             swarm.behaviour_mut().strangers.set_exempt(peers.clone());
             known.trusted = peers;
+        }
+        Command::Exempt(peer) => {
+            if let Some(peer) = peer.peer_id()
+                && known.trusted.insert(peer)
+            {
+                swarm.behaviour_mut().limits.bypass_peer_id(&peer);
+                swarm.behaviour_mut().strangers.set_exempt(known.trusted.clone());
+            }
         }
         Command::Block(peers) => {
             let peers: HashSet<PeerId> = peers.iter().filter_map(PeerKey::peer_id).collect();

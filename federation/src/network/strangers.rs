@@ -1,19 +1,19 @@
 //! Limits the inbound connections of peers that are not exempt. Each counted connection holds a
-//! slot for a limited time, so that one machine with many keys cannot hold all slots and shut out a
-//! peer with an invite.
+//! slot for a limited time and makes room for a newer one, so that one machine with many keys
+//! cannot hold all slots and shut out a peer with an invite.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use freehold_core::logins::ClientNet;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
-use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler,
     THandlerInEvent, THandlerOutEvent, ToSwarm, dummy,
@@ -21,16 +21,27 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::slots::{NoSlot, Slots};
+use super::reach::ip;
+use super::slots::Slots;
 
 /// Counted connections from one IPv4 address or IPv6 /64; loopback has no such limit.
 const PER_ADDRESS_MAX: usize = 8;
 /// How long a counted connection may last: enough for a friend request and the public posts.
 const CONNECTION_TTL: Duration = Duration::from_secs(10 * 60);
 
+/// The address of a connection is not an IP address.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection has no IP address")]
+struct NoAddress;
+
+/// The networks from which the connected peers call; loopback is none, because many share it. A
+/// peer is in it before any of its streams.
+pub(super) type Nets = Arc<RwLock<HashMap<PeerId, ClientNet>>>;
+
 /// The open connections: exempt peers (friends, and peers that this node dialled) and counted ones.
 pub(super) struct Behaviour {
-    slots: Slots,
+    slots: Slots<ConnectionId>,
+    nets: Nets,
     exempt_peers: HashSet<PeerId>,
     /// The connections of exempt peers.
     exempt: HashMap<ConnectionId, PeerId>,
@@ -44,9 +55,10 @@ pub(super) struct Behaviour {
 
 impl Behaviour {
     /// At most `strangers_max` counted connections.
-    pub(super) fn new(strangers_max: u32) -> Self {
+    pub(super) fn new(strangers_max: u32, nets: Nets) -> Self {
         let strangers_max = usize::try_from(strangers_max).unwrap_or(usize::MAX);
         Self {
+            nets,
             slots: Slots::new(strangers_max, PER_ADDRESS_MAX),
             exempt_peers: HashSet::new(),
             exempt: HashMap::new(),
@@ -72,10 +84,19 @@ impl Behaviour {
         self.exempt_peers = peers;
     }
 
-    fn forget(&mut self, connection: ConnectionId) {
+    fn nets(&self) -> RwLockWriteGuard<'_, HashMap<PeerId, ClientNet>> {
+        self.nets.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&mut self, connection: ConnectionId, peer: Option<PeerId>) {
         self.slots.release(connection);
-        self.counted.remove(&connection);
-        self.exempt.remove(&connection);
+        let counted = self.counted.remove(&connection).map(|(peer, _)| peer);
+        let exempt = self.exempt.remove(&connection);
+        let Some(peer) = peer.or(counted).or(exempt) else { return };
+        let mut open = self.counted.values().map(|(peer, _)| peer).chain(self.exempt.values());
+        if !open.any(|other| *other == peer) {
+            self.nets().remove(&peer);
+        }
     }
 
     /// Counts a connection and closes it after [`CONNECTION_TTL`].
@@ -90,15 +111,6 @@ impl Behaviour {
     }
 }
 
-/// The address a connection comes from.
-fn ip(address: &Multiaddr) -> Option<IpAddr> {
-    address.iter().find_map(|part| match part {
-        Protocol::Ip4(ip) => Some(ip.into()),
-        Protocol::Ip6(ip) => Some(ip.into()),
-        _ => None,
-    })
-}
-
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
@@ -110,14 +122,16 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         from: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        let ip = ip(from).ok_or_else(|| ConnectionDenied::new(NoAddress))?;
+        let is_shared = ip.to_canonical().is_loopback();
+        if !is_shared {
+            self.nets().insert(peer, ip.into());
+        }
         if self.exempt_peers.contains(&peer) {
             self.exempt.insert(connection, peer);
             return Ok(dummy::ConnectionHandler);
         }
-        let ip = ip(from).ok_or_else(|| ConnectionDenied::new(NoSlot))?;
-        let is_shared = ip.to_canonical().is_loopback();
-        let evicted = self.slots.admit(connection, ip, is_shared).map_err(ConnectionDenied::new)?;
-        if let Some(evicted) = evicted
+        if let Some(evicted) = self.slots.admit(connection, ip, is_shared)
             && let Some((peer, _)) = self.counted.remove(&evicted)
         {
             self.evicted.push_back((peer, evicted));
@@ -141,9 +155,11 @@ impl NetworkBehaviour for Behaviour {
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
         match event {
-            FromSwarm::ConnectionClosed(closed) => self.forget(closed.connection_id),
-            FromSwarm::ListenFailure(failed) => self.forget(failed.connection_id),
-            FromSwarm::DialFailure(failed) => self.forget(failed.connection_id),
+            FromSwarm::ConnectionClosed(closed) => {
+                self.forget(closed.connection_id, Some(closed.peer_id));
+            }
+            FromSwarm::ListenFailure(failed) => self.forget(failed.connection_id, None),
+            FromSwarm::DialFailure(failed) => self.forget(failed.connection_id, None),
             _ => {}
         }
     }

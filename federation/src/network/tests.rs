@@ -149,24 +149,66 @@ async fn stranger_connections_are_limited_and_friends_are_exempt() {
             .await;
         strangers.push(stranger);
     }
-    // All have one address, so none holds more connections than the third, which is closed.
-    strangers[2]
+    // All have one address; the oldest makes room, so that a newcomer with an invite gets in.
+    strangers[0]
         .wait_for(|event| matches!(event, NetworkEvent::Disconnected(_)).then_some(()))
         .await;
-    assert!(strangers[0].network.open(bob.me(), hello::PROTOCOL).await.is_ok());
+    assert!(strangers[2].network.open(bob.me(), hello::PROTOCOL).await.is_ok());
     // A friend does not count, and a closed connection makes room for another.
     friend.network.dial(bob.me(), bob.addresses());
     let mut friend = friend;
     friend.wait_for(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(())).await;
     assert!(friend.network.open(bob.me(), hello::PROTOCOL).await.is_ok());
-    strangers.remove(0).network.stop().await;
-    loop {
-        strangers[1].network.dial(bob.me(), bob.addresses());
-        strangers[1]
-            .wait_for(|event| matches!(event, NetworkEvent::Connected { .. }).then_some(()))
-            .await;
-        if strangers[1].network.open(bob.me(), hello::PROTOCOL).await.is_ok() {
-            break;
-        }
+    assert!(strangers[1].network.open(bob.me(), hello::PROTOCOL).await.is_ok());
+}
+
+#[tokio::test]
+async fn public_node_dials_no_address_inside_a_network() {
+    let service = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    service.set_nonblocking(true).unwrap();
+    let port = service.local_addr().unwrap().port();
+    let config = FederationConfig {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        external: vec!["/dns4/alice.example/tcp/443".to_owned()],
+        ..FederationConfig::default()
+    };
+    let (alice, mut events, _) =
+        Network::start(Zeroizing::new([1; 32]), &config, &PROTOCOLS).await.unwrap();
+    for (seed, address) in (2..).zip([
+        format!("/ip4/127.0.0.1/tcp/{port}"),
+        format!("/ip6/::ffff:127.0.0.1/tcp/{port}"),
+        format!("/dns4/localhost/tcp/{port}"),
+        "/ip4/192.168.77.1/tcp/5556".to_owned(),
+        "/ip4/169.254.169.254/udp/80/quic-v1".to_owned(),
+    ]) {
+        let stranger = Keypair::ed25519_from_bytes([seed; 32]).unwrap().public().to_peer_id();
+        let stranger = PeerKey::of(&stranger).unwrap();
+        alice.dial(stranger, vec![address]);
+        let failed = tokio::time::timeout(TIMEOUT, events.recv()).await.unwrap();
+        assert!(matches!(failed, Some(NetworkEvent::DialFailed(peer)) if peer == stranger));
     }
+    let connected = service.accept().map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(connected, Err(io::ErrorKind::WouldBlock), "nothing has connected");
+    let port = alice.port().unwrap();
+    assert_ne!(port, 443, "the port is the listener's");
+    assert_eq!(alice.addresses().len(), 1, "{:?}", alice.addresses());
+    assert!(alice.addresses()[0].starts_with("/dns4/alice.example/tcp/443/p2p/"));
+    alice.stop().await;
+}
+
+#[tokio::test]
+async fn addresses_lead_to_the_node_from_elsewhere() {
+    let config = FederationConfig {
+        listen: vec!["0.0.0.0:0".parse().unwrap()],
+        ..FederationConfig::default()
+    };
+    let (alice, _events, _) =
+        Network::start(Zeroizing::new([1; 32]), &config, &PROTOCOLS).await.unwrap();
+    // The machine's other addresses are known a moment after the first.
+    let is_unusable = |address: &String| address.contains("/0.0.0.0/");
+    assert!(!alice.addresses().iter().any(is_unusable), "{:?}", alice.addresses());
+    let has_loopback = |address: &String| address.starts_with("/ip4/127.");
+    let all = alice.addresses();
+    assert!(!all.iter().any(has_loopback) || all.iter().all(has_loopback), "{all:?}");
+    alice.stop().await;
 }

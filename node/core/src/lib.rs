@@ -48,6 +48,7 @@ pub mod photos;
 
 // Floor 8: nouns that show entries.
 pub mod delivery_status;
+pub mod notices;
 pub mod posts;
 pub mod timeline;
 
@@ -63,7 +64,7 @@ pub mod check;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use freehold_proto::{cbor, clock, domains, hlc, keys, mnemonic, random};
+pub use freehold_proto::{IpScope, cbor, clock, domains, hlc, keys, mnemonic, random};
 pub use freehold_store::{blobs, engine, fs, row, seal, space, vault};
 
 #[cfg(test)]

@@ -36,4 +36,11 @@ impl ClientNet {
         let [a, b, c, d, e, f, ..] = self.0;
         Self([a, b, c, d, e, f, 0, 0])
     }
+
+    /// The network whose strangers share a limit: the IPv4 /24 or the IPv6 /48. One sender can have
+    /// all of its addresses.
+    pub fn block(self) -> Self {
+        let [a, b, c, d, e, f, g, _] = self.0;
+        if self.is_v4() { Self([a, b, c, d, e, f, g, 0]) } else { self.customer() }
+    }
 }

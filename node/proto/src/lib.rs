@@ -11,6 +11,7 @@ pub mod domains;
 pub mod entry;
 pub mod hlc;
 pub mod identity;
+mod ip_scope;
 pub mod keys;
 pub mod mnemonic;
 pub mod random;
@@ -24,3 +25,4 @@ mod vectors;
 
 pub use blob_id::BlobId;
 pub use client_net::ClientNet;
+pub use ip_scope::IpScope;
