@@ -3,7 +3,8 @@
 //! Each friend's cursor in the outbox covers all entries at once, so nothing is written per
 //! entry.
 
-use crate::feed::{self, EntryId, Lane};
+use crate::clock::Timestamp;
+use crate::feed::{self, EntryId, Kind, Lane};
 use crate::friends::{self, Friend, FriendState};
 use crate::node::Node;
 use crate::outbox;
@@ -18,6 +19,9 @@ pub struct DeliveryStatus {
     pub of: usize,
     /// Friends whose node does not have it yet.
     pub missing: Vec<Friend>,
+    /// Friends whose node has it and holds it back, because by its clock the entry is from the
+    /// future.
+    pub held: Vec<Friend>,
 }
 
 /// The delivery status of an entry of this node; `None` for any other entry.
@@ -26,21 +30,41 @@ pub struct DeliveryStatus {
 /// When the store is unavailable or a row is damaged.
 pub fn of(node: &Node, entry: &EntryId) -> Result<Option<DeliveryStatus>, StoreError> {
     let Some(number) = number(node, entry)? else { return Ok(None) };
+    let header = feed::header_of(node, entry)?;
+    let is_held_by = |friend: &Friend| {
+        let friend_now = clock_of(node, friend);
+        header.as_ref().is_some_and(|header| {
+            header.kind != Kind::Tombstone && header.hlc.is_ahead_of(friend_now)
+        })
+    };
     let mut status = DeliveryStatus::default();
     for mut friend in friends::without_profiles(node)?
         .into_iter()
         .filter(|friend| friend.state == FriendState::Friend)
     {
         status.of += 1;
-        if outbox::cursor(node, &friend.person)? >= number {
+        let has_arrived = outbox::cursor(node, &friend.person)? >= number;
+        if has_arrived && !is_held_by(&friend) {
             status.at += 1;
-        } else {
-            friends::with_profile(node, &mut friend)?;
-            status.missing.push(friend);
+            continue;
         }
+        friends::with_profile(node, &mut friend)?;
+        if has_arrived { status.held.push(friend) } else { status.missing.push(friend) }
     }
-    status.missing.sort_by_key(|friend| friend.name.to_lowercase());
+    for friends in [&mut status.missing, &mut status.held] {
+        friends.sort_by_key(|friend| friend.name.to_lowercase());
+    }
     Ok(Some(status))
+}
+
+/// The time on the clock of a friend's node, as far as this node has compared it with its own.
+fn clock_of(node: &Node, friend: &Friend) -> Timestamp {
+    let ahead_ms = node.presence.clock_ahead_ms(&friend.person).unwrap_or_default();
+    let now = node.clock.now();
+    match u64::try_from(ahead_ms) {
+        Ok(ahead_ms) => now.plus_millis(ahead_ms),
+        Err(_) => Timestamp(now.0.saturating_sub(ahead_ms.unsigned_abs())),
+    }
 }
 
 /// How many outbox records one scan reads.
@@ -124,6 +148,32 @@ mod tests {
         for ((expected, record), id) in all.iter().zip(&entries) {
             assert_eq!((record.entry, number(&alice, id).unwrap()), (*id, Some(*expected)));
         }
+    }
+
+    #[tokio::test]
+    async fn entry_from_the_future_has_not_arrived() {
+        let (alice, bob) = TestNode::pair().await;
+        let bob = bob.identity.person().unwrap();
+        let node = alice.clone();
+        let body = Body::Profile(ProfileBody::default());
+        let append = move |tx: &mut Tx<'_>| feed::append_only(tx, &node, Lane::PUBLIC, &body);
+        let entry = alice.store.commit(append).await.unwrap();
+        let head = outbox::durable_head(&alice).unwrap();
+        outbox::set_cursor(&alice, &bob, head).await.unwrap();
+        let counts = || {
+            let status = of(&alice, &entry).unwrap().unwrap();
+            (status.at, status.missing.len(), status.held.len())
+        };
+        assert_eq!(counts(), (1, 0, 0));
+        // Bob's clock is ten minutes behind Alice's.
+        alice.presence.set_clock(bob, -600_000, START);
+        assert_eq!(counts(), (0, 0, 1));
+        // Alice's clock was two days ahead and is right now.
+        alice.presence.set_clock(bob, 0, START);
+        alice.clock.set(Timestamp(START.0 - 2 * 86_400_000));
+        assert_eq!(counts(), (0, 0, 1));
+        alice.clock.set(START);
+        assert_eq!(counts(), (1, 0, 0));
     }
 
     #[tokio::test]

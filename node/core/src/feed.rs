@@ -35,14 +35,14 @@ pub use batch::{RECEIVE_MAX, Received, Refused};
 pub use freehold_proto::entry::*;
 
 pub use check::{Checked, check};
-pub use cutoff::tips;
+pub use cutoff::{entries_held, tips};
 pub use due::next_due;
 pub use forks::{Fork, forks};
 pub(crate) use jobs::follow_log;
 pub use missing::missing;
 pub use read::{
-    LanePosition, entry, head, heads, homes_of, latest, latest_entry, opened, position, profile_of,
-    read,
+    LanePosition, entry, head, header_at, header_of, heads, homes_of, latest, latest_entry, opened,
+    position, profile_of, read,
 };
 pub(crate) use take::take_all;
 

@@ -16,6 +16,8 @@ pub(crate) use crate::node::{is_current, stored_log};
 
 pub(crate) use claim::wrap_vault;
 
+use crate::clock::Timestamp;
+use crate::events::Event;
 use crate::node::Node;
 use crate::store::StoreError;
 
@@ -31,6 +33,24 @@ pub fn log_of(node: &Node, person: &PersonId) -> Result<Option<IdentityLog>, Sto
         return Ok(Some((*own).clone()));
     }
     stored_log(&node.store, person, node.clock.now())
+}
+
+/// Reads the owner's log from the store again after a commit has changed it, and says so: the event
+/// of the commit itself may have been handled while the former log was still in memory.
+pub(crate) fn reload_own_log(
+    node: &Node,
+    person: &PersonId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    node.identity.reload_log(&node.store, person, now)?;
+    node.events.send(Event::Identity);
+    Ok(())
+}
+
+/// True if this node is retired: its owner's log no longer lets it publish for them.
+pub fn is_retired(node: &Node) -> bool {
+    let key = node.identity.node_key();
+    node.identity.log().is_some_and(|log| !log.live_nodes().any(|live| *live == key))
 }
 
 /// The public key that backups are sealed to: the public half (X25519) of the mnemonic's backup

@@ -167,6 +167,21 @@ fn entry_at(rows: &impl Rows, log: &FeedLogId, seq: u64) -> Result<Option<EntryI
     rows::at(rows, log, seq)
 }
 
+/// The number of entries of a node's feed in the well-known lanes, as held here.
+///
+/// # Errors
+/// When the store is unavailable or a row is damaged.
+pub fn entries_held(node: &Node, person: &PersonId, of: &PublicKey) -> Result<u64, StoreError> {
+    let (mut count, mut after) = (0u64, Vec::new());
+    loop {
+        let part = rows::logs_of_node(&node.store, person, of, &after, LOGS_EACH)?;
+        let Some((last, _)) = part.last() else { return Ok(count) };
+        after = rows::log_key(last);
+        let well_known = part.iter().filter(|(log, _)| log.lane.is_well_known());
+        count += well_known.map(|(_, held)| held.hi + 1).sum::<u64>();
+    }
+}
+
 /// The last entry of each branch of a node's feed in the well-known lanes, as held here, the newest
 /// first: the entries that no other continues from. A log that forked counts up to its fork.
 ///

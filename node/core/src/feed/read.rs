@@ -74,6 +74,29 @@ pub fn entry(node: &Node, id: &EntryId) -> Result<Option<RawEntry>, StoreError> 
     rows::entry(&node.store, id)?.map(|row| rows::raw(&node.store, id, row)).transpose()
 }
 
+/// The header of an entry.
+///
+/// # Errors
+/// As [`heads`].
+pub fn header_of(node: &Node, id: &EntryId) -> Result<Option<EntryHeader>, StoreError> {
+    rows::entry(&node.store, id)?.map(|row| rows::header(id, &row)).transpose()
+}
+
+/// The header of the entry with this number in a log.
+///
+/// # Errors
+/// As [`heads`].
+pub fn header_at(
+    node: &Node,
+    log: &FeedLogId,
+    seq: u64,
+) -> Result<Option<EntryHeader>, StoreError> {
+    match rows::places(&node.store, log, seq, 1)?.first() {
+        Some((found, id)) if *found == seq => header_of(node, id),
+        _ => Ok(None),
+    }
+}
+
 /// The header of an entry, and its body if that is still stored and understood.
 ///
 /// # Errors

@@ -84,7 +84,7 @@ pub async fn claim(node: &Node, claim: &Claim) -> Result<PersonId, ClaimError> {
         Ok(())
     };
     node.store.commit(write).await?;
-    node.identity.reload_log(&node.store, &person, node.clock.now())?;
+    super::reload_own_log(node, &person, node.clock.now())?;
     wrap_vault(node).await?;
     Ok(person)
 }

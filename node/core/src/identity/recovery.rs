@@ -57,7 +57,7 @@ async fn apply_due_recovery(
     };
     node.store.commit::<_, StoreError, _>(apply).await?;
     if node.identity.person() == Some(person) {
-        node.identity.reload_log(&node.store, &person, now)?;
+        super::reload_own_log(node, &person, now)?;
     }
     Ok(())
 }

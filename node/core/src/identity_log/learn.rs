@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::feed;
 use crate::identity::fork::{Choice, choose, common};
-use crate::identity::{IdentityLog, IdentityLogError, PersonId, stored_log};
+use crate::identity::{self, IdentityLog, IdentityLogError, PersonId, stored_log};
 use crate::node::{self, Node};
 use crate::row::{self, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
@@ -57,7 +57,7 @@ pub async fn learn(node: &Node, ops: Vec<Vec<u8>>) -> Result<(PersonId, Learned)
     let now = node.clock.now();
     let learned = node.store.commit(move |tx| store_if_better(tx, offered, now)).await?;
     if node.identity.person() == Some(person) {
-        node.identity.reload_log(&node.store, &person, now)?;
+        identity::reload_own_log(node, &person, now)?;
     }
     Ok((person, learned))
 }

@@ -183,7 +183,7 @@ pub async fn upload(node: &Node, signed: &SignedRequest) -> Result<Vec<String>, 
         .transpose()?;
     let now = node.clock.now();
     let new_ops = node.store.commit(move |tx| extend(tx, offered, backup, now)).await?;
-    node.identity.reload_log(&node.store, &own, now)?;
+    identity::reload_own_log(node, &own, now)?;
     if backup.is_some() {
         identity::wrap_vault(node).await.map_err(UploadError::Vault)?;
     }

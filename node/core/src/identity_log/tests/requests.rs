@@ -180,7 +180,7 @@ async fn retirement_keeps_the_entries_stored_here() {
         [Cutoff { lane: head.log.lane.0, epoch: head.log.epoch, seq: 2, entry: head.head.0 }]
     );
     assert!(
-        request.describe().contains("one entry of it and all that led up to that stay")
+        request.describe().contains("all that it has said up to this request stays")
             && request.describe().contains("stolen"),
         "{}",
         request.describe()

@@ -41,11 +41,10 @@ fn retirement(retire: &RetireNode) -> String {
     let why = if retire.compromised { " as stolen" } else { "" };
     let effect = match retire.cutoffs.len() {
         0 => "everything it has ever said becomes void".to_owned(),
-        1 => "one entry of it and all that led up to that stay, and whatever else it says is void"
-            .to_owned(),
-        named => format!(
-            "{named} entries of it and all that led up to them stay, and whatever else it says is \
-             void"
+        branches => format!(
+            "all that it has said up to this request stays ({branches} newest {} named), and \
+             whatever else it says is void",
+            if branches == 1 { "entry is" } else { "entries are" }
         ),
     };
     format!("retire the node {}{why}: {effect}", retire.node)
