@@ -1,6 +1,7 @@
 //! Friends: the people whose feeds this node stores, and the steps to become friends.
 //!
-//! 1. Alice makes an [`Invite`] and hands it to Bob as a link or a QR code.
+//! 1. Alice makes an [`Invite`] and hands it to Bob as a link or a QR code. The link has the whole
+//!    invite, or its token alone ([`ShortInvite`]).
 //! 2. Bob pastes it: [`accept_invite`] writes a friend in state [`FriendState::Requested`].
 //!    Federation finds it with [`pending_invites`] and dials.
 //! 3. The connection proves the key of Alice's node, and Bob's node sends the token:
@@ -19,6 +20,7 @@ mod accept;
 mod invite;
 mod list;
 mod request;
+mod short_invite;
 mod unfollow;
 
 pub use crate::friendship::{
@@ -30,8 +32,8 @@ pub use accept::{
     pending_invites,
 };
 pub use invite::{
-    INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, open_invites,
-    revoke_invite,
+    INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, is_open_invite,
+    open_invites, resolve_invite, revoke_invite,
 };
 pub use list::{
     block, block_and_forget, get, list, record_contact, remove, remove_and_forget, unblock,
@@ -41,6 +43,7 @@ pub use request::{
     BefriendError, FriendRequest, REQUEST_MS, accept_request, receive_request, redeem_invite,
     reject_request, requests,
 };
+pub use short_invite::{RESOLUTION_LEN_MAX, ShortInvite, may_fetch_from};
 pub use unfollow::{
     UNFOLLOW_NOTICE_MS, UnfollowNotice, drop_expired_unfollow_notices, unfollow_notice_delivered,
     unfollow_notices, unfollowed_by,

@@ -46,6 +46,9 @@ pub const MNEMONIC_RECOVERY: Domain = Domain("recovery kem key");
 /// HKDF label of the backup (age) key.
 pub const MNEMONIC_BACKUP: Domain = Domain("backup key");
 
+/// BLAKE3 key derivation, from an invite's token, of the key that authenticates the invite.
+pub const INVITE: Domain = Domain("freehold/invite/1");
+
 /// BLAKE3 key derivation of a circle epoch's lane id.
 pub const LANE: Domain = Domain("freehold/lane/1");
 /// BLAKE3 key derivation of a sealed body's key and commitment.

@@ -1,8 +1,8 @@
 //! Invites: a link that makes its bearer a friend, once.
 //!
-//! Format: `<site>/i#<base64url of version byte ‖ {0: person, 2: suite of the node's key, 4: node's
+//! Long form: `<site>/i#<base64url of version byte ‖ {0: person, 2: suite of the node's key, 4: node's
 //! key, 6: token, 8: expires (ms), 10: addresses, 11: name}>`. A browser does not send the fragment
-//! after `#` to the server, so the token stays secret.
+//! after `#` to the server, so the token stays secret. The short form is in `short_invite`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,11 +10,11 @@ use std::str::FromStr;
 use data_encoding::BASE64URL_NOPAD;
 use minicbor::{Decode, Encode};
 
-use super::{Introduction, bounded_addresses};
+use super::{Introduction, bounded_addresses, short_invite};
 use crate::cbor::{CborError, Fields, MapWriter, Value};
 use crate::clock::Timestamp;
 use crate::events::Event;
-use crate::identity::PersonId;
+use crate::identity::{self, PersonId};
 use crate::keys::{PublicKey, SUITE_25519};
 use crate::node::Node;
 use crate::profile;
@@ -75,17 +75,23 @@ impl Invite {
 
 impl fmt::Display for Invite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let map = self.to_map(true);
+        f.write_str(&BASE64URL_NOPAD.encode(&[&[WIRE_VERSION], map.as_slice()].concat()))
+    }
+}
+
+impl Invite {
+    /// The invite's fields, with its token or without.
+    pub(super) fn to_map(&self, with_token: bool) -> Vec<u8> {
         let map = MapWriter::new()
             .bytes(0, &self.person.0)
             .uint(2, self.node.suite())
-            .bytes(4, self.node.as_bytes())
-            .bytes(6, &self.token)
-            .uint(8, self.expires.0)
+            .bytes(4, self.node.as_bytes());
+        let map = if with_token { map.bytes(6, &self.token) } else { map };
+        map.uint(8, self.expires.0)
             .list(10, &self.addresses, |address| Value::Text(address.clone()))
-            .text(11, &self.name);
-        f.write_str(
-            &BASE64URL_NOPAD.encode(&[&[WIRE_VERSION], map.canonical().as_slice()].concat()),
-        )
+            .text(11, &self.name)
+            .canonical()
     }
 }
 
@@ -103,20 +109,25 @@ impl FromStr for Invite {
             .decode(code.trim_end_matches('=').as_bytes())
             .map_err(|_| NotAnInvite)?;
         match bytes.split_first() {
-            Some((&WIRE_VERSION, map)) => read(map).map_err(|_| NotAnInvite),
+            Some((&WIRE_VERSION, map)) => read(map, None).map_err(|_| NotAnInvite),
             _ => Err(NotAnInvite),
         }
     }
 }
 
-fn read(map: &[u8]) -> Result<Invite, CborError> {
+/// Reads an invite's fields. Those without a token get `token`.
+pub(super) fn read(map: &[u8], token: Option<[u8; 16]>) -> Result<Invite, CborError> {
     let mut fields = Fields::from_canonical(map)?;
     let person = PersonId(fields.array(0)?);
     if fields.uint(2)? != u64::from(SUITE_25519) {
         return Err(CborError::NotUnderstood(2));
     }
     let node = PublicKey::from_ed25519(fields.array(4)?).map_err(|_| CborError::Invalid(4))?;
-    let (token, expires) = (fields.array(6)?, Timestamp(fields.uint(8)?));
+    let token = match token {
+        Some(token) => token,
+        None => fields.array(6)?,
+    };
+    let expires = Timestamp(fields.uint(8)?);
     let addresses = fields.list(10, TEXT_LEN_MAX, |value, key| match value {
         Value::Text(address) => Ok(address),
         _ => Err(CborError::Invalid(key)),
@@ -138,6 +149,9 @@ struct InviteRow {
     created: Timestamp,
     #[n(2)]
     expires: Timestamp,
+    /// The answer to the bearer of the short form; rows of earlier versions have none.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    resolution: Option<Vec<u8>>,
 }
 
 impl Record for InviteRow {
@@ -164,6 +178,11 @@ pub enum InviteError {
     /// The node has not been claimed, or has no profile.
     #[error("this node belongs to nobody yet")]
     Unclaimed,
+    /// The node is retired: no friend could reach the owner through it.
+    #[error(
+        "this node is retired, so its invites lead nowhere; make the invite at your other node"
+    )]
+    Retired,
     /// There are 500 unused invites.
     #[error("there are too many open invites")]
     TooMany,
@@ -183,6 +202,9 @@ pub async fn create_invite(
 ) -> Result<Invite, InviteError> {
     let person = node.identity.person().ok_or(InviteError::Unclaimed)?;
     let profile = profile::get(node)?.ok_or(InviteError::Unclaimed)?;
+    if identity::is_retired(node) {
+        return Err(InviteError::Retired);
+    }
     let now = node.clock.now();
     let invite = Invite {
         person,
@@ -196,6 +218,7 @@ pub async fn create_invite(
         label: cut(label.trim(), LABEL_LEN_MAX).to_owned(),
         created: now,
         expires: invite.expires,
+        resolution: Some(short_invite::resolution(&invite)),
     };
     let key = key(&invite.token);
     node.store
@@ -215,8 +238,29 @@ pub async fn create_invite(
     Ok(invite)
 }
 
-fn key(token: &[u8; 16]) -> [u8; 32] {
+/// The answer to the bearer of an open invite's short form, by the invite's id; `None` if there is
+/// no such invite.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn resolve_invite(node: &Node, id: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+    let found = row::get::<InviteRow>(&node.store, id)?;
+    let open = found.filter(|invite| invite.expires > node.clock.now());
+    Ok(open.and_then(|invite| invite.resolution))
+}
+
+/// An invite's id, by which it is stored; nobody can compute the token from it.
+pub(super) fn key(token: &[u8; 16]) -> [u8; 32] {
     *blake3::hash(token).as_bytes()
+}
+
+/// True if the token is that of an unused invite that has not expired.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn is_open_invite(node: &Node, token: &[u8; 16]) -> Result<bool, StoreError> {
+    let found = row::get::<InviteRow>(&node.store, &key(token))?;
+    Ok(found.is_some_and(|invite| invite.expires > node.clock.now()))
 }
 
 /// Deletes the invite of a token inside a commit; `true` if it was unused and not expired.
