@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use freehold_core::clock::Timestamp;
 use freehold_core::events::Event;
+use freehold_core::hlc::AHEAD_MAX_MS;
 use freehold_core::identity::PersonId;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
@@ -19,6 +21,10 @@ use crate::{hello, maintain, refresh, serve};
 /// Interval between two checks for expired partial blobs.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
+/// A step of the machine's clock that friends are told of, in milliseconds: half of what they
+/// accept as the future.
+const CLOCK_STEP_MS: u64 = AHEAD_MAX_MS / 2;
+
 /// Handles events until the node stops.
 pub(crate) async fn run(state: Arc<FederationState>, mut network: mpsc::Receiver<NetworkEvent>) {
     let mut events = state.node.events.subscribe();
@@ -27,6 +33,7 @@ pub(crate) async fn run(state: Arc<FederationState>, mut network: mpsc::Receiver
     refresh::refresh_friends(&state, &targets_sender).await;
     state.run.spawn_until_stop(refresh::run(Arc::clone(&state), targets_sender));
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    let mut told = Told::now(&state);
     loop {
         tokio::select! {
             () = state.run.stop.cancelled() => return,
@@ -35,8 +42,16 @@ pub(crate) async fn run(state: Arc<FederationState>, mut network: mpsc::Receiver
                 None => return,
             },
             event = events.recv() => match event {
-                Ok(event) => on_core_event(&state, event),
+                Ok(event) => {
+                    if event == Event::Identity && told.head_may_have_changed(&state) {
+                        dialer.dial_all(Instant::now());
+                    }
+                    on_core_event(&state, event);
+                }
                 Err(RecvError::Lagged(_)) => {
+                    if told.head_may_have_changed(&state) {
+                        dialer.dial_all(Instant::now());
+                    }
                     state.refresh.friends.notify_one();
                     state.peers.notify_blobs_wanted(None);
                     state.peers.notify_bodies_missing(None);
@@ -48,13 +63,60 @@ pub(crate) async fn run(state: Arc<FederationState>, mut network: mpsc::Receiver
                 let connected = state.peers.connected().iter().map(|peer| peer.key).collect();
                 dialer.set_targets(targets, &connected, Instant::now());
             }
-            _ = sweep.tick() => state.partial_blobs.drop_expired(state.node.clock.now()),
+            _ = sweep.tick() => {
+                state.partial_blobs.drop_expired(state.node.clock.now());
+                told.clock_may_have_changed(&state);
+            }
             () = sleep_until(dialer.next_dial()) => {
                 for (key, addresses) in dialer.due(Instant::now()) {
                     state.network.dial(key, addresses);
                 }
             }
         }
+    }
+}
+
+/// What the last hellos have told of this node. Friends stay connected for days, so a change of the
+/// owner's identity log is told to them at once, and so is a step of this machine's clock.
+struct Told {
+    head: Option<[u8; 32]>,
+    clock: Timestamp,
+    at: Instant,
+}
+
+impl Told {
+    fn now(state: &FederationState) -> Self {
+        Self { head: own_head(state), clock: state.node.clock.now(), at: Instant::now() }
+    }
+
+    /// Says hello again if the owner's log has changed; then it is true.
+    fn head_may_have_changed(&mut self, state: &Arc<FederationState>) -> bool {
+        let has_changed = self.head != own_head(state);
+        if has_changed {
+            *self = Self::now(state);
+            say_hello_again(state);
+        }
+        has_changed
+    }
+
+    fn clock_may_have_changed(&mut self, state: &Arc<FederationState>) {
+        let elapsed = u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let expected = self.clock.plus_millis(elapsed);
+        if expected.0.abs_diff(state.node.clock.now().0) > CLOCK_STEP_MS {
+            *self = Self::now(state);
+            say_hello_again(state);
+        }
+    }
+}
+
+fn own_head(state: &FederationState) -> Option<[u8; 32]> {
+    state.node.identity.log().map(|log| log.head().0)
+}
+
+/// Says hello to every connected friend, each in a task of its own.
+fn say_hello_again(state: &Arc<FederationState>) {
+    for peer in state.peers.connected().into_iter().filter(|peer| state.peers.is_expected(peer)) {
+        state.run.tasks.spawn(send_hello(Arc::clone(state), peer));
     }
 }
 

@@ -7,6 +7,7 @@ use freehold_core::keys::PublicKey;
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 
+use crate::hello;
 use crate::identity_logs;
 use crate::limits::{ADDRESS_LEN_MAX, ADDRESSES_MAX, NAME_LEN_MAX, NOTE_LEN_MAX};
 use crate::network::ByteStream;
@@ -79,20 +80,38 @@ async fn exchange(
     .await
 }
 
-/// Answers one follow message.
+/// Answers one follow message. The token of an open invite comes before every rate that strangers
+/// share, and pays for the look-up of the peer's log: whoever holds an invite is answered.
 pub(crate) async fn serve(
     state: &FederationState,
     peer: &Peer,
     mut stream: ByteStream,
 ) -> Result<(), FollowError> {
     let message: Follow = answered_in_time(frame::read(&mut stream)).await?;
+    if !peer.take_requests(1, state.node.clock.now()) {
+        return Ok(());
+    }
+    let token = match &message {
+        Follow::Request(request) => request.token,
+        _ => None,
+    };
+    let is_invited = match token {
+        Some(token) => friends::is_open_invite(&state.node, &token)?,
+        None => false,
+    };
+    if is_invited {
+        state.expect_invited(peer);
+    }
     if peer.identified().await.is_none() {
         return Ok(());
+    }
+    if is_invited {
+        hello::verify_again(state, peer).await?;
     }
     // The message changes stored rows, and the key may have been retired a moment ago.
     peer.reread_identity(&state.node).await;
     let Some(identity) = peer.identity.borrow().clone() else { return Ok(()) };
-    if identity.relation == Relation::Blocked || !state.may_request(peer, 1) {
+    if identity.relation == Relation::Blocked || !state.may_share(peer, 1) {
         return Ok(());
     }
     let answer = match (message, identity.person) {
@@ -109,6 +128,10 @@ pub(crate) async fn serve(
             friends::unfollowed_by(&state.node, person).await?;
             Follow::Noted
         }
+        // It could not be found out just now who the peer is. The token may be one that this very
+        // person has used: their node asks again.
+        (Follow::Request(_), None) if token.is_some() && peer.is_unverified() => Follow::Pending,
+        (_, None) if peer.is_unverified() => return Ok(()),
         // A node without a verified person cannot be a friend's.
         _ => Follow::Reject,
     };

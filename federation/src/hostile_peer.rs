@@ -5,6 +5,8 @@ mod blob_requests;
 mod blobs;
 mod entries;
 mod identity;
+mod invites;
+mod repeated_hellos;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -139,12 +141,27 @@ impl Fixture {
 
     /// Sends a hello with this claim; true if it was answered.
     async fn send_hello(&self, person: PersonId, head: [u8; 32]) -> bool {
+        self.exchange_hello(Hello { head, ..self.hello(person) }).await.is_some()
+    }
+
+    /// A hello with this claim, and Mallory's log.
+    fn hello(&self, person: PersonId) -> Hello {
+        let log = self.mallory.identity.log().unwrap();
+        Hello {
+            person: Some(person.0),
+            ops: u32::try_from(log.ops().len()).unwrap(),
+            head: log.head().0,
+            versions: vec![1],
+            run: 1,
+            ..Hello::default()
+        }
+    }
+
+    /// Sends a hello; the answer, if there is one.
+    async fn exchange_hello(&self, hello: Hello) -> Option<Hello> {
         let mut stream = self.open(HELLO).await;
-        let ops = u32::try_from(self.mallory.identity.log().unwrap().ops().len()).unwrap();
-        let hello =
-            Hello { person: Some(person.0), ops, head, capabilities: 0, versions: vec![1], run: 1 };
-        frame::write(&mut stream, &hello).await.is_ok()
-            && frame::read::<Hello, _>(&mut stream).await.is_ok()
+        frame::write(&mut stream, &hello).await.ok()?;
+        frame::read::<Hello, _>(&mut stream).await.ok()
     }
 
     async fn open(&self, protocol: &'static str) -> ByteStream {

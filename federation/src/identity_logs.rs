@@ -19,8 +19,18 @@ use crate::state::FederationState;
 use crate::wire::frame::{self, FrameError, answered_in_time};
 use crate::wire::identity::{Get, Ops, PROTOCOL};
 
+/// How often a log is fetched that has not the head of the hello.
+const FETCHES_MAX: usize = 2;
 /// More bytes than the longest valid log has: 256 operations of 3 KiB, and their signatures.
 const LOG_LEN_MAX: usize = 1024 * 1024;
+
+/// The result of a look-up.
+pub(crate) enum LookUp {
+    /// The log, if there is a valid one.
+    Log(Option<IdentityLog>),
+    /// A rate is used up, so it is not known whether there is one.
+    NotNow,
+}
 
 /// The verified log of the person that a peer claims to be. Core's fork choice decides between the
 /// stored and the shown version of a known person's log; an unknown person's log is taken as the
@@ -30,33 +40,52 @@ pub(crate) async fn look_up(
     peer: &Peer,
     person: PersonId,
     head: &[u8; 32],
-) -> Result<Option<IdentityLog>, FrameError> {
+) -> Result<LookUp, FrameError> {
     let stored = stored_log(state, person).await?;
     if stored.as_ref().is_some_and(|stored| stored.head().0 == *head) {
-        return Ok(stored);
+        return Ok(LookUp::Log(stored));
     }
-    let Some(ops) = fetch(state, peer, person).await? else { return Ok(stored) };
-    // Unproved peers wait for each other here: strangers, and those that only claim to be a known
-    // person. The semaphore is closed when the node stops; then the look-up fails.
-    let is_certified = stored.as_ref().is_some_and(|stored| certifies(stored, peer.key));
-    let _permit = if is_certified {
-        None
-    } else {
-        Some(state.quotas.verifying.acquire().await.map_err(io::Error::other)?)
-    };
-    // An invalid log counts as none: the peer stays a stranger.
-    let shown = blocking(move || IdentityLog::verify(&ops))
-        .await?
-        .ok()
-        .filter(|log| log.person() == person);
-    match (stored, shown) {
-        (None, shown) => Ok(shown),
-        (stored, None) => Ok(stored),
-        (Some(_), Some(shown)) => {
-            learn(state, &shown).await?;
-            Ok(stored_log(state, person).await?)
+    let mut shown = None;
+    // Two copies of a node share a key. The one that answers the request need not be the one that
+    // said hello and may have an older log.
+    for _ in 0..FETCHES_MAX {
+        let Some(ops) = fetch(state, peer, person).await? else { break };
+        let log = verified(state, peer, stored.as_ref(), person, ops).await?;
+        let is_the_named = log.as_ref().is_some_and(|log| log.head().0 == *head);
+        shown = Some(log);
+        if is_the_named || stored.is_none() {
+            break;
         }
     }
+    match (stored, shown) {
+        (None, None) => Ok(LookUp::NotNow),
+        (None, Some(shown)) => Ok(LookUp::Log(shown)),
+        (stored, Some(None) | None) => Ok(LookUp::Log(stored)),
+        (Some(_), Some(Some(shown))) => {
+            learn(state, &shown).await?;
+            Ok(LookUp::Log(stored_log(state, person).await?))
+        }
+    }
+}
+
+/// The person's log in these operations; an invalid one counts as none, so the peer stays a
+/// stranger.
+async fn verified(
+    state: &FederationState,
+    peer: &Peer,
+    stored: Option<&IdentityLog>,
+    person: PersonId,
+    ops: Vec<Vec<u8>>,
+) -> io::Result<Option<IdentityLog>> {
+    // Unproved peers wait for each other here: strangers, and those that only claim to be a known
+    // person. One with a valid token waits for nobody. The semaphore is closed when the node stops;
+    // then the look-up fails.
+    let is_certified = stored.is_some_and(|stored| certifies(stored, peer.key));
+    let turn = peer.invited.run_until_cancelled(state.quotas.verifying.acquire());
+    let _permit =
+        if is_certified { None } else { turn.await.transpose().map_err(io::Error::other)? };
+    let log = blocking(move || IdentityLog::verify(&ops)).await?;
+    Ok(log.ok().filter(|log| log.person() == person))
 }
 
 /// A person's stored log, which is verified again when it is read.

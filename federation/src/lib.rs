@@ -14,6 +14,7 @@ mod config;
 mod dial;
 mod dispatch;
 mod follow;
+mod held;
 mod hello;
 #[cfg(test)]
 mod hostile_peer;
@@ -30,6 +31,7 @@ mod quotas;
 mod rate;
 mod receive;
 mod refresh;
+mod runs;
 mod serve;
 #[cfg(test)]
 mod simulation;
@@ -71,6 +73,16 @@ impl Federation {
     /// This node's addresses for friends: multiaddrs that end in its `PeerId`.
     pub fn addresses(&self) -> Vec<String> {
         self.state.network.addresses()
+    }
+
+    /// The port that friends' nodes connect to; `None` if this node listens on none.
+    pub fn port(&self) -> Option<u16> {
+        self.state.network.port()
+    }
+
+    /// [`Self::addresses`] at any later moment, as long as the value is kept.
+    pub fn address_source(&self) -> impl Fn() -> Vec<String> + Send + Sync + use<> {
+        self.state.network.address_source()
     }
 
     /// Closes every connection and stops. Entries that were not sent yet are sent after the next

@@ -61,6 +61,10 @@ pub(crate) const STRANGER_FRAMES_BURST: u32 = 10;
 pub(crate) const REQUESTS_PER_SECOND: u32 = 1;
 /// Short requests of a peer in a burst.
 pub(crate) const REQUESTS_BURST: u32 = 30;
+/// Short requests of all unexpected peers of one network (an IPv4 /24, an IPv6 /48), per second.
+pub(crate) const NET_REQUESTS_PER_SECOND: u32 = 1;
+/// Short requests of all unexpected peers of one network, in a burst.
+pub(crate) const NET_REQUESTS_BURST: u32 = 60;
 /// Short requests of all unexpected peers together, per second.
 pub(crate) const STRANGERS_REQUESTS_PER_SECOND: u32 = 10;
 /// Short requests of all unexpected peers together, in a burst.

@@ -18,7 +18,9 @@ use crate::limits::{
 use crate::network::PeerKey;
 use crate::peer_identity::{PeerIdentity, Relation};
 use crate::rate::TokenBucket;
+use crate::runs::Runs;
 use crate::sync::NewEntry;
+use crate::wire::hello::Hello;
 
 /// The connected peers, and hints that reach all of them.
 pub(crate) struct Peers {
@@ -28,6 +30,8 @@ pub(crate) struct Peers {
     expected: Mutex<HashSet<PeerKey>>,
     /// Each new own entry, once it is durable.
     new_entries: broadcast::Sender<Arc<NewEntry>>,
+    /// The runs of the peers' nodes.
+    pub(crate) runs: Runs,
     /// Cancelled when the node stops.
     stop: CancellationToken,
 }
@@ -38,6 +42,7 @@ impl Peers {
             connected: Mutex::default(),
             expected: Mutex::default(),
             new_entries: broadcast::channel(NEW_ENTRIES_BUFFERED_MAX).0,
+            runs: Runs::default(),
             stop,
         }
     }
@@ -70,9 +75,10 @@ impl Peers {
         *self.expected.lock().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
-    /// True if this node would dial the peer itself.
+    /// True if this node would dial the peer itself, or the peer has shown a valid token.
     pub(crate) fn is_expected(&self, peer: &Peer) -> bool {
         peer.is_friend()
+            || peer.invited.is_cancelled()
             || self.expected.lock().unwrap_or_else(PoisonError::into_inner).contains(&peer.key)
     }
 
@@ -122,6 +128,10 @@ pub(crate) struct Peer {
     pub(crate) identifying: tokio::sync::Mutex<()>,
     /// The run number of the peer's last hello.
     pub(crate) last_run: Mutex<Option<u64>>,
+    /// The hello of a peer whose identity log could not be looked up because of a rate.
+    pub(crate) unverified: Mutex<Option<Hello>>,
+    /// Cancelled once the peer has shown the token of an open invite.
+    pub(crate) invited: CancellationToken,
     /// The peer's person is a friend whose post shows photos that are missing here.
     pub(crate) blobs_wanted: Notify,
     /// Bodies are missing here that the peer may have.
@@ -147,6 +157,8 @@ impl Peer {
             disconnected,
             identifying: tokio::sync::Mutex::default(),
             last_run: Mutex::default(),
+            unverified: Mutex::default(),
+            invited: CancellationToken::new(),
             blobs_wanted: Notify::new(),
             bodies_missing: Notify::new(),
             sync_stream: Mutex::default(),
@@ -187,6 +199,11 @@ impl Peer {
     /// The peer's relation to the owner; `None` until its identity is known.
     pub(crate) fn relation(&self) -> Option<Relation> {
         self.identity.borrow().as_ref().map(|identity| identity.relation)
+    }
+
+    /// True if the peer's claim could not be verified because of a rate.
+    pub(crate) fn is_unverified(&self) -> bool {
+        self.unverified.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// True if the peer's person is known to be a friend.

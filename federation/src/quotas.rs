@@ -3,14 +3,17 @@
 
 mod daily;
 mod follow_requests;
+mod nets;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use freehold_core::clock::Timestamp;
+use freehold_core::logins::ClientNet;
 use tokio::sync::Semaphore;
 
 pub(crate) use self::daily::DailyShares;
 pub(crate) use self::follow_requests::FollowRequests;
+use self::nets::NetRates;
 use crate::limits::{
     STRANGERS_BLOB_KIB_BURST, STRANGERS_BLOB_KIB_PER_SECOND, STRANGERS_REQUESTS_BURST,
     STRANGERS_REQUESTS_PER_SECOND, STRANGERS_VERIFIED_MAX,
@@ -30,6 +33,7 @@ pub(crate) struct Quotas {
 
 /// Rates that all unexpected peers share.
 struct StrangerRates {
+    by_net: NetRates,
     requests: TokenBucket,
     blob_kib: TokenBucket,
 }
@@ -41,6 +45,7 @@ impl Quotas {
             follow_requests: FollowRequests::default(),
             verifying: Semaphore::new(STRANGERS_VERIFIED_MAX),
             strangers: Mutex::new(StrangerRates {
+                by_net: NetRates::default(),
                 requests: TokenBucket::per_second(
                     STRANGERS_REQUESTS_PER_SECOND,
                     STRANGERS_REQUESTS_BURST,
@@ -55,9 +60,17 @@ impl Quotas {
         }
     }
 
-    /// Takes short requests from the rate that strangers share.
-    pub(crate) fn take_stranger_requests(&self, count: usize, now: Timestamp) -> bool {
-        self.strangers().requests.take(count, now)
+    /// Takes short requests from the rate of a stranger's network, then from the rate that all
+    /// strangers share. `None` is a network that many share, as loopback.
+    pub(crate) fn take_stranger_requests(
+        &self,
+        net: Option<ClientNet>,
+        count: usize,
+        now: Timestamp,
+    ) -> bool {
+        let mut strangers = self.strangers();
+        net.is_none_or(|net| strangers.by_net.take(net, count, now))
+            && strangers.requests.take(count, now)
     }
 
     /// Takes KiB of blobs from the rate that strangers share.

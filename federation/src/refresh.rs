@@ -11,6 +11,7 @@ use freehold_core::friends::{self, FriendState};
 use freehold_core::identity::{self, PersonId};
 use freehold_core::keys::PublicKey;
 use freehold_core::node::Node;
+use freehold_core::notices;
 use freehold_core::profile;
 use freehold_core::publish;
 use freehold_core::publish::HomesError;
@@ -64,7 +65,9 @@ pub(crate) async fn refresh_friends(state: &FederationState, targets: &watch::Se
     let expected: HashSet<PeerKey> = nodes.targets.keys().copied().collect();
     targets.send_replace(nodes.targets);
     state.peers.expect(expected.clone());
-    state.network.trust(expected);
+    let connected = state.peers.connected().into_iter();
+    let invited = connected.filter(|peer| peer.invited.is_cancelled()).map(|peer| peer.key);
+    state.network.trust(expected.into_iter().chain(invited).collect());
     for key in &nodes.blocked {
         state.network.disconnect(*key);
     }
@@ -86,13 +89,7 @@ pub(crate) fn friend_nodes(node: &Node) -> Result<FriendNodes, StoreError> {
         let keys = nodes_of(node, &friend.person, &friend.node);
         match friend.state {
             FriendState::Friend | FriendState::Requested => {
-                let mut addresses = feed::homes_of(node, &friend.person)
-                    .ok()
-                    .flatten()
-                    .map(|homes| homes.libp2p)
-                    .unwrap_or_default();
-                addresses.extend(friend.addresses);
-                addresses.dedup();
+                let addresses = notices::addresses_of(node, &friend);
                 nodes.targets.extend(keys.into_iter().map(|key| (key, addresses.clone())));
             }
             FriendState::Blocked => {

@@ -74,12 +74,25 @@ impl FederationState {
         }
     }
 
-    /// Takes `cost` short requests from the peer's rate, and from the strangers' rate unless the
-    /// peer is expected.
+    /// Takes `cost` short requests from the peer's rate, and unless the peer is expected, from the
+    /// rate of its network and from that of all strangers.
     pub(crate) fn may_request(&self, peer: &Peer, cost: usize) -> bool {
-        let now = self.node.clock.now();
-        peer.take_requests(cost, now)
-            && (self.peers.is_expected(peer) || self.quotas.take_stranger_requests(cost, now))
+        peer.take_requests(cost, self.node.clock.now()) && self.may_share(peer, cost)
+    }
+
+    /// Takes `cost` short requests from the rates that strangers share, unless the peer is
+    /// expected.
+    pub(crate) fn may_share(&self, peer: &Peer, cost: usize) -> bool {
+        let (now, net) = (self.node.clock.now(), self.network.net_of(peer.key));
+        self.peers.is_expected(peer) || self.quotas.take_stranger_requests(net, cost, now)
+    }
+
+    /// Exempts a peer from the limits on strangers that has shown the token of an open invite.
+    pub(crate) fn expect_invited(&self, peer: &Peer) {
+        if !peer.invited.is_cancelled() {
+            peer.invited.cancel();
+            self.network.exempt(peer.key);
+        }
     }
 
     /// Takes `len` bytes of blobs, to be sent or hashed, from the peer's rate, and from the

@@ -64,6 +64,8 @@ pub(crate) enum Action {
         log: Log,
         /// The last entry it holds.
         through: u64,
+        /// Milliseconds until that entry takes effect there, if it is held back.
+        held_ms: Option<u64>,
     },
     /// Verify and store this proof of a fork, like [`Action::Store`].
     StoreFork(Box<(Entry, Entry)>),
@@ -142,7 +144,9 @@ impl SyncSession {
                 entries.into_iter().map(|id| EntryId(id.into())).collect(),
             )]),
             (Sync::Want { log, from }, _) => self.outgoing.on_want(&log, from),
-            (Sync::Ack { log, through }, _) => Ok(self.outgoing.on_ack(&log, through)),
+            (Sync::Ack { log, through, held_ms }, _) => {
+                Ok(self.outgoing.on_ack(&log, through, held_ms))
+            }
             (Sync::Entries(_) | Sync::Push(_) | Sync::Fork { .. }, SyncPeer::Stranger) => {
                 Err(Reason::NotFriends)
             }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::frames::FrameSender;
 use crate::acks::AckTracker;
+use crate::held;
 use crate::network::ByteStream;
 use crate::peer_identity::PeerIdentity;
 use crate::peers::Peer;
@@ -192,6 +193,11 @@ impl SyncStream<'_> {
         while let Some(action) = self.actions.pop_front() {
             let node = self.state.node.clone();
             match (action, self.friend()) {
+                (Action::Send(Sync::Ack { log, through, .. }), Some(_)) => {
+                    let held = move || held::remaining_ms(&node, &log, through);
+                    let held_ms = try_blocking(held).await?;
+                    self.frames.send(&Sync::Ack { log, through, held_ms });
+                }
                 (Action::Send(message), _) => self.frames.send(&message),
                 (Action::Read { log, from, count_max, len_max }, _) => {
                     let read = move || own_feeds::read(&node, &log, from, count_max, len_max);
@@ -214,7 +220,11 @@ impl SyncStream<'_> {
                 (Action::StoreFork(proof), _) => {
                     self.store.waiting.push_back(vec![proof.0, proof.1]);
                 }
-                (Action::Acknowledged { log, through }, _) => {
+                (Action::Acknowledged { log, through, held_ms }, friend) => {
+                    if let (Some(friend), Some(held_ms)) = (friend, held_ms) {
+                        let note = move || held::note(&node, friend, &log, through, held_ms);
+                        try_blocking(note).await?;
+                    }
                     if let Some(acks) = &mut self.acks {
                         acks.note(log, through);
                         self.has_new_acks = true;

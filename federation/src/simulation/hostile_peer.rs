@@ -60,9 +60,11 @@ pub(super) async fn send_hostile_message(
         5 => pick(&own).map(|entry| Sync::Have(vec![head(&entry, random.u64() % 1000)])),
         6 => pick(&others)
             .map(|entry| Sync::Want { log: head(&entry, 0).log, from: random.u64() % 40 }),
-        7 => {
-            pick(&others).map(|entry| Sync::Ack { log: head(&entry, 0).log, through: random.u64() })
-        }
+        7 => pick(&others).map(|entry| Sync::Ack {
+            log: head(&entry, 0).log,
+            through: random.u64(),
+            held_ms: Some(random.u64()),
+        }),
         _ => Some(Sync::Bye { reason: Reason::Rate, retry_after: u32::MAX }),
     };
     let Some(message) = message else { return };

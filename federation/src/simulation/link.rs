@@ -241,7 +241,7 @@ impl Link {
                 Action::StoreFork(proof) => {
                     self.ends[end].batches.push_back(vec![proof.0, proof.1])
                 }
-                Action::Acknowledged { log, through } => self.ends[end].acks.note(log, through),
+                Action::Acknowledged { log, through, .. } => self.ends[end].acks.note(log, through),
                 Action::End(_) | Action::Ended { .. } => {
                     self.ends[1 - end].incoming.push_back(InFlight::Broken);
                     self.ends[end].close();

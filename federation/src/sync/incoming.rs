@@ -62,7 +62,7 @@ impl Incoming {
             let log = offered.log;
             let from = match stored {
                 Some((hi, id)) if hi >= offered.hi && id == offered.head => {
-                    actions.push(Action::Send(Sync::Ack { log, through: offered.hi }));
+                    actions.push(acknowledge(log, offered.hi));
                     continue;
                 }
                 // The last stored entry is requested once more: if the log has forked before it,
@@ -188,9 +188,12 @@ impl Incoming {
                 self.wanted.remove(log);
             }
         }
-        let acks = stored
-            .iter()
-            .map(|(log, through)| Action::Send(Sync::Ack { log: *log, through: *through }));
+        let acks = stored.iter().map(|(log, through)| acknowledge(*log, *through));
         acks.chain(self.request_next_bodies()).collect()
     }
+}
+
+/// An acknowledgement; the loop around the session adds whether the entry is held back.
+fn acknowledge(log: Log, through: u64) -> Action {
+    Action::Send(Sync::Ack { log, through, held_ms: None })
 }

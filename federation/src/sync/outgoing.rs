@@ -170,9 +170,10 @@ impl Outgoing {
         Ok(self.pump())
     }
 
-    pub(super) fn on_ack(&mut self, log: &Log, through: u64) -> Vec<Action> {
+    pub(super) fn on_ack(&mut self, log: &Log, acked: u64, held_ms: Option<u64>) -> Vec<Action> {
         let Some(offer) = self.offers.get_mut(log) else { return Vec::new() };
-        let through = through.min(offer.head.hi);
+        let through = acked.min(offer.head.hi);
+        let held_ms = held_ms.filter(|_| acked == through);
         while offer.unacknowledged.front().is_some_and(|(last, _)| *last <= through) {
             self.unacknowledged_len -= offer.unacknowledged.pop_front().map_or(0, |(_, len)| len);
         }
@@ -181,7 +182,7 @@ impl Outgoing {
             offer.stage = Stage::Live;
             offer.next = through + 1;
         }
-        let mut actions = vec![Action::Acknowledged { log: *log, through }];
+        let mut actions = vec![Action::Acknowledged { log: *log, through, held_ms }];
         actions.extend(self.pump());
         actions
     }

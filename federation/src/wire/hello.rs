@@ -4,6 +4,8 @@
 //! 2. Each looks up the other's identity log, fetches newer operations, and checks that the log
 //!    certifies the node key that Noise or QUIC has proved. A node with a false claim is therefore
 //!    a stranger.
+//!
+//! A hello is repeated on an open connection when the sender's identity log or clock has changed.
 
 use minicbor::{Decode, Encode};
 
@@ -14,7 +16,7 @@ use crate::limits::HELLO_LEN_MAX;
 pub(crate) const PROTOCOL: &str = "/freehold/hello/1";
 
 /// A node's claim of its person.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct Hello {
     /// The person, if the node has an owner.
@@ -36,6 +38,13 @@ pub(crate) struct Hello {
     /// connections from before are dead, even if they look open from here.
     #[n(5)]
     pub(crate) run: u64,
+    /// The node's clock, in milliseconds since the Unix epoch. Earlier versions do not send it.
+    #[n(7)]
+    pub(crate) clock: Option<u64>,
+    /// Another run of the receiver's node, whose hellos alternate with those of this run: a copy of
+    /// its data folder is running. Earlier versions do not send it.
+    #[n(9)]
+    pub(crate) copy: Option<u64>,
 }
 
 impl Message for Hello {

@@ -145,6 +145,10 @@ pub(crate) enum Sync {
         /// The last durable entry.
         #[n(1)]
         through: u64,
+        /// Milliseconds until that entry takes effect, if it is from the future by the sender's
+        /// clock and held back. Earlier versions do not send it.
+        #[n(2)]
+        held_ms: Option<u64>,
     },
     /// Two entries with one number: the proof that the log has forked.
     #[n(10)]

@@ -32,7 +32,8 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("sync want", encode(&Sync::Want { log, from: 7 })),
         ("sync entries", encode(&Sync::Entries(vec![entry(), Entry { body: None, ..entry() }]))),
         ("sync push", encode(&Sync::Push(vec![entry()]))),
-        ("sync ack", encode(&Sync::Ack { log, through: 12 })),
+        ("sync ack", encode(&Sync::Ack { log, through: 12, held_ms: None })),
+        ("sync ack held", encode(&Sync::Ack { log, through: 12, held_ms: Some(600_000) })),
         ("sync fork", encode(&Sync::Fork { one: entry(), other: entry() })),
         ("sync lacking", encode(&Sync::Lacking(vec![[8; 32].into(); 3]))),
         ("sync bye leaving", encode(&Sync::Bye { reason: Reason::Leaving, retry_after: 0 })),
@@ -62,6 +63,17 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
                 capabilities: 5,
                 versions: vec![1],
                 run: 7,
+                ..hello::Hello::default()
+            }),
+        ),
+        (
+            "hello with a clock and a copy",
+            encode(&hello::Hello {
+                versions: vec![1],
+                run: 7,
+                clock: Some(1 << 40),
+                copy: Some(8),
+                ..hello::Hello::default()
             }),
         ),
         (
@@ -73,6 +85,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
                 capabilities: 0,
                 versions: vec![1],
                 run: 7,
+                ..hello::Hello::default()
             }),
         ),
         ("identity get", encode(&identity::Get { person: [1; 32], from: 2 })),
@@ -146,4 +159,73 @@ fn every_message_encodes_to_its_test_vector() {
         encoded == FIXED,
         "a message has changed on the wire; the present bytes are:\n{encoded}"
     );
+}
+
+/// The hello of the first version.
+#[derive(Debug, PartialEq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+struct FirstHello {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    person: Option<[u8; 32]>,
+    #[n(2)]
+    ops: u32,
+    #[cbor(n(4), with = "minicbor::bytes")]
+    head: [u8; 32],
+    #[n(1)]
+    capabilities: u64,
+    #[n(3)]
+    versions: Vec<u8>,
+    #[n(5)]
+    run: u64,
+}
+
+impl Message for FirstHello {
+    const LEN_MAX: usize = hello::Hello::LEN_MAX;
+}
+
+/// The acknowledgement of the first version.
+#[derive(Debug, PartialEq, minicbor::Encode, minicbor::Decode)]
+enum FirstSync {
+    #[n(8)]
+    Ack {
+        #[n(0)]
+        log: Log,
+        #[n(1)]
+        through: u64,
+    },
+}
+
+impl Message for FirstSync {
+    const LEN_MAX: usize = Sync::LEN_MAX;
+}
+
+#[test]
+fn nodes_of_the_first_version_are_understood() {
+    let first = || FirstHello {
+        person: Some([7; 32]),
+        ops: 3,
+        head: [9; 32],
+        capabilities: 0,
+        versions: vec![1],
+        run: 7,
+    };
+    let plain = hello::Hello {
+        person: Some([7; 32]),
+        ops: 3,
+        head: [9; 32],
+        versions: vec![1],
+        run: 7,
+        ..hello::Hello::default()
+    };
+    assert_eq!(decode::<hello::Hello>(&encode(&first())).unwrap(), plain);
+    let full = hello::Hello { clock: Some(1 << 40), copy: Some(8), ..plain };
+    assert_eq!(decode::<FirstHello>(&encode(&full)).unwrap(), first());
+
+    let log = Log { person: [1; 32], suite: 1, node: [2; 32], lane: [3; 16], epoch: 4 };
+    let ack = |held_ms| Sync::Ack { log, through: 12, held_ms };
+    let first = FirstSync::Ack { log, through: 12 };
+    assert_eq!(decode::<Sync>(&encode(&first)).unwrap(), ack(None));
+    for held_ms in [None, Some(600_000)] {
+        assert_eq!(decode::<FirstSync>(&encode(&ack(held_ms))).unwrap(), first);
+    }
 }

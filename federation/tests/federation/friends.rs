@@ -1,8 +1,10 @@
 //! Invites, follow requests and unfollow notices.
 
-use freehold_core::feed;
+use freehold_core::delivery_status;
+use freehold_core::feed::{self, EntryId};
 use freehold_core::friends::{self, FriendState};
 use freehold_core::identity::{self, IdentityLog};
+use freehold_core::node::Node;
 
 use crate::person::{Person, Transport};
 
@@ -131,4 +133,24 @@ async fn friends_learn_each_others_site_addresses() {
             site(&alice, &bob).as_deref() == Some("http://bob.localhost:8080")
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn post_from_the_future_is_held_at_friends() {
+    let (alice, bob) =
+        (Person::new("alice", Transport::Tcp).await, Person::new("bob", Transport::Tcp).await);
+    alice.make_friends(&bob).await;
+    let on_time = alice.post("on time").await;
+    let status = |node: &Node, entry: &EntryId| {
+        let status = delivery_status::of(node, entry).unwrap().unwrap();
+        (status.at, status.held.len(), status.missing.len())
+    };
+    alice.wait_until("the post has arrived", |node| status(node, &on_time) == (1, 0, 0)).await;
+    // Only Alice's clock is wrong: the hellos were exchanged before.
+    alice.clock.advance(600_000);
+    let early = alice.post("early").await;
+    alice.wait_until("the post is held back", |node| status(node, &early) == (0, 1, 0)).await;
+    let ahead_ms = alice.presence.clock_ahead_ms(&bob.id()).unwrap();
+    assert_eq!(ahead_ms, -600_000, "the acknowledgement shows the difference");
+    assert_eq!(status(&alice, &on_time), (1, 0, 0));
 }

@@ -82,7 +82,7 @@ impl End {
                 Action::Compare(heads) => self.queues.comparing.push_back(heads),
                 Action::FindBodies(_) => panic!("no body is missing in this test"),
                 Action::Store(entries) => self.queues.storing.push_back(entries),
-                Action::Acknowledged { log, through } => {
+                Action::Acknowledged { log, through, .. } => {
                     let acknowledged = self.acknowledged.entry(log).or_default();
                     *acknowledged = through.max(*acknowledged);
                 }
