@@ -1,5 +1,6 @@
 //! Console output: the one module that prints. Write errors are ignored, because the reader of a
-//! pipe may have closed it; [`print_flushed`] is the exception.
+//! pipe may have closed it; [`print_flushed`] and [`print_durably`]
+//! are the exceptions.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -33,6 +34,20 @@ pub(crate) fn is_system_log() -> bool {
 /// Prints a line on standard error, so that messages do not mix with results.
 pub(crate) fn eprint(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "{}", text.as_ref());
+}
+
+/// [`print_flushed`], and if standard output is a file, syncs it: a full disk may show only then.
+///
+/// # Errors
+/// As [`print_flushed`].
+pub(crate) fn print_durably(text: impl AsRef<str>) -> std::io::Result<()> {
+    print_flushed(text)?;
+    let out = std::io::stdout();
+    match rustix::fs::fsync(&out) {
+        // Terminals, pipes and sockets can't be synced.
+        Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOTSUP) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A progress bar of `len` steps for work of several seconds; drawn only on a terminal.

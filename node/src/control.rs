@@ -7,7 +7,9 @@
 
 mod check;
 mod execute;
+mod friends;
 mod identity;
+mod retirement;
 mod set_up;
 mod status;
 
@@ -27,7 +29,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 pub(crate) use check::CheckLock;
-pub(crate) use execute::{ControlContext, execute};
+pub(crate) use execute::{Addresses, ControlContext, execute, stored_addresses};
 pub(crate) use identity::{IdentityChange, request_from_log};
 pub(crate) use set_up::SetUp;
 
@@ -280,6 +282,15 @@ fn listen_without_file(folder: &std::fs::File) -> std::io::Result<UnixListener> 
     let listener = std::os::unix::net::UnixListener::bind_addr(&address_without_file(folder)?)?;
     listener.set_nonblocking(true)?;
     UnixListener::from_std(listener)
+}
+
+/// Removes the socket's file at the stop, so that a copy of the folder holds no socket. The caller
+/// still holds the folder's lock.
+pub(crate) fn remove_socket(data: &Path) {
+    if let Ok(folder) = std::fs::File::open(data) {
+        // There is no file if the folder can't be written.
+        let _ = std::fs::remove_file(socket_path(&folder));
+    }
 }
 
 /// Accepts and handles requests until the task is dropped.

@@ -97,8 +97,12 @@ impl ListenConfig {
         }
     }
 
-    /// The addresses that libp2p listens on, as multiaddrs, TCP first.
+    /// The addresses that libp2p is configured to listen on, as multiaddrs, TCP first; none if it
+    /// listens on all of the machine's, which only the running node knows.
     pub(crate) fn multiaddrs(&self) -> Vec<String> {
+        if self.libp2p.ip().is_unspecified() {
+            return Vec::new();
+        }
         let (family, ip, port) = match self.libp2p {
             SocketAddr::V4(at) => ("ip4", at.ip().to_string(), at.port()),
             SocketAddr::V6(at) => ("ip6", at.ip().to_string(), at.port()),

@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -143,14 +144,16 @@ impl Server {
             })?;
             Some(started)
         };
-        let addresses = federation.as_ref().map_or_else(Vec::new, Federation::addresses);
-        let ports = ListenConfig {
-            libp2p: libp2p_port(&addresses).map_or(ports.libp2p, |port| {
-                let mut at = ports.libp2p;
-                at.set_port(port);
-                at
-            }),
-            ..ports
+        let mut ports = ports;
+        if let Some(port) = federation.as_ref().and_then(Federation::port) {
+            ports.libp2p.set_port(port);
+        }
+        let addresses: control::Addresses = match &federation {
+            Some(federation) => Arc::new(federation.address_source()),
+            None => {
+                let (node, config) = (node.clone(), config.clone());
+                Arc::new(move || control::stored_addresses(&node, &config))
+            }
         };
         let mail = Mail::start(node.clone(), config.mail.clone(), mail, certificate.tls())
             .context("mail could not start")?;
@@ -163,6 +166,7 @@ impl Server {
             data: data.clone(),
             ports: ports.clone(),
             web: web_config,
+            addresses,
             check_lock: checking,
         };
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));
@@ -239,6 +243,7 @@ impl Server {
     /// write-ahead log, and the next start reads it from there.
     pub(crate) async fn shutdown(self) -> Result<()> {
         self.control.abort();
+        control::remove_socket(&self.data);
         if let Some(background) = &self.background {
             background.abort();
         }
@@ -300,12 +305,6 @@ async fn within(limit: Duration, work: impl FnOnce() + Send + 'static) -> Result
         Ok(ended) => ended.map(|()| true).context("the store's thread ended"),
         Err(_) => Ok(false),
     }
-}
-
-fn libp2p_port(addresses: &[String]) -> Option<u16> {
-    addresses
-        .iter()
-        .find_map(|address| address.split("/tcp/").nth(1)?.split('/').next()?.parse().ok())
 }
 
 impl Listeners {

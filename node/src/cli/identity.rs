@@ -22,18 +22,28 @@ pub(super) fn invalid(error: impl std::fmt::Display) -> anyhow::Error {
     exit::with(exit::DATA, error.to_string())
 }
 
-/// Makes a mnemonic and a claim file for one node.
+/// Makes a mnemonic and a claim file for one node. The claim is written last: an identity must not
+/// exist before its words are on paper.
 pub(super) fn new(new: IdentityNew) -> Result<()> {
     let card: NodeCard =
         new.node.trim().parse().map_err(|error| invalid(format!("the node's card: {error}")))?;
+    refuse_existing(&new.out)?;
     let mnemonic = new_mnemonic()?;
     let claim = identity::transfer::create_claim(&mnemonic, &card).map_err(invalid)?;
     let person = claim.person().context("the claim names no person")?;
-    write_new(&new.out, &claim.to_string())?;
     console::print(
         "These 24 words are the keys to your identity: with them you move your posts and your friends to a new machine.",
     );
-    show_once(mnemonic, person, new.at);
+    let phrase = mnemonic.phrase();
+    show_once(mnemonic, person, new.at)?;
+    if let Some(typed) = prompt::mnemonic_again("Type the 24 words, from your paper, then Enter:")?
+        && typed.phrase() != phrase
+    {
+        return Err(invalid(
+            "these are not the words above; no claim was written, and the words are not valid",
+        ));
+    }
+    write_new(&new.out, &claim.to_string())?;
     console::print(format!(
         "The claim is in {}. It is not secret. Give it to your node, on its set-up page or with",
         new.out.display()
@@ -46,12 +56,17 @@ pub(super) fn new_mnemonic() -> Result<Mnemonic> {
     Ok(Mnemonic::generate(&Random::from_os().context("the system gives no random numbers")?))
 }
 
-fn show_once(mnemonic: Mnemonic, person: PersonId, addresses: Vec<String>) {
-    console::print(
-        "Write this card on paper, or print it. It is shown only once and is stored nowhere.\n",
-    );
-    console::print(RecoveryCard::new(mnemonic, person, addresses).to_string());
-    console::print("");
+fn show_once(mnemonic: Mnemonic, person: PersonId, addresses: Vec<String>) -> Result<()> {
+    let card = RecoveryCard::new(mnemonic, person, addresses);
+    console::print_durably(format!(
+        "Write this card on paper, or print it. It is shown only once and is stored nowhere.\n\n{card}\n"
+    ))
+    .map_err(|error| {
+        exit::with(
+            exit::CANT_CREATE,
+            format!("the words could not be printed ({error}), so nothing was signed"),
+        )
+    })
 }
 
 /// Writes a request file, to be signed with the mnemonic. It is based on the identity log of the
@@ -67,17 +82,18 @@ pub(super) async fn request(target: Target, arguments: IdentityRequest) -> Resul
     let (text, change) = match arguments.log {
         Some(path) => {
             let request = control::request_from_log(&read_log(&path)?, change)?;
-            (request.to_string(), request.describe())
+            (request.to_string(), format!("{}.", request.describe()))
         }
         None => {
             let response =
                 node_request::send(&target, Request::IdentityWants { wanted: change }).await?;
+            let effects = response.string("effects").unwrap_or_default();
             let change = response.string("asks")?;
-            (response.text, change)
+            (response.text, format!("{change}.\n{effects}"))
         }
     };
     if write_or_print(&arguments.out, &text)? {
-        console::print(format!("This asks to {change}."));
+        console::print(format!("This asks to {}", change.trim_end()));
         console::print(format!(
             "The request is in {}. Take it to the computer where you use your 24 words, and there run:",
             arguments.out.display()
@@ -138,7 +154,7 @@ pub(super) fn change_words(change: IdentityChangeWords) -> Result<()> {
     console::print(
         "\nThese are the new words. The old ones stop being valid once your node has the signed file.",
     );
-    show_once(new, log.person(), change.at);
+    show_once(new, log.person(), change.at)?;
     let typed = prompt::mnemonic("Type the new 24 words, from your paper, then Enter:")?;
     if replace_mnemonic(&log, &old, &typed).map_err(invalid)? != signed {
         return Err(invalid(
@@ -208,5 +224,10 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
     let mut file = std::fs::File::create_new(path).map_err(|error| {
         exit::with(exit::CANT_CREATE, format!("can't write {}: {error}", path.display()))
     })?;
-    file.write_all(text.as_bytes()).with_context(|| format!("can't write {}", path.display()))
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        // Half a file must not be taken for a whole one.
+        let _ = std::fs::remove_file(path);
+        exit::with(exit::CANT_CREATE, format!("can't write {}: {error}", path.display()))
+    })
 }

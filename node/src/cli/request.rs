@@ -52,11 +52,16 @@ pub(super) async fn send(target: &Target, request: Request) -> Result<Response> 
     }
     let node = data_folder::open(&target.data, &target.config).await?;
     let (ports, web) = (target.config.listen.clone(), target.config.web.clone());
+    let addresses = {
+        let (node, config) = (node.clone(), target.config.clone());
+        Arc::new(move || control::stored_addresses(&node, &config))
+    };
     let context = ControlContext {
         node: node.clone(),
         data: target.data.clone(),
         ports,
         web,
+        addresses,
         check_lock: CheckLock::default(),
     };
     let result = control::execute(&context, request, on_progress).await;

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use freehold_core::audience::{Audience, Visitor};
@@ -13,12 +14,13 @@ use freehold_core::photos::renditions::Flaw;
 use freehold_core::posts::{self, Draft, PostId, Precondition};
 use freehold_core::profile::{self, Profile};
 use freehold_core::publish;
-use freehold_core::{friends, identity, logins, photos, timeline};
-use freehold_web::WebConfig;
+use freehold_core::{feed, friends, identity, logins, photos, timeline};
+use freehold_web::{FindInviteError, WebConfig};
 use rustix::fs::OFlags;
 use serde_json::json;
 
 use super::{OnProgress, Request, Response, check};
+use crate::config::Config;
 use crate::listen::ListenConfig;
 use crate::shell::mail_commands;
 use crate::{certificate, exit};
@@ -40,8 +42,26 @@ pub(crate) struct ControlContext {
     pub(crate) ports: ListenConfig,
     /// The site's settings, which decide its address.
     pub(crate) web: WebConfig,
+    /// This node's addresses for friends.
+    pub(crate) addresses: Addresses,
     /// Held during a check: one check at a time.
     pub(crate) check_lock: check::CheckLock,
+}
+
+/// The source of this node's addresses for friends: the running federation. Of a node that does not
+/// run, the addresses that it has published, or else the configured ones.
+pub(crate) type Addresses = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// The addresses of a node that does not run.
+pub(crate) fn stored_addresses(node: &Node, config: &Config) -> Vec<String> {
+    let person = node.identity.person();
+    let homes = person.and_then(|person| feed::homes_of(node, &person).ok().flatten());
+    let published = homes.map(|homes| homes.libp2p).unwrap_or_default();
+    if !published.is_empty() {
+        return published;
+    }
+    let external = &config.federation.external;
+    if external.is_empty() { config.listen.multiaddrs() } else { external.clone() }
 }
 
 impl ControlContext {
@@ -82,29 +102,42 @@ pub(crate) async fn execute(
         Request::SetUpLink => super::set_up::link(context).await,
         Request::Invite => {
             let owner = context.owner()?;
-            let invite = friends::create_invite(node, "", &context.ports.multiaddrs())
-                .await
-                .map_err(invalid)?;
-            let url = invite.to_url(&context.url(Some(&owner)));
-            let text = format!(
+            let invite =
+                friends::create_invite(node, "", &(context.addresses)()).await.map_err(invalid)?;
+            let (base, is_public) = (context.url(Some(&owner)), context.web.public_url.is_some());
+            let (url, long) = freehold_web::invite_links(&invite, &base, is_public);
+            let mut text = format!(
                 "{url}\n\nGive this address to one friend, who pastes it into their own node. It works once."
             );
-            Ok(Response::text(text).with(json!({ "invite": url })))
+            if let Some(long) = &long {
+                text.push_str(&format!(
+                    "\nFor a friend whose node can't reach {base}, the same invite in full:\n{long}"
+                ));
+            }
+            let whole = long.as_ref().unwrap_or(&url);
+            Ok(Response::text(text).with(json!({ "invite": url, "invite_long": whole })))
         }
         Request::FriendAdd { invite } => {
-            let invite = invite.trim().parse::<friends::Invite>().map_err(|error| {
-                let message = format!(
-                    "{error}: an invitation looks like http://alice.localhost:7080/i#…; a friend's node makes one with `freehold invite`"
-                );
-                exit::with(exit::DATA, message)
-            })?;
+            let invite = match freehold_web::find_invite(node, &invite).await {
+                Ok(invite) => invite,
+                Err(error @ FindInviteError::NotAnInvite) => {
+                    let message = format!(
+                        "{error}: an invitation looks like http://alice.localhost:7080/i#…; a friend's node makes one with `freehold invite`"
+                    );
+                    return Err(exit::with(exit::DATA, message));
+                }
+                Err(error @ FindInviteError::Unreachable { .. }) => {
+                    return Err(exit::with(exit::UNAVAILABLE, error.to_string()));
+                }
+                Err(error) => return Err(invalid(error)),
+            };
             let friend = friends::accept_invite(node, &invite).await.map_err(invalid)?;
             Ok(Response::text(format!(
                 "Request sent to {}'s node; you are friends as soon as it answers.",
                 friend.name
             )))
         }
-        Request::FriendList => friend_list(node),
+        Request::FriendList => super::friends::list(node),
         Request::Timeline => timeline_list(node),
         Request::Profile { strapline, about } => {
             let profile = Profile { strapline, about, ..context.owner()? };
@@ -157,7 +190,15 @@ pub(crate) async fn execute(
         Request::IdentityClaim { claim } => {
             let claim = claim.parse().map_err(invalid)?;
             let person = identity::claim(node, &claim).await.map_err(invalid)?;
-            Ok(Response::text(format!("This node now belongs to person {person}.")))
+            let next = match profile::get(node)? {
+                Some(_) => "",
+                None => {
+                    "\nNext, give it a name, an address and a password: open the set-up link that \
+                     the node prints at its start, or run `freehold init`. Until then nobody can \
+                     log in."
+                }
+            };
+            Ok(Response::text(format!("This node now belongs to person {person}.{next}")))
         }
         Request::IdentityShow => super::identity::show(node),
         Request::IdentityLog => super::identity::log(node),
@@ -181,31 +222,6 @@ fn timeline_list(node: &Node) -> Result<Response> {
         );
     }
     Ok(Response::text(format!("{} posts", list.len())).with(list.into()))
-}
-
-fn friend_list(node: &Node) -> Result<Response> {
-    let state_name = |state| match state {
-        friends::FriendState::Requested => "asked",
-        friends::FriendState::Friend => "friend",
-        friends::FriendState::Blocked => "blocked",
-        friends::FriendState::Refused => "refused",
-        friends::FriendState::Left => "left",
-    };
-    let list = friends::list(node)?;
-    let text: Vec<String> = list
-        .iter()
-        .map(|friend| format!("{:8} {}", state_name(friend.state), friend.name))
-        .collect();
-    let text = if text.is_empty() {
-        "No friends yet; make an invitation with `freehold invite`.".to_owned()
-    } else {
-        text.join("\n")
-    };
-    let list: Vec<_> = list
-        .iter()
-        .map(|friend| json!({ "name": friend.name, "person": friend.person.to_string(), "state": state_name(friend.state) }))
-        .collect();
-    Ok(Response::text(text).with(list.into()))
 }
 
 async fn post(

@@ -48,7 +48,10 @@ pub(super) fn show(node: &Node) -> Result<Response> {
     let mut text =
         format!("Person {}\nNodes that may publish for them:\n{}", log.person(), nodes.join("\n"));
     if let Some(domain) = &state.domain {
-        text += &format!("\nThe domain {domain} vouches for the name.");
+        text += &format!(
+            "\nThe domain {domain} is asked to vouch for the name. This node does not check whether \
+             it does."
+        );
     }
     text += &format!("\nChanges signed with the 24 words: {}.", log.ops().len());
     if identity_log::dispute(node, &log.person())?.is_some() {
@@ -71,22 +74,26 @@ pub(super) fn log(node: &Node) -> Result<Response> {
 /// Makes a request file for a change, to be signed with the mnemonic.
 pub(super) fn request(node: &Node, change: IdentityChange) -> Result<Response> {
     let log = own_log(node)?;
+    let mut effects = String::new();
     let request = match change {
         IdentityChange::RetireNode { node: key, stolen, lossy } => {
             let policy = if lossy { VoidPolicy::Accept } else { VoidPolicy::Refuse };
-            identity_log::request_retirement(node, find_node(&log, &key)?, stolen, policy).map_err(
-                |error| match error {
+            let retired = find_node(&log, &key)?;
+            effects = super::retirement::effects(node, &log, &retired)?;
+            identity_log::request_retirement(node, retired, stolen, policy).map_err(|error| {
+                match error {
                     identity_log::RequestError::NothingHeld
                     | identity_log::RequestError::TooManyBranches { .. } => {
                         invalid(anyhow!("{error}; to retire it anyway, add --accept-loss"))
                     }
                     other => invalid(other),
-                },
-            )?
+                }
+            })?
         }
         other => request_from_log(&log, other)?,
     };
-    Ok(Response::text(request.to_string()).with(json!({ "asks": request.describe() })))
+    let value = json!({ "asks": request.describe(), "effects": effects });
+    Ok(Response::text(request.to_string()).with(value))
 }
 
 /// Makes a request file from the identity log alone.

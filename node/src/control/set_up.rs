@@ -83,7 +83,7 @@ pub(super) fn check(context: &ControlContext, values: SetUp) -> Result<Response>
     let addresses = recovery_card::addresses(
         context.web.public_url.as_deref(),
         Some(&values.profile.domain),
-        &context.ports.multiaddrs(),
+        &(context.addresses)(),
     );
     Ok(Response::text("").with(
         json!({ "card": needs_mnemonic.then(|| node.identity.card().to_string()), "addresses": addresses }),

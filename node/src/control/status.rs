@@ -5,7 +5,7 @@ use freehold_core::clock::Timestamp;
 use freehold_core::node::Node;
 use freehold_core::profile::Profile;
 use freehold_core::store::{Health, StoreError};
-use freehold_core::{friends, mailbox, posts, profile};
+use freehold_core::{friends, mailbox, notices, posts, profile};
 use serde_json::json;
 
 use super::Response;
@@ -50,8 +50,10 @@ pub(super) fn status(context: &ControlContext) -> Result<Response> {
         Err(error) => return Err(error.into()),
     };
     let url = context.url(owner.as_ref());
+    let notices = notices::of_node(node)?;
+    let warnings: String = notices.iter().map(|notice| format!("\n{notice}")).collect();
     let text = format!(
-        "{} at {url}\n{posts} posts, {friends} friends, {inbox} messages in the inbox, {queued} in the queue\nprocess {}, data in {}{}",
+        "{} at {url}\n{posts} posts, {friends} friends, {inbox} messages in the inbox, {queued} in the queue\nprocess {}, data in {}{}{warnings}",
         owner.as_ref().map_or("Not set up", |owner| owner.name.as_str()),
         std::process::id(),
         context.data.display(),
@@ -74,13 +76,28 @@ pub(super) fn status(context: &ControlContext) -> Result<Response> {
             "smtps": ports.smtps.port(),
             "imap": ports.imap.port(),
             "imaps": ports.imaps.port(),
+            "libp2p": ports.libp2p.port(),
         },
         "certificate": certificate::path(&context.data),
-        "libp2p": ports.multiaddrs(),
+        "libp2p": addresses(context),
+        "notices": notices
+            .iter()
+            .map(|notice| json!({ "name": notice.name(), "text": notice.to_string() }))
+            .collect::<Vec<_>>(),
         "data": context.data,
         "pid": std::process::id(),
         "ends_with": crate::cli::ends_with(),
     })))
+}
+
+/// This node's addresses for friends, without its own `PeerId` at the end.
+fn addresses(context: &ControlContext) -> Vec<String> {
+    let addresses = (context.addresses)().into_iter();
+    let plain = |address: String| match address.split_once("/p2p/") {
+        Some((plain, _)) => plain.to_owned(),
+        None => address,
+    };
+    addresses.map(plain).collect()
 }
 
 /// The state of a node whose rows can't be read.

@@ -126,3 +126,60 @@ fn claim_for_another_node_is_refused() {
     let output = node.run(&["identity", "claim", claim.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(65), "{}", stderr(&output));
 }
+
+/// The card of a new node, and the arguments that make a claim for it.
+fn card_of_a_new_node() -> (Folder, String) {
+    let node = Folder::new();
+    node.serve().stop();
+    let card = node.run_ok(&["identity", "card"]).trim().to_owned();
+    (node, card)
+}
+
+#[test]
+fn words_that_cannot_be_printed_leave_no_claim() {
+    let ((_node, card), desk) = (card_of_a_new_node(), Folder::new());
+    let claim = desk.sibling("claim.txt");
+    let new = ["identity", "new", "--node", &card, "--out", claim.to_str().unwrap()];
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut to_full_disk = desk.command();
+    to_full_disk.args(new).stdin(Stdio::null()).stdout(full).stderr(Stdio::piped());
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut to_closed_pipe = desk.command();
+    to_closed_pipe.args(new).stdin(Stdio::null()).stdout(closed).stderr(Stdio::piped());
+    for mut command in [to_full_disk, to_closed_pipe] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(73), "{}", stderr(&output));
+        assert!(!claim.exists(), "an identity without words");
+    }
+}
+
+#[test]
+fn claim_is_written_after_the_words_are_typed_back() {
+    let ((node, card), desk) = (card_of_a_new_node(), Folder::new());
+    let claim = desk.sibling("claim.txt");
+    let new = ["identity", "new", "--node", &card, "--out", claim.to_str().unwrap()];
+    let others = format!("{}art\n", "abandon ".repeat(23));
+    let refused = desk.run_with_input(&new, &others);
+    assert_eq!(refused.status.code(), Some(65), "{}", stderr(&refused));
+    assert!(!claim.exists() && prints_mnemonic(&stdout(&refused)));
+    desk.run_ok(&new);
+    let claimed = node.run_ok(&["identity", "claim", claim.to_str().unwrap()]);
+    assert!(claimed.contains("freehold init"), "it says what comes next: {claimed}");
+}
+
+#[test]
+fn retirement_is_explained_in_numbers_before_it_is_signed() {
+    let node = Folder::set_up();
+    let post = node.write("post.md", "# A place\n\nwhere I write.\n");
+    node.run_ok(&["post", post.to_str().unwrap()]);
+    let shown = node.run_ok(&["identity", "show"]);
+    let key = shown.split_whitespace().find(|word| word.len() == 64).unwrap();
+    let request = node.sibling("request.txt");
+    let out = ["--out", request.to_str().unwrap()];
+    let told =
+        node.run_ok(&[&["identity", "request", "retire-node", &key[..8]][..], &out].concat());
+    for part in ["1 post", "Stays:", "Goes:", "the node you are asking", "last node", "Friends:"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}

@@ -295,3 +295,15 @@ fn init_sets_up_a_running_node() {
     assert_eq!(folder.status()["login"], "ruth");
     running.stop();
 }
+
+#[test]
+fn one_mistyped_word_is_asked_for_again() {
+    let ruth = Ruth::new();
+    let request = ruth.request("domain.txt", &["domain", "ruth.example"]);
+    let mut words: Vec<&str> = ruth.mnemonic.split_whitespace().collect();
+    let right = std::mem::replace(&mut words[3], "abocve");
+    let typed = format!("yes\n{}\n{right}\n", words.join(" "));
+    let signed = ruth.sign(&request, &typed);
+    assert!(signed.status.success(), "{}", stderr(&signed));
+    assert!(stdout(&signed).contains("Word 4"), "{}", stdout(&signed));
+}

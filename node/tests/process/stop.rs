@@ -15,6 +15,7 @@ fn sigterm_and_sigint_stop_the_node_in_order() {
         let (status, log) = running.wait();
         assert_eq!(status.code(), Some(0), "{log:#?}");
         assert!(log.last().unwrap().contains("\"stopped\""), "{log:#?}");
+        assert!(!folder.data().join("control.sock").exists(), "a copy would hold a socket");
     }
 }
 
