@@ -31,7 +31,7 @@ pub(crate) struct DeliveryProgress {
 impl DeliveryProgress {
     /// The progress of one post; `None` if the owner has no friends.
     pub(crate) fn of(status: &DeliveryStatus, now: Timestamp) -> Option<Self> {
-        let DeliveryStatus { at, of, missing } = status;
+        let DeliveryStatus { at, of, missing, held } = status;
         if *of == 0 {
             return None;
         }
@@ -43,7 +43,10 @@ impl DeliveryProgress {
         let drawn = |range: std::ops::Range<usize>, tick: &str| {
             range.map(|n| format!("M{} {tick}", n * STEP + 1)).collect::<String>()
         };
-        let label = match (at, missing.len()) {
+        let label = match (at, missing.len() + held.len()) {
+            _ if !held.is_empty() => {
+                format!("arrived at {at} of {of}, held back at {}", held.len())
+            }
             (0, _) => "setting off".to_owned(),
             (_, 0) => "arrived everywhere".to_owned(),
             _ => format!("arrived at {at} of {of}"),
@@ -59,6 +62,15 @@ impl DeliveryProgress {
 }
 
 fn missing_sentence(status: &DeliveryStatus, now: Timestamp) -> String {
+    if !status.held.is_empty() {
+        let names: Vec<&str> =
+            status.held.iter().take(NAMED_MAX).map(|friend| friend.name.as_str()).collect();
+        return format!(
+            "It came from the future by the clock of {}: it stays hidden there until that hour. \
+             Compare the clocks; yours may be ahead.",
+            names.join(", ")
+        );
+    }
     if status.missing.is_empty() {
         return "It is at every friend\u{2019}s house.".to_owned();
     }
@@ -84,7 +96,7 @@ mod tests {
     use super::*;
 
     fn status(at: usize, of: usize) -> DeliveryStatus {
-        DeliveryStatus { at, of, missing: Vec::new() }
+        DeliveryStatus { at, of, ..DeliveryStatus::default() }
     }
 
     #[test]

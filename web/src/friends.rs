@@ -1,5 +1,6 @@
 //! Friends: requests, friends, blocked people, and the invites.
 
+mod fetch;
 mod invites;
 
 use askama::Template;
@@ -10,10 +11,13 @@ use freehold_core::friends::{self, BefriendError, Friend, FriendState};
 use freehold_core::identity::PersonId;
 use freehold_core::identity_log;
 use freehold_core::names;
+use freehold_core::notices::{self, FriendNotice};
 use freehold_core::shares::{self, Share};
 use serde::Deserialize;
 
+pub use self::fetch::{FindInviteError, find_invite};
 use self::invites::CreatedInvite;
+pub use self::invites::invite_links;
 use crate::avatar::Avatar;
 use crate::dates;
 use crate::idempotency;
@@ -57,6 +61,8 @@ struct Row {
     state: String,
     /// True if two versions of their identity log exist and no rule prefers one.
     is_disputed: bool,
+    /// What else the owner must know about their node.
+    notices: Vec<FriendNotice>,
     /// The address of their site, from their node.
     site: Option<String>,
     /// True if they have used their share of the disk for today.
@@ -125,7 +131,7 @@ struct ShowQuery {
 
 async fn show(State(site): State<Site>, _: Owner, Query(query): Query<ShowQuery>) -> PageResult {
     let made = site.made_once.lock().await.get(&query.made, site.node.clock.now());
-    let created = made.map(|made| CreatedInvite::of(made.secret));
+    let created = made.map(|made| CreatedInvite::of(&made.secret));
     response::page(&friends_page(&site, InviteResult { created, ..InviteResult::default() })?)
 }
 
@@ -178,6 +184,7 @@ fn request_row(request: friends::FriendRequest, now: Timestamp) -> Row {
         is_online: false,
         state: dates::ago(request.received, now),
         is_disputed: false,
+        notices: Vec::new(),
         site: None,
         is_over_share: false,
         address: String::new(),
@@ -225,6 +232,11 @@ fn friend_row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Proble
         (_, Some(seen)) => ("", format!("last heard {}", dates::ago(seen, now))),
         (_, None) => ("", "not met yet".to_owned()),
     };
+    let mut notices = match friend.state {
+        FriendState::Friend => notices::of_friend(&site.node, &friend)?,
+        _ => Vec::new(),
+    };
+    notices.retain(|notice| *notice != FriendNotice::Disputed);
     let about = if about.is_empty() {
         format!("Friends since {}", dates::day(friend.since, now))
     } else {
@@ -242,6 +254,7 @@ fn friend_row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Proble
         is_online,
         state,
         is_disputed: identity_log::dispute(&site.node, &friend.person)?.is_some(),
+        notices,
         site: if friend.state == FriendState::Friend {
             site_of(site, &friend.person)?
         } else {

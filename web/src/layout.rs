@@ -1,5 +1,6 @@
 //! The surroundings of every page: the owner's name, the navigation, and the style sheet.
 
+use freehold_core::notices::Notice;
 use freehold_core::profile::Profile;
 
 use crate::assets;
@@ -26,6 +27,8 @@ pub(crate) struct Layout {
     pub(crate) is_owner: bool,
     /// For the owner: why nothing can be saved now.
     pub(crate) alert: Option<String>,
+    /// For the owner: what they must know about this node.
+    pub(crate) notices: Vec<Notice>,
 }
 
 const PUBLIC: [(&str, &str); 3] = [("Writing", "/"), ("Photos", "/photos"), ("About", "/about")];
@@ -73,6 +76,7 @@ impl Layout {
             nav,
             is_owner: false,
             alert: None,
+            notices: Vec::new(),
         }
     }
 

@@ -51,6 +51,7 @@ mod unsaved;
 mod viewer;
 
 pub use config::{WebConfig, WebConfigError};
+pub use friends::{FindInviteError, find_invite, invite_links};
 pub use listen::{Endpoint, StartError, Web};
 pub use mail_clients::MailEndpoints;
 pub use posts::path_of;

@@ -80,6 +80,7 @@ Disallow: /setup?
 Disallow: /setup/
 Disallow: /i$
 Disallow: /i?
+Disallow: /i/
 ";
 
 async fn robots() -> PageResult {

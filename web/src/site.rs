@@ -5,6 +5,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::node::Node;
+use freehold_core::notices;
 use freehold_core::profile::{self, Profile};
 use freehold_core::store::{Health, StoreError};
 use tokio::sync::Semaphore;
@@ -51,7 +52,7 @@ impl Site {
         let unread = mailbox::special_folder(&self.node, SpecialUse::Inbox)?
             .map_or(0, |inbox| inbox.unseen.into());
         let layout = Layout::owner(self.profile()?.as_deref(), title, current, unread);
-        Ok(Layout { alert: self.alert(), ..layout })
+        Ok(Layout { alert: self.alert(), notices: notices::of_node(&self.node)?, ..layout })
     }
 
     /// Why nothing, or little, can be saved now; `None` if the store is sound.

@@ -3,11 +3,13 @@
 
 use askama::Template;
 use axum::extract::{Form, Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use freehold_core::feed;
 use freehold_core::friends::{self, AcceptInviteError, Invite, InviteError};
 use serde::Deserialize;
 
+use super::fetch::{FindInviteError, find_invite};
 use super::{InviteResult, friends_page};
 use crate::idempotency;
 use crate::layout::Layout;
@@ -22,6 +24,7 @@ use crate::viewer::Owner;
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/i", Access::Anyone, landing)
+        .get("/i/{id}", Access::Anyone, resolve)
         .post("/home/friends/invite", Access::Owner, create)
         .post("/home/friends/invite/{id}/revoke", Access::Owner, revoke)
         .post("/home/friends/accept", Access::Owner, accept)
@@ -30,14 +33,17 @@ pub(super) fn routes() -> Routes {
 /// An invite that was just created; its link is shown for some minutes and never again.
 pub(super) struct CreatedInvite {
     pub(super) link: String,
+    /// The link with the whole invite, if `link` has the token alone.
+    pub(super) long: Option<String>,
     /// The link as a QR code; `None` if it is too long for one.
     pub(super) qr: Option<Qr>,
 }
 
 impl CreatedInvite {
-    /// The invite of this link.
-    pub(super) fn of(link: String) -> Self {
-        Self { qr: Qr::of(&link), link }
+    /// The invite of this link, or of the short and the long one with a space between them.
+    pub(super) fn of(links: &str) -> Self {
+        let (link, long) = links.split_once(' ').map_or((links, None), |(l, long)| (l, Some(long)));
+        Self { qr: Qr::of(link), link: link.to_owned(), long: long.map(str::to_owned) }
     }
 }
 
@@ -54,6 +60,29 @@ async fn landing(State(site): State<Site>) -> PageResult {
     response::public_page(&InvitedPage {
         page: Layout::public(Some(&profile), "You are invited", ""),
     })
+}
+
+/// The link of an invite, and a second one with the whole invite if the first has the token alone.
+/// The short form needs a site that the bearer's node can reach: one with a public address, or one
+/// on the same machine, which is where the inviter's node is then as well.
+pub fn invite_links(invite: &Invite, base: &str, is_public: bool) -> (String, Option<String>) {
+    let is_loopback =
+        |address: &String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
+    let long = invite.to_url(base);
+    if is_public || invite.addresses.iter().all(is_loopback) {
+        return (invite.to_short_url(base), Some(long));
+    }
+    (long, None)
+}
+
+/// The rest of an invite for the node of somebody who has its short form; `id` is not the token.
+async fn resolve(State(site): State<Site>, Path(id): Path<String>) -> PageResult {
+    let id = data_encoding::BASE64URL_NOPAD.decode(id.as_bytes()).ok();
+    let id = id.and_then(|id| id.try_into().ok()).ok_or(Problem::NotFound)?;
+    let answer = friends::resolve_invite(&site.node, &id)?.ok_or(Problem::NotFound)?;
+    let headers =
+        [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, answer).into_response())
 }
 
 #[derive(Deserialize)]
@@ -78,8 +107,10 @@ async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>
         feed::homes_of(&site.node, &person)?.map(|homes| homes.libp2p).unwrap_or_default();
     let result = match friends::create_invite(&site.node, &form.label, &addresses).await {
         Ok(invite) => {
-            let link = invite.to_url(&site.base(site.profile()?.as_deref()));
-            made.insert(key, now, Made { label: String::new(), secret: link });
+            let base = site.base(site.profile()?.as_deref());
+            let (link, long) = invite_links(&invite, &base, site.config.public_url.is_some());
+            let secret = [Some(link), long].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            made.insert(key, now, Made { label: String::new(), secret });
             return Ok(response::see_other(&made_before));
         }
         Err(InviteError::Store(error)) => return Err(error.into()),
@@ -100,6 +131,10 @@ fn create_fault(error: &InviteError) -> String {
         }
         InviteError::Unclaimed => {
             "No invite was made: this node has no owner yet. Finish the set-up first."
+        }
+        InviteError::Retired => {
+            "No invite was made: this node is retired, so it would lead nowhere. Make it at your \
+             other node."
         }
         InviteError::Store(_) => "No invite was made: the disk can't be written.",
     }
@@ -123,7 +158,7 @@ struct AcceptForm {
 }
 
 async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<AcceptForm>) -> PageResult {
-    let fault = match form.invite.parse::<Invite>() {
+    let fault = match find_invite(&site.node, &form.invite).await {
         Ok(invite) => match friends::accept_invite(&site.node, &invite).await {
             Ok(friend) => {
                 let accepted = Some(friend.name);
@@ -133,13 +168,32 @@ async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<AcceptForm>
             Err(AcceptInviteError::Store(error)) => return Err(error.into()),
             Err(error) => accept_fault(&error).to_owned(),
         },
-        Err(_) => {
-            "That is not a whole invite. Copy all of it, from http to the last letter.".to_owned()
-        }
+        Err(FindInviteError::Store(error)) => return Err(error.into()),
+        Err(error) => find_fault(&error),
     };
     let result =
         InviteResult { fault: Some(fault), pasted: form.invite, ..InviteResult::default() };
     response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(&site, result)?)
+}
+
+fn find_fault(error: &FindInviteError) -> String {
+    match error {
+        FindInviteError::Unreachable { site, cause } => format!(
+            "{site} does not answer, so the invite can\u{2019}t be looked up ({cause}). Try again \
+             later, or ask for the long form of the address."
+        ),
+        FindInviteError::Unknown(site) => format!(
+            "{site} knows no such invite: it was used or taken back, or has ended. Ask for a new one."
+        ),
+        FindInviteError::Forged(site) => format!(
+            "What {site} answered does not belong to this invite. Ask for the long form of the \
+             address."
+        ),
+        FindInviteError::Own => accept_fault(&AcceptInviteError::Own).to_owned(),
+        FindInviteError::NotAnInvite | FindInviteError::Store(_) => {
+            "That is not a whole invite. Copy all of it, from http to the last letter.".to_owned()
+        }
+    }
 }
 
 fn accept_fault(error: &AcceptInviteError) -> &'static str {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use axum::http::StatusCode;
-use freehold_core::friends::{self, FriendState, Introduction};
+use freehold_core::friends::{self, FriendState, Introduction, ShortInvite};
 use freehold_core::posts::Draft;
 use freehold_core::shares::Share;
 use freehold_core::testing::TestNode;
@@ -11,12 +11,14 @@ use freehold_core::{apply, identity_log, publish, timeline};
 
 use crate::browser::Browser;
 
-async fn create_invite(owner: &mut Browser) -> String {
+/// The short link and the long one.
+async fn create_invite(owner: &mut Browser) -> [String; 2] {
     let form = [("label", "Bob <b>"), ("key", "7")];
     let made = owner.post("/home/friends/invite", &form).await.location();
     // A second press makes no second one.
     assert_eq!(owner.post("/home/friends/invite", &form).await.location(), made);
-    owner.get(&made).await.one("#invite-link").text()
+    let page = owner.get(&made).await;
+    ["#invite-link", "#invite-long"].map(|id| page.one(id).text())
 }
 
 fn introduction(node: &TestNode, name: &str) -> Introduction {
@@ -43,8 +45,12 @@ fn form_selector(node: &TestNode, action: &str) -> String {
 async fn invite_is_shown_once_and_accepted_elsewhere() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
     let (mut alices, mut bobs) = (Browser::owner(&alice).await, Browser::owner(&bob).await);
-    let link = create_invite(&mut alices).await;
+    let [short, link] = create_invite(&mut alices).await;
     assert!(link.starts_with("http://alice.localhost:8080/i#"), "{link}");
+    assert_eq!(
+        short.split_once('#').map(|(site, token)| (site, token.len())),
+        Some(("http://alice.localhost:8080/i", 22))
+    );
     let list = alices.get("/home/friends").await;
     assert!(!list.has("#invite-link") && !list.text().contains(link.split('#').nth(1).unwrap()));
     assert!(list.one("[data-invite]").text().contains("Bob <b>"));
@@ -62,9 +68,9 @@ async fn invite_is_shown_once_and_accepted_elsewhere() {
 async fn malformed_and_own_invites_are_refused_with_different_faults() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let own = create_invite(&mut owner).await;
+    let [own_short, own] = create_invite(&mut owner).await;
     let mut faults = Vec::new();
-    for pasted in ["https://alice.example/i#AAAA", "", own.as_str()] {
+    for pasted in ["https://alice.example/i#AAAA", "", own.as_str(), own_short.as_str()] {
         let seen = owner.post("/home/friends/accept", &[("invite", pasted)]).await;
         faults.push(seen.fault("invite"));
         assert_eq!(seen.field("invite"), pasted, "the pasted text is sent back");
@@ -197,5 +203,21 @@ async fn friend_over_the_daily_share_is_shown_until_tomorrow() {
         alice.use_up_share(share(bob.identity.person().unwrap())).await;
         assert!(owner.get("/home/friends").await.has(&notice));
         alice.clock.advance(24 * 60 * 60 * 1000);
+    }
+}
+
+#[tokio::test]
+async fn short_invite_is_resolved_by_its_hash_alone() {
+    let alice = TestNode::new("alice").await;
+    let (mut owner, mut anyone) = (Browser::owner(&alice).await, Browser::stranger(&alice));
+    let [short, _] = create_invite(&mut owner).await;
+    let invite: ShortInvite = short.parse().unwrap();
+    let answer = anyone.get(&invite.path()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(invite.open(&answer.bytes).unwrap().person, alice.identity.person().unwrap());
+    let token = short.split_once('#').unwrap().1;
+    for path in [format!("/i/{token}"), format!("/i/{}", "A".repeat(43)), "/i/%00".to_owned()] {
+        assert_eq!(anyone.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
