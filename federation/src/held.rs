@@ -1,5 +1,5 @@
-//! Entries from the future: a node holds back an entry that is more than
-//! [`AHEAD_MAX_MS`] ahead of its clock. Its acknowledgement says for how long, and the author's node
+//! Entries from the future: a node holds back an entry that is more than [`AHEAD_MAX_MS`] ahead of
+//! its clock. Its acknowledgement says for how long, and the author's node
 //! learns from that how far the two clocks are apart, whichever of them is wrong.
 
 use freehold_core::clock::Timestamp;

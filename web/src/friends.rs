@@ -61,7 +61,7 @@ struct Row {
     state: String,
     /// True if two versions of their identity log exist and no rule prefers one.
     is_disputed: bool,
-    /// What else the owner must know about their node.
+    /// Notices about their node.
     notices: Vec<FriendNotice>,
     /// The address of their site, from their node.
     site: Option<String>,

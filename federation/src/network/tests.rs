@@ -174,7 +174,7 @@ async fn public_node_dials_no_address_inside_a_network() {
     };
     let (alice, mut events, _) =
         Network::start(Zeroizing::new([1; 32]), &config, &PROTOCOLS).await.unwrap();
-    for (seed, address) in (2..).zip([
+    for (seed, address) in (2u8..).zip([
         format!("/ip4/127.0.0.1/tcp/{port}"),
         format!("/ip6/::ffff:127.0.0.1/tcp/{port}"),
         format!("/dns4/localhost/tcp/{port}"),

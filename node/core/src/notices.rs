@@ -1,5 +1,5 @@
-//! What the owner must know about this node and about a friend's: a retired node, a running copy,
-//! clocks that differ, a disputed identity. Status and the owner's pages show the same.
+//! Notices for the owner about this node and about a friend's: a retired node, a running copy, clocks
+//! that differ, a disputed identity. Status and the owner's pages show the same.
 
 use std::fmt;
 
@@ -247,8 +247,8 @@ pub fn addresses_of(node: &Node, friend: &Friend) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::events::Event;
-    use crate::identity::op::{OpBody, RetireNode};
     use crate::identity::transfer::{Signed, sign};
+    use crate::identity_log::VoidPolicy;
     use crate::testing::{START, TestNode, mnemonic_of};
 
     async fn with_friends(names: &[&str]) -> (TestNode, Vec<PersonId>) {
@@ -293,12 +293,9 @@ mod tests {
     #[tokio::test]
     async fn retired_node_is_told_and_makes_no_invite() {
         let (alice, bob) = TestNode::pair().await;
-        let body = OpBody::RetireNode(RetireNode {
-            node: alice.identity.node_key(),
-            cutoffs: Vec::new(),
-            compromised: false,
-        });
-        let request = identity_log::request(&alice.identity.log().unwrap(), body).unwrap();
+        let key = alice.identity.node_key();
+        let request =
+            identity_log::request_retirement(&alice, key, false, VoidPolicy::Accept).unwrap();
         let Signed::Request(signed) = sign(&request, &mnemonic_of("alice")).unwrap() else {
             panic!("a retirement is no claim")
         };

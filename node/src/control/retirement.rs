@@ -10,7 +10,7 @@ use freehold_core::{feed, posts};
 /// Friends that are named.
 const NAMED_MAX: usize = 20;
 
-/// What stays, what goes, and which friends know no other node, a line each.
+/// The entries that stay, the rights that go, and the friends who know no other node, a line each.
 pub(super) fn effects(node: &Node, log: &IdentityLog, retired: &PublicKey) -> Result<String> {
     let is_this = node.identity.node_key() == *retired;
     let others = log.live_nodes().filter(|live| *live != retired).count();
