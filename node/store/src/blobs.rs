@@ -238,7 +238,7 @@ impl Blobs {
             return Ok(BlobReader::in_memory(small.bytes.clone()));
         }
         match place {
-            Some(place) => Ok(BlobReader::in_memory(self.read_place(id, place)?.into())),
+            Some(place) => Ok(BlobReader::packed(self.read_place(id, place)?)),
             None => self.open_file(id),
         }
     }

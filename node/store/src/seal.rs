@@ -6,9 +6,10 @@
 //! Associated data: the label, the row version, the table's name and its length, the row's key.
 
 use std::fmt;
+use std::ops::Range;
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
+use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 use crate::types::{BlobId, Row, StoreError};
@@ -19,7 +20,8 @@ pub const KEY_LEN: usize = 32;
 /// The length of a nonce, in bytes.
 pub const NONCE_LEN: usize = 24; // draft-irtf-cfrg-xchacha-03 section 2.3
 /// The bytes that a seal adds: nonce and tag.
-pub const OVERHEAD_LEN: usize = NONCE_LEN + 16;
+pub const OVERHEAD_LEN: usize = NONCE_LEN + TAG_LEN;
+const TAG_LEN: usize = 16; // RFC 8439 2.8
 
 const ROW_FORMAT: u8 = 1;
 const ROW_HEAD_LEN: usize = 1 + 8;
@@ -71,6 +73,17 @@ impl Seal {
             .encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad })
             .map_err(too_long)?;
         Ok([&nonce[..], &sealed].concat())
+    }
+
+    /// Unseals `sealed` where it is; `None` if it is damaged, or was sealed under another key or with
+    /// other associated data. Returns the place of the plaintext.
+    pub fn open_in_place(&self, aad: &[u8], sealed: &mut [u8]) -> Option<Range<usize>> {
+        let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE_LEN>()?;
+        let (content, tag) = rest.split_last_chunk_mut::<TAG_LEN>()?;
+        let (nonce, tag) = (XNonce::from(*nonce), Tag::from(*tag));
+        let len = content.len();
+        self.0.decrypt_inout_detached(&nonce, aad, content.into(), &tag).ok()?;
+        Some(NONCE_LEN..NONCE_LEN.saturating_add(len))
     }
 
     /// Unseals `sealed`; `None` if it is damaged, or was sealed under another key or with other
@@ -130,23 +143,27 @@ impl RowSeal {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the bytes are damaged or another row's.
-    pub fn open(&self, table: &str, key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
+    pub fn open(&self, table: &str, key: &[u8], bytes: Vec<u8>) -> Result<Row, StoreError> {
         self.try_open(table, key, bytes)
             .ok_or_else(|| StoreError::Corrupt { table: table.to_owned(), key: key.to_vec() })
     }
 
-    fn try_open(&self, table: &str, key: &[u8], bytes: &[u8]) -> Option<Row> {
-        let (format, bytes) = bytes.split_first()?;
-        if *format != ROW_FORMAT {
+    /// The bytes become the row's value: a walk over many rows copies none.
+    fn try_open(&self, table: &str, key: &[u8], mut bytes: Vec<u8>) -> Option<Row> {
+        let (head, sealed) = bytes.split_first_chunk_mut::<ROW_HEAD_LEN>()?;
+        let [format, version @ ..] = *head;
+        if format != ROW_FORMAT {
             return None;
         }
-        let (version, sealed) = bytes.split_first_chunk::<8>()?;
-        let version = u64::from_be_bytes(*version);
-        let plaintext = self.seal.open(&associated_data(table, key, version), sealed)?;
-        let (count, rest) = plaintext.split_first_chunk::<2>()?;
+        let version = u64::from_be_bytes(version);
+        let place = self.seal.open_in_place(&associated_data(table, key, version), sealed)?;
+        let (count, rest) = sealed.get(place.clone())?.split_first_chunk::<2>()?;
         let (ids, value) = rest.split_at_checked(usize::from(u16::from_be_bytes(*count)) * 32)?;
         let blobs = ids.as_chunks::<32>().0.iter().map(|id| BlobId(*id)).collect();
-        Some(Row { version, value: value.to_vec(), blobs })
+        let value_len = value.len();
+        bytes.truncate(ROW_HEAD_LEN.checked_add(place.end)?);
+        bytes.drain(..bytes.len().checked_sub(value_len)?);
+        Some(Row { version, value: bytes, blobs })
     }
 }
 
@@ -181,7 +198,7 @@ mod tests {
             let mut damaged = sealed.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             let expected = StoreError::Corrupt { table: "posts".into(), key: b"key".to_vec() };
-            assert_eq!(seal.open("posts", b"key", &damaged), Err(expected), "bit {bit}");
+            assert_eq!(seal.open("posts", b"key", damaged), Err(expected), "bit {bit}");
         }
     }
 
@@ -190,21 +207,21 @@ mod tests {
         let seal = row_seal();
         let sealed = seal.seal("posts", b"key", &row(b"a value", 1)).unwrap();
         for len in 0..sealed.len() {
-            assert!(seal.open("posts", b"key", &sealed[..len]).is_err());
+            assert!(seal.open("posts", b"key", sealed[..len].to_vec()).is_err());
         }
-        assert!(seal.open("posts", b"key", &[sealed.as_slice(), b"x"].concat()).is_err());
+        assert!(seal.open("posts", b"key", [sealed.as_slice(), b"x"].concat()).is_err());
     }
 
     #[test]
     fn sealed_row_under_another_key_is_refused() {
         let seal = row_seal();
         let sealed = seal.seal("ab", b"cd", &row(b"v", 0)).unwrap();
-        assert!(seal.open("ab", b"cd", &sealed).is_ok());
+        assert!(seal.open("ab", b"cd", sealed.clone()).is_ok());
         for (table, key) in [("ab", &b"ce"[..]), ("abc", b"d"), ("a", b"bcd"), ("", b"abcd")] {
-            assert!(seal.open(table, key, &sealed).is_err(), "{table} {key:?}");
+            assert!(seal.open(table, key, sealed.clone()).is_err(), "{table} {key:?}");
         }
         let other = RowSeal::new(&Zeroizing::new([8; 32]), Random::seeded(1));
-        assert!(other.open("ab", b"cd", &sealed).is_err());
+        assert!(other.open("ab", b"cd", sealed).is_err());
     }
 
     #[test]
@@ -225,7 +242,10 @@ mod tests {
         let sealed = include_str!("seal/row-1.hex").trim();
         let sealed = data_encoding::HEXLOWER.decode(sealed.as_bytes()).unwrap();
         let seal = row_seal();
-        assert_eq!(seal.open("posts", b"key", &sealed).unwrap(), row(b"a value that stays", 1));
+        assert_eq!(
+            seal.open("posts", b"key", sealed.clone()).unwrap(),
+            row(b"a value that stays", 1)
+        );
         // The same randomness gives the same bytes, nonce included.
         assert_eq!(
             row_seal().seal("posts", b"key", &row(b"a value that stays", 1)).unwrap(),
@@ -245,14 +265,14 @@ mod tests {
             let row = Row { version, value, blobs: blobs.into_iter().map(BlobId).collect() };
             let seal = row_seal();
             let sealed = seal.seal(&table, &key, &row).unwrap();
-            prop_assert_eq!(seal.open(&table, &key, &sealed).unwrap(), row);
+            prop_assert_eq!(seal.open(&table, &key, sealed).unwrap(), row);
         }
 
         #[test]
         fn random_bytes_do_not_unseal_or_panic(
             bytes in prop::collection::vec(any::<u8>(), 0..200),
         ) {
-            prop_assert!(row_seal().open("t", b"k", &bytes).is_err());
+            prop_assert!(row_seal().open("t", b"k", bytes).is_err());
         }
     }
 }

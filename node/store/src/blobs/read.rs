@@ -19,6 +19,8 @@ pub struct BlobReader {
 
 enum Source {
     Memory(Arc<[u8]>),
+    /// Read from a pack.
+    Packed(Vec<u8>),
     Plain {
         blobs: Blobs,
         id: BlobId,
@@ -47,6 +49,10 @@ impl fmt::Debug for BlobReader {
 impl BlobReader {
     pub(super) fn in_memory(bytes: Arc<[u8]>) -> Self {
         Self { len: bytes.len() as u64, source: Source::Memory(bytes) }
+    }
+
+    pub(super) fn packed(bytes: Vec<u8>) -> Self {
+        Self { len: bytes.len() as u64, source: Source::Packed(bytes) }
     }
 
     pub(super) fn plain(blobs: Blobs, id: BlobId, file: Box<dyn File>) -> Result<Self, StoreError> {
@@ -80,6 +86,15 @@ impl BlobReader {
         self.len == 0
     }
 
+    /// The whole content, if it is in memory: that of a small blob.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match &self.source {
+            Source::Memory(bytes) => Some(bytes),
+            Source::Packed(bytes) => Some(bytes),
+            Source::Plain { .. } | Source::Sealed { .. } => None,
+        }
+    }
+
     /// Reads at `offset` and returns the number of bytes read, possibly fewer than `buf` holds; 0
     /// only at the end, or if `buf` is empty.
     ///
@@ -90,9 +105,8 @@ impl BlobReader {
             return Ok(0);
         }
         match &self.source {
-            Source::Memory(bytes) => {
-                Ok(copy_from(bytes, usize::try_from(offset).unwrap_or(usize::MAX), buf))
-            }
+            Source::Memory(bytes) => Ok(copy_from(bytes, offset, buf)),
+            Source::Packed(bytes) => Ok(copy_from(bytes, offset, buf)),
             Source::Plain { blobs, id, file } => {
                 if !blobs.is_verified(id) {
                     self.verify()?;
@@ -104,7 +118,7 @@ impl BlobReader {
             }
             Source::Sealed { last_read, .. } => {
                 let number = u32::try_from(offset / CHUNK_LEN as u64).unwrap_or(u32::MAX);
-                let within = usize::try_from(offset % CHUNK_LEN as u64).unwrap_or(0);
+                let within = offset % CHUNK_LEN as u64;
                 let mut last_read = last_read.lock().unwrap_or_else(PoisonError::into_inner);
                 let chunk = match last_read.take() {
                     Some(chunk) if chunk.number == number => chunk,
@@ -128,6 +142,7 @@ impl BlobReader {
         }
         match &self.source {
             Source::Memory(bytes) => Ok(bytes.to_vec()),
+            Source::Packed(bytes) => Ok(bytes.clone()),
             Source::Plain { blobs, id, file } => {
                 let mut bytes = vec![0; len];
                 file.read_exact_at(&mut bytes, 0).map_err(|e| Blobs::map_read_error(id, &e))?;
@@ -152,7 +167,7 @@ impl BlobReader {
     pub fn verify(&self) -> Result<(), StoreError> {
         let mut hasher = blake3::Hasher::new();
         match &self.source {
-            Source::Memory(_) => Ok(()),
+            Source::Memory(_) | Source::Packed(_) => Ok(()),
             Source::Plain { blobs, id, file } => {
                 let mut piece = vec![0; CHUNK_LEN];
                 let mut offset = 0;
@@ -194,7 +209,8 @@ impl BlobReader {
     }
 }
 
-fn copy_from(bytes: &[u8], offset: usize, buf: &mut [u8]) -> usize {
+fn copy_from(bytes: &[u8], offset: u64, buf: &mut [u8]) -> usize {
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let rest = bytes.get(offset..).unwrap_or_default();
     let len = rest.len().min(buf.len());
     if let (Some(to), Some(from)) = (buf.get_mut(..len), rest.get(..len)) {

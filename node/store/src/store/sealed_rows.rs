@@ -144,7 +144,7 @@ impl SealedRows {
     pub(super) fn get_named(&self, table: &str, key: &[u8]) -> Result<Option<Row>, StoreError> {
         let gate = self.read_gate()?;
         let stored = gate.engine.get(table, key).map_err(|error| self.record_failure(error))?;
-        stored.map(|bytes| self.unseal(table, key, &bytes)).transpose()
+        stored.map(|bytes| self.unseal(table, key, bytes)).transpose()
     }
 
     pub(super) fn walk(
@@ -157,7 +157,7 @@ impl SealedRows {
             gate.engine.walk(after, limit).map_err(|error| self.record_failure(error))?.into_iter();
         Ok(cells
             .map(|cell| WalkedRow {
-                row: self.unseal(&cell.table, &cell.key, &cell.value),
+                row: self.unseal(&cell.table, &cell.key, cell.value),
                 table: cell.table,
                 key: cell.key,
             })
@@ -173,7 +173,7 @@ impl SealedRows {
         let stored =
             gate.engine.scan(table.name(), scan).map_err(|error| self.record_failure(error))?;
         let unseal = |(key, bytes): (Vec<u8>, Vec<u8>)| {
-            self.unseal(table.name(), &key, &bytes).map(|row| (key, row))
+            self.unseal(table.name(), &key, bytes).map(|row| (key, row))
         };
         stored.into_iter().map(unseal).collect()
     }
@@ -205,7 +205,7 @@ impl SealedRows {
         }
     }
 
-    fn unseal(&self, table: &str, key: &[u8], bytes: &[u8]) -> Result<Row, StoreError> {
+    fn unseal(&self, table: &str, key: &[u8], bytes: Vec<u8>) -> Result<Row, StoreError> {
         self.seal.open(table, key, bytes).inspect_err(|_| self.mark_damaged(table))
     }
 
@@ -226,7 +226,7 @@ impl SealedRows {
     #[cfg(any(test, feature = "testing"))]
     #[allow(clippy::unwrap_used, reason = "a row that cannot be unsealed fails its test")]
     pub(super) fn unseal_or_panic(&self, table: &str, key: &[u8], sealed: &[u8]) -> Row {
-        self.seal.open(table, key, sealed).unwrap()
+        self.seal.open(table, key, sealed.to_vec()).unwrap()
     }
 
     /// Seals the rows of one change.
@@ -268,7 +268,7 @@ impl SealedRows {
             if row.table != REFERENCES.name() && row.table != LOOSE.name() {
                 continue;
             }
-            let value = row.value.as_deref();
+            let value = row.value.clone();
             let opened = value.and_then(|value| self.seal.open(&row.table, &row.key, value).ok());
             if opened.is_some_and(|row| Place::decode(&row.value).is_some())
                 && let Some(id) = references::blob_of(&row.key)

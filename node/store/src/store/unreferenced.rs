@@ -50,7 +50,7 @@ impl EngineRows<'_> {
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Row>, StoreError> {
         let stored = self.engine.get(table.name(), key)?;
-        stored.map(|bytes| self.seal.open(table.name(), key, &bytes)).transpose()
+        stored.map(|bytes| self.seal.open(table.name(), key, bytes)).transpose()
     }
 
     fn is_needed(&self, id: &BlobId) -> Result<bool, StoreError> {
@@ -62,7 +62,7 @@ impl EngineRows<'_> {
         let scan = references::first_references(id, 1);
         let first = self.engine.scan(REFERENCES.name(), &scan)?.pop();
         let open =
-            |(key, bytes): (Vec<u8>, Vec<u8>)| self.seal.open(REFERENCES.name(), &key, &bytes);
+            |(key, bytes): (Vec<u8>, Vec<u8>)| self.seal.open(REFERENCES.name(), &key, bytes);
         references::place_in(first.map(open).transpose()?.as_ref(), || self.get(LOOSE, &id.0))
     }
 
@@ -76,14 +76,14 @@ impl EngineRows<'_> {
                 after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())),
                 WALK_ROWS,
             )?;
-            for cell in &page {
-                match self.seal.open(&cell.table, &cell.key, &cell.value) {
+            let is_last = page.len() < WALK_ROWS;
+            for cell in page {
+                match self.seal.open(&cell.table, &cell.key, cell.value) {
                     Ok(row) => referenced.extend(row.blobs),
                     Err(_) => return Ok(None),
                 }
+                after = Some((cell.table, cell.key));
             }
-            let is_last = page.len() < WALK_ROWS;
-            after = page.into_iter().last().map(|cell| (cell.table, cell.key));
             if is_last {
                 return Ok(Some(referenced));
             }

@@ -48,12 +48,18 @@ impl Segment {
             Self::Bytes { blob, from, end } => {
                 let len =
                     usize::try_from(end.saturating_sub(from)).unwrap_or(usize::MAX).min(len_max);
-                let bytes = read_range(&blob, from, len)?;
-                if bytes.len() < len {
-                    return Err(StoreError::NoBlob);
+                if let Some(bytes) = blob.bytes() {
+                    let from = usize::try_from(from).unwrap_or(usize::MAX);
+                    let part = bytes.get(from..from.saturating_add(len));
+                    out.octets(part.ok_or(StoreError::NoBlob)?);
+                } else {
+                    let bytes = read_range(&blob, from, len)?;
+                    if bytes.len() < len {
+                        return Err(StoreError::NoBlob);
+                    }
+                    out.octets(&bytes);
                 }
-                out.octets(&bytes);
-                let from = from.saturating_add(bytes.len() as u64);
+                let from = from.saturating_add(len as u64);
                 Ok((from < end).then_some(Self::Bytes { blob, from, end }))
             }
         }

@@ -39,16 +39,18 @@ pub(super) fn len(head: &[u8; HEAD_LEN]) -> Option<usize> {
     (*format == FORMAT && (OVERHEAD_LEN..=LEN_MAX).contains(&len)).then_some(len)
 }
 
-/// Unseals a whole entry; `None` if it is damaged.
-pub(super) fn decode(seal: &Seal, entry: &[u8]) -> Option<(BlobId, Zeroizing<Vec<u8>>)> {
-    let (head, sealed) = entry.split_first_chunk::<HEAD_LEN>()?;
-    if len(head)? != entry.len() {
+/// Unseals a whole entry; `None` if it is damaged. Its bytes become the content.
+pub(super) fn decode(seal: &Seal, mut entry: Vec<u8>) -> Option<(BlobId, Vec<u8>)> {
+    let entry_len = entry.len();
+    let (head, sealed) = entry.split_first_chunk_mut::<HEAD_LEN>()?;
+    if len(head)? != entry_len {
         return None;
     }
-    let mut plaintext = seal.open(LABEL, sealed)?;
-    let id = BlobId(*plaintext.first_chunk::<ID_LEN>()?);
-    plaintext.drain(..ID_LEN);
-    Some((id, plaintext))
+    let place = seal.open_in_place(LABEL, sealed)?;
+    let id = BlobId(*sealed.get(place.clone())?.first_chunk::<ID_LEN>()?);
+    entry.truncate(HEAD_LEN.checked_add(place.end)?);
+    entry.drain(..HEAD_LEN.checked_add(place.start)?.checked_add(ID_LEN)?);
+    Some((id, entry))
 }
 
 #[cfg(test)]
@@ -62,15 +64,15 @@ mod tests {
         for content in [&b""[..], b"a message"] {
             let entry = encode(&seal, &random, &id, content).unwrap();
             assert_eq!(entry.len(), content.len() + OVERHEAD_LEN);
-            let (found, opened) = decode(&seal, &entry).unwrap();
+            let (found, opened) = decode(&seal, entry.clone()).unwrap();
             assert_eq!((found, opened.as_slice()), (id, content));
             for bit in 0..entry.len() * 8 {
                 let mut damaged = entry.clone();
                 damaged[bit / 8] ^= 1 << (bit % 8);
-                assert!(decode(&seal, &damaged).is_none(), "bit {bit}");
+                assert!(decode(&seal, damaged).is_none(), "bit {bit}");
             }
             for len in 0..entry.len() {
-                assert!(decode(&seal, &entry[..len]).is_none());
+                assert!(decode(&seal, entry[..len].to_vec()).is_none());
             }
         }
     }

@@ -20,7 +20,7 @@ pub(crate) struct PackEntry {
     /// Its place.
     pub(crate) place: Place,
     /// The blob's content.
-    pub(crate) content: zeroize::Zeroizing<Vec<u8>>,
+    pub(crate) content: Vec<u8>,
 }
 
 /// The number of a pack; `None` for another file, and for a folder.
@@ -87,8 +87,8 @@ impl Blobs {
         let mut bytes = vec![0; len];
         file.read_exact_at(&mut bytes, place.offset.into())
             .map_err(|e| Self::map_read_error(id, &e))?;
-        match entry::decode(&self.0.pack_seal, &bytes) {
-            Some((found, content)) if found == *id => Ok(content.to_vec()),
+        match entry::decode(&self.0.pack_seal, bytes) {
+            Some((found, content)) if found == *id => Ok(content),
             _ => Err(damaged(id)),
         }
     }
@@ -140,7 +140,7 @@ impl Blobs {
             let Some(len) = entry_len(&*file, offset) else { return Ok(false) };
             let place = Place { pack: number, offset, len };
             let bytes = read_entry(&*file, place);
-            match bytes.and_then(|bytes| entry::decode(&self.0.pack_seal, &bytes)) {
+            match bytes.and_then(|bytes| entry::decode(&self.0.pack_seal, bytes)) {
                 Some((id, content)) => each(PackEntry { id, place, content })?,
                 None => is_intact = false,
             }
