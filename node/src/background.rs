@@ -132,7 +132,10 @@ async fn run_due(node: &Node) {
 async fn erase(node: &Node) {
     let mut events = node.events.subscribe();
     let (mut files, mut snapshots) = (FailureLog::default(), FailureLog::default());
+    let mut rows = FailureLog::default();
     loop {
+        let removed = mailbox::remove_expunged(node).await;
+        rows.record(node, "deleting the rows of expunged messages", removed);
         let working = node.clone();
         // Both run even if the other fails.
         let work = move || (erasure::unlink(&working), erasure::compact(&working));

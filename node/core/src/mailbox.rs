@@ -25,6 +25,7 @@ mod page;
 pub mod queue;
 mod read;
 mod recent;
+mod removals;
 mod remove;
 mod senders;
 mod sent;
@@ -61,6 +62,7 @@ pub use read::{
     messages_in, summaries, summary, view,
 };
 pub use recent::claim_recent;
+pub use removals::remove_expunged;
 pub use senders::{StrangersLimits, UsedUp, allowances};
 pub use sent::append;
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};

@@ -84,6 +84,7 @@ async fn deleted_data_leaves_log_and_snapshots_within_a_day() {
         photos::delete(&alice, photo).await.unwrap();
     }
     mailbox::expunge(&alice, message.folder, None).await.unwrap();
+    mailbox::remove_expunged(&alice).await.unwrap();
     unlink(&alice).unwrap();
     for word in words {
         assert!(

@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use super::expunge::expunge_batch;
 use super::folders::FolderId;
 use super::read::{MessageRow, from_uid, uid_of};
-use super::remove::{self, Stored};
+use super::remove;
 use super::{FlagError, SpecialUse, page, special_folder};
 use crate::clock::Timestamp;
 use crate::node::Node;
@@ -64,7 +64,7 @@ pub async fn delete_for_good(
 ) -> Result<Vec<u32>, FlagError> {
     let mut uids = uids.to_vec();
     uids.sort_unstable();
-    delete(node, folder, remove::by_page(node, folder, &uids)?, |_| true).await
+    delete(node, folder, remove::by_page(node, folder, &uids)?).await
 }
 
 /// Deletes all messages of a folder for good and returns their number.
@@ -77,7 +77,7 @@ pub async fn empty_folder(node: &Node, folder: FolderId) -> Result<usize, FlagEr
         batches.push(page.entries.iter().map(|entry| entry.uid).collect());
         true
     })?;
-    Ok(delete(node, folder, batches, |_| true).await?.len())
+    Ok(delete(node, folder, batches).await?.len())
 }
 
 /// Deletes for good what was put into bin and junk longer ago than [`bin_days`]; returns the number
@@ -107,23 +107,22 @@ pub async fn purge_old_messages(node: &Node) -> Result<usize, FlagError> {
             }
         }
         let batches = remove::by_page(node, folder.id, &old)?;
-        deleted += delete(node, folder.id, batches, move |m| is_old(m.row.saved)).await?.len();
+        deleted += delete(node, folder.id, batches).await?.len();
     }
     Ok(deleted)
 }
 
-/// Deletes messages, batch by batch, that are still `wanted`.
+/// Deletes messages, batch by batch.
 async fn delete(
     node: &Node,
     folder: FolderId,
     batches: Vec<Vec<u32>>,
-    wanted: impl Fn(&Stored) -> bool + Copy + Send + 'static,
 ) -> Result<Vec<u32>, FlagError> {
     let mut deleted = Vec::new();
     for together in batches.chunks(super::COMMITS_TOGETHER) {
         let now = node.clock.now();
         let commit = |batch: Vec<u32>| {
-            let work = move |tx: &mut Tx<'_>| expunge_batch(tx, now, folder, &batch, wanted);
+            let work = move |tx: &mut Tx<'_>| expunge_batch(tx, now, folder, &batch, |_| true);
             node.store.commit(work)
         };
         for result in join_all(together.iter().cloned().map(commit)).await {

@@ -1,5 +1,6 @@
-//! Expunging messages (RFC 9051 6.4.3). Their bytes are erased from blobs, write-ahead log and
-//! snapshots too ([`crate::erasure`]), unless another folder has a copy.
+//! Expunging messages (RFC 9051 6.4.3): pages and details change at once, the rows of the messages
+//! are deleted soon after ([`super::removals`]). Then their bytes are erased from blobs, write-ahead
+//! log and snapshots too ([`crate::erasure`]), unless another folder has a copy.
 
 use futures::future::join_all;
 
@@ -7,7 +8,8 @@ use super::change::ChangeRow;
 use super::folders::{FolderId, load, save};
 use super::page::{self, PageChangeRow, PageRow};
 use super::read::{MessageRow, uid_of};
-use super::remove::{self, Extent, Stored};
+use super::removals::{self, RemovalRow};
+use super::remove::{self, MessageRows};
 use super::summary::OldSummaryRow;
 use super::{FlagError, Flags, columns, deliver, details};
 use crate::clock::Timestamp;
@@ -38,7 +40,7 @@ pub async fn expunge(
         let now = node.clock.now();
         let commit = |batch: Vec<u32>| {
             let work = move |tx: &mut Tx<'_>| {
-                expunge_batch(tx, now, folder, &batch, |m| m.flags.has(Flags::DELETED))
+                expunge_batch(tx, now, folder, &batch, |flags| flags.has(Flags::DELETED))
             };
             node.store.commit(work)
         };
@@ -81,31 +83,27 @@ fn deleted_uids(
     Ok(batches)
 }
 
-/// Expunges those messages of a page that are still `wanted`: much may have changed since the walk.
+/// Expunges those messages of a page that are still `wanted`: their flags may have changed since the walk.
 pub(super) fn expunge_batch(
     tx: &mut Tx<'_>,
     now: Timestamp,
     id: FolderId,
     uids: &[u32],
-    wanted: impl Fn(&Stored) -> bool,
+    wanted: impl Fn(&Flags) -> bool,
 ) -> Result<Vec<u32>, FlagError> {
     tx.mark_essential();
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
-    let mut messages = remove::stored(tx, &folder, uids, Extent::State)?;
-    messages.retain(wanted);
+    let mut messages = remove::states(tx, &folder, uids)?;
+    messages.retain(|(_, flags)| wanted(flags));
     if messages.is_empty() {
         return Ok(Vec::new());
     }
-    remove::remove(tx, &mut folder, &messages)?;
+    let removed: Vec<_> = messages.iter().map(|(entry, flags)| (entry, flags)).collect();
+    remove::remove(tx, &mut folder, &removed, MessageRows::Keep)?;
     save(tx, &folder)?;
-    let keys: Vec<_> = messages
-        .iter()
-        .filter_map(|message| Some((message.entry.uid, message.row.delivery?)))
-        .collect();
-    deliver::remember_expunged(tx, now, id, &keys)?;
-    let blobs: Vec<BlobId> = messages.iter().map(|message| message.row.blob).collect();
-    erasure::erase(tx, now, &blobs)?;
-    Ok(messages.iter().map(|message| message.entry.uid).collect())
+    let uids: Vec<u32> = messages.iter().map(|(entry, _)| entry.uid).collect();
+    removals::record(tx, now, &folder, &uids)?;
+    Ok(uids)
 }
 
 /// Removes some rows of a deleted folder and returns their number; 0 when none was left.
@@ -133,7 +131,8 @@ pub(super) fn remove_batch(
         + delete_rows::<PageChangeRow>(tx, folder)?
         + delete_rows::<details::ChunkRow>(tx, folder)?
         + delete_rows::<columns::ChunkRow>(tx, folder)?
-        + delete_rows::<ChangeRow>(tx, folder)?)
+        + delete_rows::<ChangeRow>(tx, folder)?
+        + delete_rows::<RemovalRow>(tx, folder)?)
 }
 
 /// Deletes some rows of one table of a deleted folder and returns their number.

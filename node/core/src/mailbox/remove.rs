@@ -42,26 +42,56 @@ pub(super) fn by_page(
     Ok(batches)
 }
 
-/// How much of a message is read.
+/// What becomes of the rows of removed messages that no list reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// Without its details.
-    State,
-    /// Everything.
-    Whole,
+pub(super) enum MessageRows {
+    /// They are deleted.
+    Delete,
+    /// The caller has them deleted later ([`super::removals`]).
+    Keep,
 }
 
-/// Messages with what is stored of them; UIDs that don't exist are skipped. `uids` are in order.
+/// Messages with everything that is stored of them; UIDs that don't exist are skipped. `uids` are
+/// in order.
 pub(super) fn stored(
     rows: &impl Rows,
     folder: &Folder,
     uids: &[u32],
-    extent: Extent,
 ) -> Result<Vec<Stored>, StoreError> {
     let mut found = Vec::new();
+    each_page(rows, folder.id, uids, |page, of_page| {
+        found.extend(stored_in(rows, folder, page, of_page)?);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// The states of messages; UIDs that don't exist are skipped. `uids` are in order.
+pub(super) fn states(
+    rows: &impl Rows,
+    folder: &Folder,
+    uids: &[u32],
+) -> Result<Vec<(Entry, Flags)>, StoreError> {
+    let mut found = Vec::new();
+    each_page(rows, folder.id, uids, |page, of_page| {
+        let entries = of_page.iter().filter_map(|uid| page.entry(*uid));
+        let flags = |entry: &Entry| entry.message(folder.id, &folder.keywords).flags;
+        found.extend(entries.map(|entry| (entry.clone(), flags(entry))));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Calls `each` with every page that can hold some of `uids`, which are in order, and with those.
+fn each_page(
+    rows: &impl Rows,
+    folder: FolderId,
+    uids: &[u32],
+    mut each: impl FnMut(&Page, &[u32]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let mut rest = uids;
     while let Some(uid) = rest.first() {
-        let Some(page) = page::holding(rows, folder.id, *uid)? else {
+        let Some(page) = page::holding(rows, folder, *uid)? else {
             rest = rest.get(1..).unwrap_or_default();
             continue;
         };
@@ -69,9 +99,9 @@ pub(super) fn stored(
         let (of_page, later) =
             rest.split_at_checked(rest.partition_point(|uid| *uid <= last)).unwrap_or_default();
         rest = later;
-        found.extend(stored_in(rows, folder, &page, of_page, extent)?);
+        each(&page, of_page)?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// The messages of one page.
@@ -80,7 +110,6 @@ fn stored_in(
     folder: &Folder,
     page: &Page,
     uids: &[u32],
-    extent: Extent,
 ) -> Result<Vec<Stored>, StoreError> {
     let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(Vec::new()) };
     // A page has few rows, so one scan is cheaper than a look-up for each message.
@@ -91,10 +120,7 @@ fn stored_in(
         .map(|(key, row)| (uid_of(&key), row))
         .take_while(|(uid, _)| uid <= last)
         .collect();
-    let mut details: BTreeMap<u32, Details> = match extent {
-        Extent::State => BTreeMap::new(),
-        Extent::Whole => columns::all_of(rows, page)?.into_iter().collect(),
-    };
+    let mut details: BTreeMap<u32, Details> = columns::all_of(rows, page)?.into_iter().collect();
     let mut found = Vec::new();
     for uid in uids {
         let Some(entry) = page.entry(*uid).cloned() else { continue };
@@ -111,27 +137,31 @@ fn stored_in(
 pub(super) fn remove(
     tx: &mut Tx<'_>,
     folder: &mut Folder,
-    messages: &[Stored],
+    messages: &[(&Entry, &Flags)],
+    message_rows: MessageRows,
 ) -> Result<(), StoreError> {
     if messages.is_empty() {
         return Ok(());
     }
     folder.highest_modseq = folder.highest_modseq.saturating_add(1);
     let mut rest = messages;
-    while let Some(next) = rest.first() {
-        let Some(page) = page::holding(tx, folder.id, next.entry.uid)? else { break };
-        let of_page = rest.iter().take_while(|message| page.entry(message.entry.uid).is_some());
-        let uids: Vec<u32> = of_page.map(|message| message.entry.uid).collect();
+    while let Some((next, _)) = rest.first() {
+        let Some(page) = page::holding(tx, folder.id, next.uid)? else { break };
+        let of_page = rest.iter().take_while(|(entry, _)| page.entry(entry.uid).is_some());
+        let uids: Vec<u32> = of_page.map(|(entry, _)| entry.uid).collect();
         rest = rest.get(uids.len().max(1)..).unwrap_or_default();
+        if message_rows == MessageRows::Delete {
+            uids.iter().for_each(|uid| row::delete::<MessageRow>(tx, &key(folder.id, *uid)));
+        }
         remove_from(tx, page, &uids, folder.highest_modseq)?;
     }
-    for message in messages {
-        recent::subtract(folder, message.entry.uid);
-        flags::subtract(folder, &message.flags);
+    for (entry, flags) in messages {
+        recent::subtract(folder, entry.uid);
+        flags::subtract(folder, flags);
         folder.total = folder.total.saturating_sub(1);
-        folder.size = folder.size.saturating_sub(message.entry.size);
+        folder.size = folder.size.saturating_sub(entry.size);
     }
-    let uids: Vec<u32> = messages.iter().map(|message| message.entry.uid).collect();
+    let uids: Vec<u32> = messages.iter().map(|(entry, _)| entry.uid).collect();
     change::record_expunge(tx, folder, &uids)
 }
 
@@ -143,11 +173,8 @@ fn remove_from(
     modseq: u64,
 ) -> Result<(), StoreError> {
     columns::remove(tx, &page, uids)?;
-    for uid in uids {
-        row::delete::<MessageRow>(tx, &key(page.folder, *uid));
-        if page.state == State::Unread {
-            row::delete::<OldSummaryRow>(tx, &key(page.folder, *uid));
-        }
+    if page.state == State::Unread {
+        uids.iter().for_each(|uid| row::delete::<OldSummaryRow>(tx, &key(page.folder, *uid)));
     }
     page.entries.retain(|entry| uids.binary_search(&entry.uid).is_err());
     let before = page.changed;

@@ -6,7 +6,7 @@ use super::append::{Appender, NewMessage};
 use super::deliver::DeliverError;
 use super::folders::{FolderId, load, save};
 use super::read::MessageRow;
-use super::remove::{self, Extent, Stored};
+use super::remove::{self, MessageRows, Stored};
 use super::{FlagChange, FlagError, Flags, expunge, index_older, store_flags};
 use crate::clock::Timestamp;
 use crate::node::Node;
@@ -131,7 +131,7 @@ fn copy_batch(
 ) -> Result<Vec<(u32, u32)>, TransferError> {
     let source = load(tx, from)?.ok_or(TransferError::NoSource)?;
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
-    let messages = remove::stored(tx, &source, uids, Extent::Whole)?;
+    let messages = remove::stored(tx, &source, uids)?;
     let mut appender = Appender::open(tx, to)?;
     let mut copied = Vec::new();
     for message in messages {
@@ -167,11 +167,12 @@ fn move_batch(
     tx.mark_essential();
     let mut source = load(tx, from)?.ok_or(TransferError::NoSource)?;
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
-    let messages = remove::stored(tx, &source, uids, Extent::Whole)?;
+    let messages = remove::stored(tx, &source, uids)?;
     if messages.is_empty() {
         return Ok(Vec::new());
     }
-    remove::remove(tx, &mut source, &messages)?;
+    let removed: Vec<_> = messages.iter().map(|moved| (&moved.entry, &moved.flags)).collect();
+    remove::remove(tx, &mut source, &removed, MessageRows::Delete)?;
     save(tx, &source)?;
     let mut appender = Appender::open(tx, to)?;
     let mut uids = Vec::new();

@@ -1,7 +1,7 @@
 use super::*;
 use crate::mailbox::{
     FlagChange, SpecialUse, body, changes_since, expunge, folder, folder_named, messages,
-    move_messages, special_folder, store_flags, summaries, view,
+    move_messages, remove_expunged, special_folder, store_flags, summaries, view,
 };
 use crate::testing::TestNode;
 
@@ -62,6 +62,7 @@ async fn expunged_message_is_not_delivered_again_by_its_key() {
             .await
             .unwrap();
         expunge(&alice, from, None).await.unwrap();
+        remove_expunged(&alice).await.unwrap();
     };
     let first = deliver_again().await;
     let moved = move_messages(&alice, inbox, &[first.uid], trash).await.unwrap();

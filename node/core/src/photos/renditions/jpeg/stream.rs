@@ -11,8 +11,7 @@
 use std::io::{self, BufRead, Read};
 
 /// Stuffed bytes of ones (T.81 F.1.2.3), more than the decoder reads ahead.
-const ONES: [u8; 24] =
-    *b"\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0";
+const ONES: [u8; 24] = *b"\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0\xff\0";
 const EOI: u8 = 0xd9;
 const SOS: u8 = 0xda;
 /// The most scans of a file. Each may pass over the whole picture; encoders make about ten.
