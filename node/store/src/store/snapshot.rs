@@ -1,11 +1,12 @@
 //! Snapshots: all rows up to one position, in one sorted file that does not depend on the engine. A
 //! new snapshot is the snapshot before it, merged with the log since.
 //!
-//! `snapshots/<position>.snap`: magic (8), log id (16), file id (16), generation (8), position (8),
+//! `snapshots/<position>.snap`: magic (7), version (1), log id (16), file id (16), generation (8), position (8),
 //! hash (32), BLAKE3 of these (32); then chunks: last? (1), length (4), sealed rows, bound to the
 //! file id and their number. A row: table (1 + n), key (2 + n), sealed value (4 + n). The last
 //! chunk holds the number of rows (8) and their root: BLAKE3 over all of them. Integers
-//! little-endian. A new snapshot is renamed to this name after it is durable and was read back. The
+//! little-endian. Since version 2 the rows of a chunk are a block of LZ4 after its length (4): keys
+//! that follow one another, and the names of tables, are much alike. A new snapshot is renamed to this name after it is durable and was read back. The
 //! last two are kept, and the log since the older one.
 
 use std::io;
@@ -23,7 +24,9 @@ mod write;
 pub(super) use merge::SnapshotMaker;
 pub(super) use read::{ContinueCheck, Snapshot, SnapshotRow};
 
-const MAGIC: [u8; 8] = *b"FHsnap\0\x01";
+const MAGIC: [u8; 7] = *b"FHsnap\0";
+/// The version of new snapshots.
+const VERSION: u8 = 2;
 const HEAD_LEN: usize = 8 + 16 + 16 + 8 + 8 + 32 + 32;
 const AAD_LABEL: &[u8] = b"freehold snapshot 1";
 

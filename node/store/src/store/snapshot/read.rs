@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::StoreError;
-use super::{HEAD_LEN, MAGIC, associated_data, damaged};
+use super::{HEAD_LEN, MAGIC, VERSION, associated_data, damaged};
 use crate::fs::{File, Fs};
 use crate::seal::Seal;
 use crate::wal::{Mark, WalId};
@@ -20,6 +20,8 @@ pub(in crate::store) type ContinueCheck<'a> = &'a dyn Fn() -> Result<(), StoreEr
 pub(in crate::store) struct Snapshot {
     pub(super) file: Box<dyn File>,
     seal: Seal,
+    /// The version of the file.
+    version: u8,
     id: [u8; 16],
     /// The last record that the snapshot covers.
     pub(in crate::store) mark: Mark,
@@ -47,7 +49,8 @@ impl Snapshot {
         file.read_exact_at(&mut head, 0)?;
         let (checked, sum) = head.split_last_chunk::<32>().ok_or_else(damaged)?;
         let head = (|| {
-            let (magic, rest) = checked.split_first_chunk::<8>()?;
+            let (magic, rest) = checked.split_first_chunk::<7>()?;
+            let (version, rest) = rest.split_first()?;
             let (stored_wal, rest) = rest.split_first_chunk::<16>()?;
             let (id, rest) = rest.split_first_chunk::<16>()?;
             let (generation, rest) = rest.split_first_chunk::<8>()?;
@@ -55,14 +58,16 @@ impl Snapshot {
             let (generation, position) =
                 (u64::from_le_bytes(*generation), u64::from_le_bytes(*position));
             let mark = Mark { generation, position, hash: rest.try_into().ok()? };
-            (*magic == MAGIC && *stored_wal == wal && blake3::hash(checked) == *sum)
-                .then_some((*id, mark))
+            let is_known = *magic == MAGIC && (1..=VERSION).contains(version);
+            (is_known && *stored_wal == wal && blake3::hash(checked) == *sum)
+                .then_some((*version, *id, mark))
         })();
-        let (id, mark) = head.ok_or_else(damaged)?;
+        let (version, id, mark) = head.ok_or_else(damaged)?;
         let (seal, chunk, root) = (seal.clone(), Vec::new(), blake3::Hasher::new());
         Ok(Self {
             file,
             seal,
+            version,
             id,
             mark,
             offset: HEAD_LEN as u64,
@@ -111,7 +116,10 @@ impl Snapshot {
             self.done = true;
             return if *opened == expected { Ok(()) } else { Err(damaged()) };
         }
-        self.chunk = opened.to_vec();
+        self.chunk = match self.version {
+            1 => opened.to_vec(),
+            _ => unpack(&opened).ok_or_else(damaged)?,
+        };
         self.at = 0;
         Ok(())
     }
@@ -132,6 +140,13 @@ impl Snapshot {
         self.at += used;
         Some(row)
     }
+}
+
+/// The rows of a chunk.
+fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
+    let (len, block) = lz4_flex::block::uncompressed_size(packed).ok()?;
+    (len <= CHUNK_LEN_MAX).then_some(())?;
+    lz4_flex::block::decompress(block, len).ok()
 }
 
 impl Iterator for Snapshot {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::StoreError;
-use super::{HEAD_LEN, MAGIC, SnapshotMaker, associated_data};
+use super::{HEAD_LEN, MAGIC, SnapshotMaker, VERSION, associated_data};
 use crate::fs::File;
 use crate::seal::Seal;
 use crate::space::FreeSpace;
@@ -36,7 +36,8 @@ impl<'a> Writer<'a> {
         let SnapshotMaker { reader, random, wal, space, .. } = *maker;
         let id = random.array();
         let (generation, position) = (mark.generation.to_le_bytes(), mark.position.to_le_bytes());
-        let mut head = [&MAGIC[..], &wal, &id, &generation, &position, &mark.hash].concat();
+        let mut head =
+            [&MAGIC[..], &[VERSION], &wal, &id, &generation, &position, &mark.hash].concat();
         let sum = blake3::hash(&head);
         head.extend_from_slice(sum.as_bytes());
         let file = reader.fs.create(to)?;
@@ -75,11 +76,12 @@ impl<'a> Writer<'a> {
     }
 
     fn write_chunk(&mut self, last: bool) -> Result<(), StoreError> {
-        let sealed = self.seal.seal(
-            self.random,
-            &associated_data(&self.id, self.number, last),
-            &self.chunk,
-        )?;
+        let packed = match last {
+            true => std::mem::take(&mut self.chunk),
+            false => lz4_flex::block::compress_prepend_size(&self.chunk),
+        };
+        let aad = associated_data(&self.id, self.number, last);
+        let sealed = self.seal.seal(self.random, &aad, &packed)?;
         let len = u32::try_from(sealed.len()).unwrap_or(u32::MAX).to_le_bytes();
         let bytes = [&[u8::from(last)][..], &len, &sealed].concat();
         // A snapshot must not fill the disk; without one only the log is longer.
