@@ -153,6 +153,12 @@ pub trait Engine: Send + Sync {
     /// As [`EngineError`].
     fn reopen(&self) -> Result<(), EngineError>;
 
+    /// True if the next opening takes noticeably longer than one after [`Engine::reopen`], because
+    /// much was written since the engine was opened.
+    fn opens_slowly(&self) -> bool {
+        false
+    }
+
     /// The sticky error, if the engine has failed and must be reopened.
     fn failure(&self) -> Option<EngineError> {
         None
@@ -249,15 +255,14 @@ fn full_or_unavailable(error: &std::io::Error) -> EngineError {
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.is_dir() {
-            sync_folder(&path)?;
-        } else {
-            match File::open(&path) {
-                Ok(file) => file.sync_data()?,
-                // The engine removed this file in the meantime.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+        let synced = match path.is_dir() {
+            true => sync_folder(&path),
+            false => File::open(&path).and_then(|file| file.sync_data()),
+        };
+        match synced {
+            // The engine removed this file in the meantime, or the store the folder of another one.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            synced => synced?,
         }
     }
     File::open(folder)?.sync_all()

@@ -19,6 +19,7 @@ mod checkpointer;
 mod collect;
 mod committed_rows;
 mod committer;
+mod compaction;
 mod engine_folder;
 mod health;
 mod options;
@@ -46,6 +47,7 @@ pub use crate::types::{
     WalkedRow,
 };
 pub use crate::wal::recover::WalError;
+pub use compaction::EngineFiles;
 pub use health::Health;
 #[cfg(any(test, feature = "testing"))]
 pub use options::OpenEngine;

@@ -196,6 +196,11 @@ impl Wal {
         }
     }
 
+    /// True when the open segment is half full, so that the next one is to be prepared.
+    pub(crate) fn needs_spare(&self) -> bool {
+        self.segment.as_ref().is_some_and(|segment| self.offset > segment.len / 2)
+    }
+
     /// Ends the open segment: the next group begins a new one.
     pub(crate) fn rotate(&mut self) {
         if let Some(segment) = &self.segment {
@@ -225,8 +230,13 @@ impl Wal {
         self.backoff.is_due(Instant::now())
     }
 
-    /// Truncates the unused part of the open segment. No group may be appended later.
+    /// Truncates the unused part of the open segment, and removes the spare one. No group may be
+    /// appended later.
     pub(crate) fn close(&mut self) {
+        if self.spare.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            // If it stays, only disk space is lost, until the next start.
+            let _ = segment::remove_spare(&*self.reader.fs, &self.reader.folder);
+        }
         if let Some(segment) = self.segment.take() {
             // The unused part is zeros: if it stays, only disk space is lost.
             let _ = segment.file.set_len(self.offset);

@@ -320,6 +320,10 @@ impl Engine for DeferredEngine {
         self.shared.flush_state().failed.clone().or_else(|| self.shared.engine.failure())
     }
 
+    fn opens_slowly(&self) -> bool {
+        self.shared.engine.opens_slowly()
+    }
+
     fn survives_power_cut(&self) -> bool {
         self.shared.engine.survives_power_cut()
     }

@@ -24,6 +24,12 @@ use crate::types::Scan;
 /// The most rows applied before a flush: sled uses much memory for unflushed rows (3.8 GB for a
 /// million).
 const UNFLUSHED_ROWS_MAX: usize = 1000;
+/// sled reads everything written since it was opened when it is opened again. From so many bytes of
+/// rows on, that takes tens of milliseconds.
+const SLOW_OPEN_LEN: usize = 2 * 1024 * 1024;
+/// A database with longer files is not opened again at the end, because the process could not stop
+/// in time; bytes.
+const REOPEN_LEN_MAX: u64 = 1024 * 1024 * 1024;
 /// How often opening is tried while the threads of a closed database still hold its file lock.
 const LOCK_TRIES_MAX: u32 = 500;
 /// The pause between two attempts.
@@ -34,6 +40,8 @@ pub(crate) struct SledEngine {
     database: Guarded<sled::Db>,
     folder: PathBuf,
     unflushed_rows: AtomicUsize,
+    /// The bytes of the rows applied since the database was opened.
+    applied_len: AtomicUsize,
     /// Locked for each page read and each batch, so that a page never shows part of a batch.
     page: RwLock<()>,
 }
@@ -50,6 +58,7 @@ impl SledEngine {
             database,
             folder: folder.to_owned(),
             unflushed_rows: AtomicUsize::new(0),
+            applied_len: AtomicUsize::new(0),
             page: RwLock::new(()),
         })
     }
@@ -147,6 +156,8 @@ impl Engine for SledEngine {
             let _page = self.page.write().unwrap_or_else(PoisonError::into_inner);
             self.database.with(|db| db.apply_batch(batch).map_err(|e| map_error(&e)))?;
         }
+        let len = |write: &Write<'_>| write.key.len() + write.value.map_or(0, <[u8]>::len);
+        self.applied_len.fetch_add(group.iter().map(len).sum(), Ordering::Relaxed);
         let unflushed = self.unflushed_rows.fetch_add(group.len(), Ordering::Relaxed) + group.len();
         if unflushed >= UNFLUSHED_ROWS_MAX {
             // Only to limit sled's memory, so without a sync.
@@ -167,7 +178,16 @@ impl Engine for SledEngine {
 
     fn reopen(&self) -> Result<(), EngineError> {
         self.unflushed_rows.store(0, Ordering::Relaxed);
+        self.applied_len.store(0, Ordering::Relaxed);
         self.database.reopen()
+    }
+
+    fn opens_slowly(&self) -> bool {
+        let is_short = |db: &sled::Db| {
+            db.size_on_disk().map(|len| len <= REOPEN_LEN_MAX).map_err(|e| map_error(&e))
+        };
+        self.applied_len.load(Ordering::Relaxed) >= SLOW_OPEN_LEN
+            && self.database.with(is_short).unwrap_or(false)
     }
 
     fn failure(&self) -> Option<EngineError> {

@@ -20,13 +20,16 @@ use super::shared::Shared;
 use super::{FolderLock, Stop, StoreError, stopped};
 use crate::space::FreeSpace;
 use crate::wal::recover::Reader;
-use crate::wal::{Mark, SpareSlot, WalId, segment};
+use crate::wal::{Mark, SpareSlot, WalId};
 use freehold_proto::random::Random;
 
 mod packing;
 mod snapshots;
+mod spare;
+mod work;
 
 pub(super) use packing::Packing;
+pub(super) use work::Work;
 
 /// Makes spare segments, checkpoints and snapshots.
 pub(super) struct Checkpointer {
@@ -39,8 +42,10 @@ pub(super) struct Checkpointer {
     packing: Mutex<()>,
     /// Commits places on the committer's thread, for other threads.
     commit_places: OnceLock<Box<packing::CommitPlaces>>,
+    /// Sends work to the committer's thread.
+    send_work: OnceLock<Box<work::SendWork>>,
     /// Locked while the engine is flushed and the checkpoint file is written.
-    pub(super) checkpointing: Mutex<()>,
+    checkpointing: Mutex<()>,
     /// Locked while snapshots, and the log segments they replace, are created, read or removed.
     snapshots: Mutex<()>,
     /// Raised when the store stops; ends a snapshot or a check.
@@ -93,7 +98,7 @@ impl Checkpointer {
             checkpoint_failed: false,
             snapshot_check_due: false,
             snapshot_failed: None,
-            spare_requested: background,
+            spare_requested: false,
             stopped: false,
             background,
         };
@@ -103,6 +108,7 @@ impl Checkpointer {
             changed: Condvar::new(),
             packing: Mutex::new(()),
             commit_places: OnceLock::new(),
+            send_work: OnceLock::new(),
             checkpointing: Mutex::new(()),
             snapshots: Mutex::new(()),
             stopping: Stop::default(),
@@ -172,12 +178,11 @@ impl Checkpointer {
         }
     }
 
-    /// Called after a segment was begun: requests a checkpoint for the segments before it, and a
-    /// spare segment. False if two checkpoints are unfinished: the committer commits urgent changes
+    /// Called after a segment was begun: requests a checkpoint for the segments before it. False if
+    /// two checkpoints are unfinished: the committer commits urgent changes
     /// and calls this again.
     pub(super) fn request(&self, mark: &Mark) -> bool {
         let mut state = self.lock();
-        state.spare_requested = true;
         if state.running && state.requested.is_some() && !state.stopped {
             let waited = self.changed.wait_timeout(state, REQUEST_WAIT);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -220,8 +225,12 @@ impl Checkpointer {
     pub(super) fn stop(&self, mark: &Mark, packed: Result<(), StoreError>) {
         // A running snapshot or check ends after its current row.
         let _snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-        let _checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = packed.and_then(|()| self.checkpoint(mark, Condition::Clean)) {
+        let _checkpointing = self.lock_checkpointing();
+        let rows = &self.parts.shared.rows;
+        let checkpoint = packed
+            .and_then(|()| rows.prepare_next_opening())
+            .and_then(|()| self.checkpoint(mark, Condition::Clean));
+        if let Err(error) = checkpoint {
             tracing::warn!(%error, "the last checkpoint failed; the next start replays the log");
         }
     }
@@ -231,26 +240,6 @@ impl Checkpointer {
         self.lock().stopped = true;
         self.stopping.raise();
         self.changed.notify_all();
-    }
-
-    fn fill_spare(&self) {
-        // A spare must not take the space that deletes and checkpoints need.
-        let has_space =
-            |space: &FreeSpace| space.check_space_to_compact(self.parts.segment_len).is_ok();
-        if !self.parts.space.as_ref().is_none_or(has_space) {
-            return;
-        }
-        let mut slot = self.parts.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.is_none() {
-            match segment::create_spare(
-                &*self.parts.reader.fs,
-                &self.parts.reader.folder,
-                self.parts.segment_len,
-            ) {
-                Ok(spare) => *slot = Some(spare),
-                Err(error) => tracing::warn!(%error, "a spare log segment could not be created"),
-            }
-        }
     }
 
     /// Makes a requested checkpoint, on the thread of checkpoints. Logs a failure; true if it was
@@ -288,7 +277,7 @@ impl Checkpointer {
     }
 
     fn checkpoint_running(&self, mark: &Mark) -> Result<(), StoreError> {
-        let _checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _checkpointing = self.lock_checkpointing();
         if self.lock().stopped {
             // Another process may have opened the folder, and the checkpoint of the clean stop must
             // not be overwritten.
@@ -335,6 +324,18 @@ impl Checkpointer {
         checkpoint.write(&*self.parts.reader.fs, &self.parts.data)?;
         self.lock().last = checkpoint;
         Ok(())
+    }
+
+    /// [`Checkpointer::write_checkpoint`], after which this checkpoint counts as the last one, also
+    /// after an error.
+    pub(super) fn correct_checkpoint(&self, last: Checkpoint) -> Result<(), StoreError> {
+        self.lock().last = last.clone();
+        self.write_checkpoint(last)
+    }
+
+    /// Lets no checkpoint be made while the guard lives.
+    pub(super) fn lock_checkpointing(&self) -> MutexGuard<'_, ()> {
+        self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn last_checkpoint(&self) -> Checkpoint {

@@ -93,12 +93,18 @@ impl<H: Hint> Committer<H> {
     pub(super) fn run(mut self) {
         let queue = self.queue.clone();
         let mut segment = self.wal.end().generation;
+        let mut has_spare = false;
         while let Some(jobs) = self.next_batch(&queue) {
             self.commit(jobs);
             self.shared.set_log_failure(self.wal.failure());
             if self.wal.end().generation != segment {
                 segment = self.wal.end().generation;
+                has_spare = false;
                 self.segment_begun();
+            }
+            if !has_spare && self.wal.needs_spare() {
+                has_spare = true;
+                self.checkpointer.request_spare();
             }
         }
         self.stop();

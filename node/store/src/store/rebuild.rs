@@ -9,14 +9,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Stop;
-use super::engine_folder::{engine_folder, open_engine};
+use super::engine_folder::{engine_folder, open_engine, remove_folder};
 use super::options::{EngineSource, OpenError, Stage, StoreOptions};
 use super::replay::{Replay, Replayed};
 use super::sealed_rows::SealedRows;
-use super::snapshot::{self, IntactSnapshot};
+use super::snapshot::{self, IntactSnapshot, Snapshot};
+use super::{Stop, StoreError};
 use crate::engine::{Engine, Write};
-use crate::fs::Fs;
 use crate::hints::Hint;
 use crate::seal::RowSeal;
 use crate::space::FreeSpace;
@@ -24,7 +23,7 @@ use crate::wal::recover::Reader;
 use crate::wal::{Mark, WalId};
 
 /// The number of rows of a snapshot applied at a time.
-const PAGE_ROWS: usize = 500;
+pub(super) const PAGE_ROWS: usize = 500;
 
 /// The sources of a rebuild, and the folder of the new engine.
 pub(super) struct Rebuild<'a> {
@@ -58,7 +57,7 @@ impl Rebuild<'_> {
                 .map(|intact| intact.snapshot.mark);
             let mut discard = |_| Ok(self.stop.check()?);
             self.reader.read_until(from.as_ref(), until, &mut discard)?;
-            remove(&*self.reader.fs, &engine_folder(self.data, self.engine))?;
+            remove_folder(&*self.reader.fs, &engine_folder(self.data, self.engine))?;
             replaced = self.replace(&fill);
         }
         replaced
@@ -80,7 +79,7 @@ impl Rebuild<'_> {
             return Ok((engine, filled));
         }
         let new = folder.with_extension("new");
-        remove(fs, &new)?;
+        remove_folder(fs, &new)?;
         let filled = open_engine(fs, self.engine, &new).and_then(|engine| {
             let filled = fill(&engine)?;
             engine.flush()?;
@@ -89,9 +88,9 @@ impl Rebuild<'_> {
         });
         let filled = filled.inspect_err(|_| {
             // A partial engine must not take the space that the next attempt needs.
-            let _ = remove(fs, &new);
+            let _ = remove_folder(fs, &new);
         })?;
-        remove(fs, &folder)?;
+        remove_folder(fs, &folder)?;
         fs.rename(&new, &folder)?;
         fs.sync_folder(self.data)?;
         let engine = open_engine(fs, self.engine, &folder)?;
@@ -111,17 +110,12 @@ impl Rebuild<'_> {
         };
         let mark = snapshot.mark.clone();
         let mut done = 0;
-        let mut page = Vec::with_capacity(PAGE_ROWS);
-        for row in snapshot {
-            page.push(row?);
-            if page.len() == PAGE_ROWS {
-                self.stop.check()?;
-                done += PAGE_ROWS as u64;
-                apply(engine, &mut page)?;
-                (self.report)(Stage::Rebuilding, done, total);
-            }
-        }
-        apply(engine, &mut page)?;
+        fill(engine, snapshot, &mut |rows| {
+            self.stop.check()?;
+            done += rows as u64;
+            (self.report)(Stage::Rebuilding, done, total);
+            Ok(())
+        })?;
         (self.report)(Stage::Rebuilding, total, total);
         Ok(Some(mark))
     }
@@ -170,17 +164,28 @@ pub(super) fn rebuild(
     Ok(Replayed { rows, end, spilled })
 }
 
+/// Writes the rows of a snapshot to an empty engine; `after_page` is called with the number of rows
+/// of each page but the last.
+pub(super) fn fill(
+    engine: &dyn Engine,
+    snapshot: Snapshot,
+    after_page: &mut dyn FnMut(usize) -> Result<(), StoreError>,
+) -> Result<(), OpenError> {
+    let mut page = Vec::with_capacity(PAGE_ROWS);
+    for row in snapshot {
+        page.push(row?);
+        if page.len() == PAGE_ROWS {
+            apply(engine, &mut page)?;
+            after_page(PAGE_ROWS)?;
+        }
+    }
+    apply(engine, &mut page)
+}
+
 fn apply(engine: &dyn Engine, page: &mut Vec<snapshot::SnapshotRow>) -> Result<(), OpenError> {
     let writes: Vec<_> =
         page.iter().map(|((table, key), value)| Write { table, key, value: Some(value) }).collect();
     engine.apply(&writes)?;
     page.clear();
     Ok(())
-}
-
-fn remove(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
-    match fs.remove_folder(folder) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
 }

@@ -6,11 +6,12 @@
 //! takes no new engine, the rows are read into memory, so that people can read, and delete on a
 //! full disk. The attempt is repeated with a pause, or when space is free.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::checkpoint::Condition;
+use super::checkpoint::{Checkpoint, Condition};
 use super::checkpointer::Checkpointer;
+use super::engine_folder::{Slot, engine_name};
 use super::options::{EngineSource, OpenError};
 use super::rebuild::Rebuild;
 use super::sealed_rows::{SealedRows, apply_rows_to};
@@ -111,7 +112,7 @@ impl Checkpointer {
         // Snapshots and log must not be removed meanwhile.
         self.with_snapshots_locked(|stop| {
             // A checkpoint would describe the engine that is being replaced.
-            let _checkpointing = self.checkpointing.lock().unwrap_or_else(PoisonError::into_inner);
+            let _checkpointing = self.lock_checkpointing();
             let started = Instant::now();
             // Rows in memory are read until the new engine holds them.
             let was_temporary = rows.is_temporary();
@@ -168,20 +169,20 @@ impl Checkpointer {
         };
         let space = self.parts.space.as_ref();
         let (filled, ()) = rebuild.replace_on_full_disk(space, end.position, fill)?;
-        rows.exchange_engine(filled, matches!(engine, EngineSource::Kind(EngineKind::Memory, _)));
+        let is_temporary = matches!(engine, EngineSource::Kind(EngineKind::Memory, _));
+        drop(rows.exchange_engine(filled, is_temporary));
         Ok(())
     }
 
-    /// Records in the checkpoint that the engine is usable, if the file says that it is not.
+    /// Records in the checkpoint that the engine is usable and where it is, if the file says
+    /// otherwise.
     fn record_rebuilt(&self) -> Result<(), StoreError> {
         let last = self.last_checkpoint();
-        if last.condition != Condition::Rebuilding {
+        let engine = engine_name(&self.parts.engine, Slot::Root);
+        if last.condition != Condition::Rebuilding && last.engine == engine {
             return Ok(());
         }
-        self.write_checkpoint(super::checkpoint::Checkpoint {
-            condition: Condition::Running,
-            ..last
-        })
+        self.correct_checkpoint(Checkpoint { condition: Condition::Running, engine, ..last })
     }
 }
 

@@ -98,6 +98,17 @@ impl SealedRows {
         caught_up
     }
 
+    /// Closes the engine and opens it again, if that shortens the next start.
+    pub(super) fn prepare_next_opening(&self) -> Result<(), StoreError> {
+        if self.unreadable().is_some() || !self.engine().opens_slowly() {
+            return Ok(());
+        }
+        self.while_catching_up(|engine| {
+            engine.flush()?;
+            Ok(engine.reopen()?)
+        })
+    }
+
     /// Closes the engine. Reads fail with `reason` until [`SealedRows::exchange_engine`] has set
     /// another one.
     pub(super) fn close_engine(&self, reason: StoreError) {
@@ -108,15 +119,18 @@ impl SealedRows {
         drop(old);
     }
 
-    /// Sets an engine that holds all acknowledged changes; reads are served again. A temporary one
-    /// is in memory.
-    pub(super) fn exchange_engine(&self, engine: Arc<dyn Engine>, is_temporary: bool) {
+    /// Sets an engine that holds all acknowledged changes, and returns the one before; reads are
+    /// served again. A temporary one is in memory.
+    pub(super) fn exchange_engine(
+        &self,
+        engine: Arc<dyn Engine>,
+        is_temporary: bool,
+    ) -> Arc<dyn Engine> {
         let mut gate = self.gate_for_writing();
         let old = std::mem::replace(&mut *gate, Gate { engine, readable: Ok(()), is_temporary });
         self.failed.store(false, Ordering::Relaxed);
         self.damaged.store(false, Ordering::Relaxed);
-        drop(gate);
-        drop(old);
+        old.engine
     }
 
     /// True while the rows are in memory only.

@@ -12,20 +12,23 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use super::admission::AdmissionControl;
 use super::checkpoint::{Checkpoint, Condition};
 use super::checkpointer::{Checkpointer, Parts};
 use super::committer::Committer;
-use super::engine_folder::engine_folder;
-use super::options::{EngineSource, FolderLock, OpenError, StoreOptions};
+use super::engine_folder::{Slot, engine_name, remove_unused_slots, slot_folder, slot_of};
+use super::options::{FolderLock, OpenError, StoreOptions};
 use super::packs::PlaceQueue;
+use super::pending::PendingChange;
 use super::queue::Queue;
 use super::read_only;
 use super::rebuild;
 use super::replay::{Replay, Replayed};
 use super::sealed_rows::SealedRows;
 use super::shared::Shared;
+use super::tx::Tx;
 use crate::engine::{Engine, EngineError};
 use crate::fs;
 use crate::hints::Hint;
@@ -41,12 +44,6 @@ pub(super) struct Started<H> {
     pub(super) threads: Vec<std::thread::JoinHandle<()>>,
     /// The lock of a read-only store; otherwise the threads hold it.
     pub(super) folder_lock: Option<FolderLock>,
-}
-
-fn engine_name(source: &EngineSource) -> [u8; 16] {
-    let mut name = [0; 16];
-    name.iter_mut().zip(source.name().bytes()).for_each(|(to, from)| *to = from);
-    name
 }
 
 /// Starts a store; any error after [`StoreOptions::stop`] was raised is [`OpenError::Stopped`]. If
@@ -88,13 +85,15 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
     if previous.as_ref().is_some_and(|previous| previous.wal != options.log) {
         return Err(OpenError::OtherLog);
     }
-    let engine = usable_engine(&options, previous.as_ref())?;
-    let rebuilding = engine.is_none();
+    let usable = usable_engine(&options, previous.as_ref())?;
+    let rebuilding = usable.is_none();
+    let (engine, slot) = usable.unzip();
+    let slot = slot.unwrap_or_default();
     let mut running = Checkpoint {
         wal: options.log,
         condition: if rebuilding { Condition::Rebuilding } else { Condition::Running },
         boot: options.boot,
-        engine: engine_name(&options.engine),
+        engine: engine_name(&options.engine, slot),
         mark: previous.as_ref().map(|previous| previous.mark.clone()).unwrap_or_default(),
     };
     // From here on the next start must not take the engine for cleanly stopped, and not for usable
@@ -120,6 +119,12 @@ fn open<H: Hint>(options: StoreOptions<H>) -> Result<Started<H>, OpenError> {
         rows.apply(&group.changes)?;
     }
     rows.engine().drain()?;
+    if !rebuilding
+        && options.engine.is_persistent()
+        && let Err(error) = remove_unused_slots(&*fs, &options.data, &options.engine, slot)
+    {
+        tracing::warn!(%error, "the files of an engine that is not in use cannot be removed");
+    }
     // Before the first read, so that no blob of a deleted row is readable again.
     rows.drop_unreferenced_blobs(&*rows.engine(), &spilled, &options.stop)?;
     if rebuilding {
@@ -162,6 +167,15 @@ fn run<H: Hint>(
         space: options.space.clone(),
     };
     let checkpointer = Checkpointer::new(parts, last, options.background);
+    let waiting = Arc::downgrade(&queue);
+    checkpointer.on_work(move |work| {
+        let (reply, result) = sync_channel(1);
+        if let Some(queue) = waiting.upgrade() {
+            let work = move |_: &mut Tx<'_, H>| work();
+            queue.push_urgent(Box::new(PendingChange::new(work, reply)));
+        }
+        result
+    });
     let packing = PlaceQueue { queue: Arc::downgrade(&queue), shared: Arc::downgrade(&shared) };
     checkpointer.on_places(move |changes| packing.commit(changes));
     let mut committer = Committer::new(
@@ -197,18 +211,18 @@ fn commit<H: Hint>(committer: Committer<H>) {
     }
 }
 
-/// The engine as the last run left it, if it can be used.
+/// The engine as the last run left it and its slot, if it can be used.
 ///
 /// # Errors
 /// If the disk is too full to open it.
 fn usable_engine(
     options: &StoreOptions<impl Hint>,
     previous: Option<&Checkpoint>,
-) -> Result<Option<Arc<dyn Engine>>, OpenError> {
+) -> Result<Option<(Arc<dyn Engine>, Slot)>, OpenError> {
     let Some(previous) = previous else { return Ok(None) };
-    let folder = engine_folder(&options.data, &options.engine);
-    let usable = previous.engine == engine_name(&options.engine)
-        && previous.condition != Condition::Rebuilding;
+    let Some(slot) = slot_of(&options.engine, &previous.engine) else { return Ok(None) };
+    let folder = slot_folder(&options.data, &options.engine, slot);
+    let usable = previous.condition != Condition::Rebuilding;
     if !usable || !options.engine.is_persistent() || !options.fs.exists(&folder).unwrap_or(false) {
         return Ok(None);
     }
@@ -230,7 +244,7 @@ fn usable_engine(
         );
         return Ok(None);
     }
-    Ok(Some(engine))
+    Ok(Some((engine, slot)))
 }
 
 fn catch_up(

@@ -14,6 +14,7 @@ use crate::vault::{Unlock, Vault};
 use freehold_proto::random::Random;
 
 mod basics;
+mod compaction;
 mod deferred;
 mod faults;
 mod headroom;

@@ -141,8 +141,8 @@ fn compare(
     loop {
         reporter.report()?;
         let page = {
-            let _gate = shared.rows.read_gate()?;
-            shared.rows.engine().walk(
+            let gate = shared.rows.read_gate()?;
+            gate.engine().walk(
                 after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice())),
                 PAGE_ROWS,
             )?

@@ -100,11 +100,8 @@ pub(crate) struct Spare {
 
 /// Creates the spare segment in `folder`. An older one is replaced: there is at most one.
 pub(crate) fn create_spare(fs: &dyn Fs, folder: &Path, len: u64) -> io::Result<Spare> {
+    remove_spare(fs, folder)?;
     let path = folder.join(SPARE);
-    match fs.remove(&path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
     let file = fs.create(&path)?;
     if let Err(error) = fill(&*file, len) {
         // A part of a segment must not take the last free space.
@@ -112,6 +109,14 @@ pub(crate) fn create_spare(fs: &dyn Fs, folder: &Path, len: u64) -> io::Result<S
         return Err(error);
     }
     Ok(Spare { file, len })
+}
+
+/// Removes the spare segment, if there is one.
+pub(crate) fn remove_spare(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
+    match fs.remove(&folder.join(SPARE)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
 }
 
 fn fill(file: &dyn File, len: u64) -> io::Result<()> {

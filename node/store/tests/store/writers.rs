@@ -2,7 +2,8 @@
 //!
 //! The `n`-th change of a writer writes row `n` with a blob, deletes row `n - 8` and increments the
 //! writer's count, in one change. So at any time the store holds exactly the last eight rows of
-//! each writer. The blobs of deleted rows are removed, and packs are rewritten now and then.
+//! each writer. The blobs of deleted rows are removed; packs are rewritten and the engine is
+//! compacted now and then.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -106,11 +107,14 @@ pub(crate) fn write(
     });
 }
 
-/// Removes the blob of a deleted row, and rewrites packs now and then.
+/// Removes the blob of a deleted row; rewrites packs and compacts the engine now and then.
 fn tidy(store: &Store<()>, blobs: &Blobs, writer: u8, n: u64) {
     if let Some(old) = n.checked_sub(ROWS_KEPT).filter(|old| old.is_multiple_of(5)) {
         let id = BlobId(*blake3::hash(&content(writer, old)).as_bytes());
         blobs.unlink_now(store, &[id]).unwrap();
+    }
+    if writer == 0 && n.is_multiple_of(60) {
+        store.compact_engine(&|| true).unwrap();
     }
     if n.is_multiple_of(150) {
         blobs.rewrite_packs(store, 40).unwrap();

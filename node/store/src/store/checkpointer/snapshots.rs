@@ -1,7 +1,7 @@
 //! Snapshots: when one is due, making it, and removing what it replaces.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
 
 use super::super::snapshot::{self, SnapshotMaker};
 use super::super::{Stop, StoreError};
@@ -38,7 +38,16 @@ impl Checkpointer {
     /// Makes a snapshot if the log since the last one is long enough. Logs only the first of
     /// several failures.
     pub(in crate::store) fn snapshot_if_due(&self) {
-        let _snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let _snapshots = match self.snapshots.try_lock() {
+            Ok(snapshots) => snapshots,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // A compaction holds the lock, and may wait for the committer, which makes the
+            // snapshots of a store without threads for them.
+            Err(TryLockError::WouldBlock) if !self.is_background() => return,
+            Err(TryLockError::WouldBlock) => {
+                self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        };
         let (failed, generation) = {
             let state = self.lock();
             (state.snapshot_failed, state.last.mark.generation)

@@ -10,14 +10,14 @@ const STEPS: u32 = 25;
 const CUTS: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset];
 
 /// The visible rows after each acknowledged step, with the number of calls made until then.
-struct Run {
+pub(super) struct Run {
     /// The first step is the empty store.
-    steps: Vec<(usize, AllRows)>,
-    calls: usize,
+    pub(super) steps: Vec<(usize, AllRows)>,
+    pub(super) calls: usize,
 }
 
 /// Step `n` of a run: puts, overwrites, deletes and blobs.
-fn step(store: &Store, blobs: &Option<Blobs>, n: u32) -> Result<(), StoreError> {
+pub(super) fn step(store: &Store, blobs: &Option<Blobs>, n: u32) -> Result<(), StoreError> {
     let blobs = blobs.as_ref().filter(|_| n.is_multiple_of(3));
     let small = blobs.map(|blobs| blobs.put(&n.to_be_bytes().repeat(100))).transpose()?;
     store.commit_blocking(move |tx| {
@@ -66,7 +66,7 @@ fn run_for(length: u32, options: StoreOptions, calls: &dyn Fn() -> usize) -> Run
 
 /// Checks that a store opened after a cut before call `call` holds every acknowledged step, and the
 /// next step completely or not at all.
-fn check(run: &Run, call: usize, options: StoreOptions) -> Result<(), String> {
+pub(super) fn check(run: &Run, call: usize, options: StoreOptions) -> Result<(), String> {
     let blobs = options.blobs.clone();
     let store = Store::open(options).map_err(|e| format!("does not open: {e}"))?;
     let rows = all_rows(&store);
@@ -96,7 +96,7 @@ fn check(run: &Run, call: usize, options: StoreOptions) -> Result<(), String> {
 }
 
 /// Cuts the power before every call; returns the number of states, or the first problem.
-fn cut_before_every_call(
+pub(super) fn cut_before_every_call(
     run: &Run,
     fs: &MemoryFs,
     options: &dyn Fn(&MemoryFs) -> StoreOptions,
