@@ -6,6 +6,7 @@
 //! - publish the profile once there is an identity;
 //! - every six hours, collect blobs without a reference, rewrite packs with many dead bytes, drop
 //!   old unfollow notices and forget the threads of old messages;
+//! - compact the storage engine after it has grown;
 //! - give freed memory back to the system.
 
 use std::sync::Arc;
@@ -33,6 +34,15 @@ const UNLINK_EVERY: Duration = Duration::from_secs(60);
 const TURN_OVER_PAUSE: Duration = Duration::from_millis(20);
 /// A pack is rewritten when more than this part of its bytes is dead, in percent.
 const DEAD_PERCENT_MAX: u64 = 40;
+
+/// The pause between two looks at the size of the storage engine's files.
+const COMPACT_CHECK_EVERY: Duration = Duration::from_secs(15);
+/// The engine is not compacted while more changes than this are made between two looks.
+const COMPACT_CHANGES_MAX: u64 = 150;
+/// The shortest pause between two compactions.
+const COMPACT_EVERY: Duration = Duration::from_secs(3600);
+/// The pause between two steps of a compaction, so that it delays nothing else.
+const COMPACT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The pause between two looks at the size of the process.
 const TRIM_EVERY: Duration = Duration::from_secs(20);
@@ -95,6 +105,7 @@ pub(crate) async fn run(node: Node) {
         index_older_messages(&node),
         add_medium_sizes(&node),
         publish_profile(&node),
+        compact_engine(&node),
         trim_heap()
     );
 }
@@ -202,6 +213,42 @@ struct EndFlag(Arc<AtomicBool>);
 impl Drop for EndFlag {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Compacts the storage engine when its files are much longer than what they hold, and few changes
+/// are made.
+async fn compact_engine(node: &Node) {
+    let ended = Arc::new(AtomicBool::new(false));
+    let _guard = EndFlag(ended.clone());
+    let (mut failures, mut last) = (FailureLog::default(), None);
+    loop {
+        tokio::time::sleep(COMPACT_CHECK_EVERY).await;
+        let position = node.store.position();
+        let is_quiet = |last: u64| position.saturating_sub(last) <= COMPACT_CHANGES_MAX;
+        if !last.replace(position).is_some_and(is_quiet) {
+            continue;
+        }
+        let (store, ended) = (node.store.clone(), ended.clone());
+        let work = move || {
+            let is_due = store.engine_files()?.is_oversized;
+            if is_due {
+                // The new engine is filled from it, and the log gets shorter.
+                store.snapshot()?;
+                store.compact_engine(&|| {
+                    std::thread::park_timeout(COMPACT_PAUSE);
+                    !ended.load(Ordering::Relaxed)
+                })?;
+                freehold_heap::trim();
+            }
+            Ok::<_, StoreError>(is_due)
+        };
+        let compacted = blocking(work).await.unwrap_or_else(|error| Err(error.into()));
+        match failures.record(node, "compacting the storage engine", compacted) {
+            Some(false) => {}
+            Some(true) => tokio::time::sleep(COMPACT_EVERY).await,
+            None => tokio::time::sleep(RUN_EVERY).await,
+        }
     }
 }
 

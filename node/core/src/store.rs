@@ -2,9 +2,9 @@
 //! types.
 
 pub use freehold_store::store::{
-    BlobId, EngineSource, FolderLock, Health, KEY_LEN_MAX, OpenError, Progress, ROWS_MAX, Row,
-    Scan, Stage, Stop, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX, WalError, WalkedRow,
-    boot_id,
+    BlobId, EngineFiles, EngineSource, FolderLock, Health, KEY_LEN_MAX, OpenError, Progress,
+    ROWS_MAX, Row, Scan, Stage, Stop, StoreError, Table, VALUE_LEN_MAX, WRITTEN_LEN_MAX, WalError,
+    WalkedRow, boot_id,
 };
 
 use crate::events::Event;

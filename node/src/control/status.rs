@@ -4,7 +4,7 @@ use anyhow::Result;
 use freehold_core::clock::Timestamp;
 use freehold_core::node::Node;
 use freehold_core::profile::Profile;
-use freehold_core::store::{Health, StoreError};
+use freehold_core::store::{EngineFiles, Health, StoreError};
 use freehold_core::{friends, mailbox, notices, posts, profile};
 use serde_json::json;
 
@@ -52,11 +52,13 @@ pub(super) fn status(context: &ControlContext) -> Result<Response> {
     let url = context.url(owner.as_ref());
     let notices = notices::of_node(node)?;
     let warnings: String = notices.iter().map(|notice| format!("\n{notice}")).collect();
+    let engine = node.store.engine_files().ok();
     let text = format!(
-        "{} at {url}\n{posts} posts, {friends} friends, {inbox} messages in the inbox, {queued} in the queue\nprocess {}, data in {}{}{warnings}",
+        "{} at {url}\n{posts} posts, {friends} friends, {inbox} messages in the inbox, {queued} in the queue\nprocess {}, data in {}{}{}{warnings}",
         owner.as_ref().map_or("Not set up", |owner| owner.name.as_str()),
         std::process::id(),
         context.data.display(),
+        engine.filter(|engine| engine.is_oversized).map_or_else(String::new, oversized),
         if health == Health::Sound { String::new() } else { format!("\n{}", attention(&health)) },
     );
     Ok(Response::text(text).with(json!({
@@ -85,6 +87,7 @@ pub(super) fn status(context: &ControlContext) -> Result<Response> {
             .map(|notice| json!({ "name": notice.name(), "text": notice.to_string() }))
             .collect::<Vec<_>>(),
         "data": context.data,
+        "engine_len": engine.map(|engine| engine.len),
         "pid": std::process::id(),
         "ends_with": crate::cli::ends_with(),
     })))
@@ -114,6 +117,13 @@ fn unreadable(context: &ControlContext, health: &Health) -> Response {
         "pid": std::process::id(),
         "ends_with": crate::cli::ends_with(),
     }))
+}
+
+fn oversized(engine: EngineFiles) -> String {
+    let mib = engine.len >> 20;
+    format!(
+        "\nthe storage engine's files take {mib} MiB, much more than they hold; the node makes them anew when it has less to do and space on the disk"
+    )
 }
 
 fn attention(health: &Health) -> String {
