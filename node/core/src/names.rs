@@ -3,6 +3,8 @@
 
 use freehold_mime::text::is_bidi_control;
 
+use crate::text::is_permitted;
+
 /// The longest name, in characters.
 pub const NAME_CHARS_MAX: usize = 80;
 
@@ -10,7 +12,8 @@ pub const NAME_CHARS_MAX: usize = 80;
 /// characters that make two different names look the same. Joiners stay, because Persian and emoji
 /// need them.
 pub fn is_control_or_invisible(c: char) -> bool {
-    c.is_control()
+    !is_permitted(c)
+        || c.is_control()
         || is_bidi_control(c)
         || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }

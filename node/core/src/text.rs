@@ -1,8 +1,12 @@
 //! Plain text taken from Markdown, for summaries and slugs. Rendering Markdown as HTML is the web
 //! crate's.
 
+mod characters;
+mod elements;
 mod html;
 
+pub use characters::{is_permitted, permitted};
+pub use elements::{is_unknown_tag, unknown_tags_escaped};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// The Markdown that posts and profiles are written in: CommonMark with these extensions. Summaries
@@ -19,7 +23,7 @@ const WORDS_PER_MINUTE: usize = 220;
 const HTML_LEN_MAX: usize = 4096;
 
 /// The beginning of a Markdown text as plain text: at most `chars` characters on one line, ending
-/// at the end of a word. Headings, code blocks, footnotes and tables are left out.
+/// at the end of a sentence or of a word. Headings, code blocks, footnotes and tables are left out.
 pub fn summary(text: &str, chars: usize) -> String {
     let mut plain = String::new();
     let mut hidden = 0usize;
@@ -40,6 +44,10 @@ pub fn summary(text: &str, chars: usize) -> String {
                 hidden = hidden.saturating_sub(1);
             }
             Event::Text(text) | Event::Code(text) if hidden == 0 => plain.push_str(&text),
+            Event::InlineHtml(tag) if hidden == 0 => {
+                let is_text = tag.strip_prefix('<').is_some_and(is_unknown_tag);
+                plain.push_str(if is_text { &tag } else { "" });
+            }
             Event::Html(html) if hidden == 0 && html_block.len() < HTML_LEN_MAX => {
                 html_block.push_str(&html)
             }
@@ -70,9 +78,23 @@ fn shortened(line: &str, chars: usize) -> String {
     let Some((end, _)) = line.char_indices().nth(chars) else { return line.to_owned() };
     let len_max = line.char_indices().nth(chars.saturating_sub(1)).map_or(end, |(at, _)| at);
     let (head, rest) = line.split_at(len_max);
+    if let Some(sentences) = whole_sentences(head, chars) {
+        return sentences.to_owned();
+    }
     let ends_a_word = rest.starts_with(' ');
     let head = head.rsplit_once(' ').filter(|_| !ends_a_word).map_or(head, |(words, _)| words);
     format!("{}…", head.trim_end_matches([',', '.', ';', ':', ' ', '-', '–', '—']))
+}
+
+/// The sentences that end in the second half of `chars` characters, if any does.
+fn whole_sentences(head: &str, chars: usize) -> Option<&str> {
+    let is_end = |c: char| matches!(c, '.' | '!' | '?' | '。' | '！' | '？');
+    let (end, _) = head.char_indices().rev().find(|(at, c)| {
+        let after = head.get(at + c.len_utf8()..).unwrap_or_default();
+        is_end(*c) && (after.starts_with(' ') || !c.is_ascii())
+    })?;
+    let sentences = head.get(..end + head.get(end..)?.chars().next()?.len_utf8())?;
+    (sentences.chars().count() * 2 >= chars).then_some(sentences)
 }
 
 /// Minutes needed to read a text, at 220 words a minute; at least one.
@@ -92,12 +114,19 @@ mod tests {
         assert_eq!(summary(text, 100), "The bread rose, slowly. And then it fell.");
         assert_eq!(summary(text, 16), "The bread rose…");
         assert_eq!(summary("<script>alert(1)</script>", 50), "");
+        assert_eq!(summary("It rose. It fell at 3.5 degrees", 13), "It rose.");
+        assert_eq!(summary("It rose. It fell at 3.5 degrees", 28), "It rose. It fell at 3.5…");
+        assert_eq!(summary("潮が満ちた。潮が引いた", 9), "潮が満ちた。");
         assert_eq!(summary("", 10), "");
         assert_eq!(
             summary("<div>\nA <i>slow</i> rise &amp; fall.\n</div>\n\nThen <b>bread</b>.", 50),
             "A slow rise & fall. Then bread."
         );
         assert_eq!(summary("<style>\np { color: red }\n</style>\n\nBread.", 50), "Bread.");
+        assert_eq!(
+            summary("A Vec<String> for x<y but y>z, <i>not</i> HTML", 60),
+            "A Vec<String> for x<y but y>z, not HTML"
+        );
         assert_eq!(summary("Ünïcödé wörds hére", 8), "Ünïcödé…");
     }
 

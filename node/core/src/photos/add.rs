@@ -17,6 +17,7 @@ use crate::node::Node;
 use crate::row::{self, cut};
 use crate::slug::{slugify, slugify_within};
 use crate::store::{BlobId, StoreError, Tx};
+use crate::text::permitted;
 
 /// The longest slug made from a photo's alternative text, in bytes.
 const SLUG_LEN_MAX: usize = 60;
@@ -86,7 +87,9 @@ pub fn upload_writer(node: &Node) -> Result<BlobWriter, StoreError> {
 /// When the file is no picture, damaged so that nothing can be shown, or too large, also for the
 /// memory that is free now; it is not stored then. HEIC is stored, and returns
 /// [`AddError::StoredUnsupported`].
-pub async fn add(node: &Node, upload: Upload) -> Result<Photo, AddError> {
+pub async fn add(node: &Node, mut upload: Upload) -> Result<Photo, AddError> {
+    upload.alt = permitted(&upload.alt).into_owned();
+    upload.caption = permitted(&upload.caption).into_owned();
     if let Some((what, len)) = too_long(&upload.alt, &upload.caption) {
         return Err(AddError::TooLong { what, len, len_max: ALT_LEN_MAX });
     }

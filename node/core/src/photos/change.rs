@@ -8,6 +8,7 @@ use crate::events::Event;
 use crate::node::Node;
 use crate::row;
 use crate::store::StoreError;
+use crate::text::permitted;
 
 /// Why a photo was not changed or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +45,7 @@ pub async fn change(
     caption: String,
     audience: Audience,
 ) -> Result<Photo, ChangeError> {
+    let (alt, caption) = (permitted(&alt).into_owned(), permitted(&caption).into_owned());
     if let Some((what, len)) = too_long(&alt, &caption) {
         return Err(ChangeError::TooLong { what, len, len_max: ALT_LEN_MAX });
     }

@@ -3,6 +3,8 @@
 
 use pulldown_cmark::{Event, Parser};
 
+use super::elements::is_unknown_tag;
+
 /// Elements whose content is not text of the page; it is left out with them. The web crate's
 /// sanitiser removes the content of the same elements.
 const HIDDEN: [&str; 9] =
@@ -64,6 +66,9 @@ fn tag(markup: &str) -> (String, &str) {
             return literal(markup);
         }
         return (none, inside.split_once('>').map_or("", |(_, after)| after));
+    }
+    if is_unknown_tag(markup.strip_prefix('<').unwrap_or_default()) {
+        return literal(markup);
     }
     let name_len = inside.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'));
     let name = inside.get(..name_len.unwrap_or(inside.len())).unwrap_or_default();
@@ -131,7 +136,8 @@ mod tests {
             ("a<script>if (b</c>0) {}</SCRIPT >d<style>e", "ad"),
             ("a<svg><text>b</text></svg>c</svg>d<svg/>e", "acde"),
             ("a\0b", "ab"),
-            ("a<scripted>b</scripted>", "ab"),
+            ("a<scripted>b</scripted>", "a<scripted>b</scripted>"),
+            ("Vec<String>", "Vec<String>"),
             ("a<!-- b", "a"),
             ("a<b title='c", "a"),
         ] {

@@ -10,6 +10,7 @@ use crate::node::Node;
 use crate::photos::Size;
 use crate::row;
 use crate::store::{Scan, StoreError};
+use crate::text::permitted;
 
 /// The end of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +91,8 @@ pub fn text(node: &Node, entry: &EntryId) -> Result<Option<String>, StoreError> 
         return Ok(Some(row.text));
     }
     let opened = feed::opened(node, &EntryId(row.version))?;
-    Ok(opened.and_then(|(_, body)| body).and_then(|body| body.post().map(|post| post.text.clone())))
+    let body = opened.and_then(|(_, body)| body);
+    Ok(body.and_then(|body| body.post().map(|post| permitted(&post.text).into_owned())))
 }
 
 /// The number of items that the owner has not seen. Items deleted since may count until then.

@@ -12,6 +12,7 @@ use crate::feed::{EntryId, PHOTOS_MAX, PostBody};
 use crate::identity::PersonId;
 use crate::row::{self, cut};
 use crate::store::{BlobId, Scan, StoreError, Tx};
+use crate::text::permitted;
 
 /// A version of a post, from a verified entry: the post's own or an edit's.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,9 @@ pub fn show(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), Stor
     }) {
         return Ok(());
     }
-    let text = cut(&new.post.text, TEXT_KEPT_MAX);
+    let title = permitted(new.post.title.as_deref().unwrap_or_default());
+    let whole_text = permitted(&new.post.text);
+    let text = cut(&whole_text, TEXT_KEPT_MAX);
     let arrival = match &before {
         Some(item) => item.arrival,
         None => arrive(tx, new.is_news)?,
@@ -54,9 +57,9 @@ pub fn show(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), Stor
     }
     let item = ItemRow {
         author: new.author.0,
-        title: cut(new.post.title.as_deref().unwrap_or_default(), TITLE_LEN_MAX).to_owned(),
+        title: cut(&title, TITLE_LEN_MAX).to_owned(),
         text: text.to_owned(),
-        is_whole: text.len() == new.post.text.len(),
+        is_whole: text.len() == whole_text.len(),
         slug: cut(&new.post.slug, SLUG_LEN_MAX).to_owned(),
         shown: new.posted,
         edited: (new.entry != *of).then_some(new.at),
@@ -100,8 +103,8 @@ fn show_photos(tx: &mut Tx<'_>, of: &EntryId, new: &Version<'_>) -> Result<(), S
             large_len: photo.len,
             small: photo.small,
             small_len: photo.small_len,
-            alt: cut(&photo.alt, ALT_LEN_MAX).to_owned(),
-            caption: cut(&photo.caption, ALT_LEN_MAX).to_owned(),
+            alt: cut(&permitted(&photo.alt), ALT_LEN_MAX).to_owned(),
+            caption: cut(&permitted(&photo.caption), ALT_LEN_MAX).to_owned(),
             width: photo.width,
             height: photo.height,
             thumbhash: photo.thumbhash.clone(),
