@@ -1,10 +1,14 @@
 //! Slugs: the last part of a page's address, made from words.
 
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
 /// The longest slug, in bytes.
 pub const SLUG_LEN_MAX: usize = 80;
 
-/// `text` as a slug: its words in lower case with dashes between them, letters without accents
-/// where a plain form exists. `None` if `text` has no letter and no digit.
+/// `text` as a slug: its words in lower case with dashes between them. Latin letters lose their
+/// accents; letters of other scripts keep their marks, which are part of the word. The same text in
+/// another Unicode form (UAX 15) gets the same slug. `None` if `text` has no letter and no digit.
 pub fn slugify(text: &str) -> Option<String> {
     slugify_within(text, SLUG_LEN_MAX)
 }
@@ -14,12 +18,18 @@ pub fn slugify(text: &str) -> Option<String> {
 pub fn slugify_within(text: &str, len_max: usize) -> Option<String> {
     let mut slug = String::new();
     let mut is_between_words = false;
-    for letter in text.chars().flat_map(char::to_lowercase) {
+    for letter in text.nfc().flat_map(char::to_lowercase) {
+        let ends_plain = slug.ends_with(|c: char| c.is_ascii());
         let plain = match plain(letter) {
-            Some(plain) => plain.to_owned(),
+            Some(plain) => plain,
+            None if is_combining_mark(letter) => {
+                if is_between_words || slug.is_empty() || ends_plain {
+                    continue;
+                }
+                letter.to_string()
+            }
             None if letter.is_alphanumeric() => letter.to_string(),
-            // An apostrophe joins: "don't" is one word.
-            None if matches!(letter, '\'' | '’') => continue,
+            None if joins(letter) => continue,
             None => {
                 is_between_words = true;
                 continue;
@@ -42,37 +52,40 @@ pub fn slugify_within(text: &str, len_max: usize) -> Option<String> {
     (!slug.is_empty()).then_some(slug)
 }
 
+/// True for a character that a slug may have beside dashes.
+pub fn is_slug_letter(letter: char) -> bool {
+    letter.is_alphanumeric() || is_combining_mark(letter)
+}
+
+/// True for characters within a word that are no part of it: an apostrophe ("don't" is one word), a
+/// soft hyphen, zero-width characters.
+fn joins(letter: char) -> bool {
+    matches!(letter, '\'' | '’' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
 /// Whether `text` is a slug as [`slugify`] makes them.
 pub fn is_slug(text: &str) -> bool {
     slugify(text).as_deref() == Some(text)
 }
 
-fn plain(letter: char) -> Option<&'static str> {
-    Some(match letter {
-        'à' | 'á' | 'â' | 'ã' | 'å' | 'ā' | 'ă' | 'ą' => "a",
+/// The plain form of a Latin letter, if it has one.
+fn plain(letter: char) -> Option<String> {
+    let known = match letter {
         'ä' | 'æ' => "ae",
-        'ç' | 'ć' | 'č' => "c",
-        'ď' | 'đ' | 'ð' => "d",
-        'è' | 'é' | 'ê' | 'ë' | 'ē' | 'ę' | 'ě' => "e",
-        'ğ' => "g",
-        'ì' | 'í' | 'î' | 'ï' | 'ī' | 'ı' => "i",
-        'ł' | 'ľ' => "l",
-        'ñ' | 'ń' | 'ň' => "n",
-        'ò' | 'ó' | 'ô' | 'õ' | 'ø' | 'ō' => "o",
+        'đ' | 'ð' => "d",
+        'ı' => "i",
+        'ł' => "l",
+        'ø' => "o",
         'ö' | 'œ' => "oe",
-        'ř' => "r",
-        'ś' | 'š' | 'ş' | 'ș' => "s",
         'ß' => "ss",
-        'ť' | 'ț' => "t",
-        'ù' | 'ú' | 'û' | 'ū' | 'ů' | 'ű' => "u",
         'ü' => "ue",
-        'ý' | 'ÿ' => "y",
         'þ' => "th",
-        'ź' | 'ż' | 'ž' => "z",
-        // The combining dot that `to_lowercase` makes of a dotted capital I.
-        '\u{307}' => "",
-        _ => return None,
-    })
+        _ => {
+            let base = std::iter::once(letter).nfd().next()?;
+            return base.is_ascii_alphanumeric().then(|| base.to_string());
+        }
+    };
+    Some(known.to_owned())
 }
 
 #[cfg(test)]
@@ -86,6 +99,14 @@ mod tests {
             ("Don't panic", "dont-panic"),
             ("  Über Straßen & Brücken  ", "ueber-strassen-bruecken"),
             ("日本語 の 題", "日本語-の-題"),
+            ("हिन्दी भाषा", "हिन्दी-भाषा"),
+            ("ภาษาไทย ง่ายๆ", "ภาษาไทย-ง่ายๆ"),
+            ("Cafe\u{301} en e\u{301}te\u{301}", "cafe-en-ete"),
+            ("か\u{3099}くせい", "がくせい"),
+            ("soft\u{ad}hyphen, zero\u{200b}width", "softhyphen-zerowidth"),
+            ("Tiếng Việt có dấu, đúng không", "tieng-viet-co-dau-dung-khong"),
+            ("q\u{301}ui \u{301} İstanbul", "qui-istanbul"),
+            ("ελληνικά й", "ελληνικά-й"),
             ("../../etc/passwd", "etc-passwd"),
         ] {
             assert_eq!(slugify(text).as_deref(), Some(slug));
