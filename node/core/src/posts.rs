@@ -23,7 +23,9 @@ pub(crate) use draft::ready;
 pub use draft::{Draft, Precondition, save_draft};
 pub(crate) use entries::{apply_version, hide, retract};
 pub(crate) use prepare::{Edited, PreparedEdit, PreparedPost, prepare_new, prepare_saved, saved};
-pub use read::{Cursor, Found, by_id, by_slug, count, drafts, published};
+pub use read::{
+    Cursor, Found, SEARCHED_MAX, Titled, by_id, by_slug, count, drafts, published, titled,
+};
 pub(crate) use rows::{PostRow, load, to_post};
 
 /// The longest title, in characters: four bytes each fit an entry's title.

@@ -64,8 +64,10 @@ pub(crate) struct Ready {
 /// # Errors
 /// The first limit that it is over, or the disk's.
 pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
-    let title = draft.title.split_whitespace().collect::<Vec<_>>().join(" ");
-    let raw = draft.text.replace("\r\n", "\n").trim_end().to_owned();
+    let title = text::permitted(&draft.title).split_whitespace().collect::<Vec<_>>().join(" ");
+    // Editors write a byte order mark, which would keep a heading from being one.
+    let raw = draft.text.trim_start_matches('\u{feff}');
+    let raw = text::permitted(raw).trim_end().to_owned();
     if title.chars().count() > TITLE_CHARS_MAX {
         return Err(PostError::LongTitle(title.chars().count()));
     }
@@ -76,9 +78,6 @@ pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
         return Err(PostError::TooManyPhotos(draft.photos.len()));
     }
     let slug = draft.slug.map(|slug| slug.trim().to_owned()).filter(|slug| !slug.is_empty());
-    if slug.as_deref().is_some_and(|slug| !slug::is_slug(slug)) {
-        return Err(PostError::InvalidSlug);
-    }
     let mut photos = Vec::new();
     for photo in draft.photos {
         if !photos.contains(&photo) {
@@ -98,6 +97,27 @@ pub(crate) fn ready(node: &Node, draft: Draft) -> Result<Ready, PostError> {
 }
 
 impl Ready {
+    /// Checks the chosen slug, unless the post has it already: the rules may have been others when
+    /// it got that.
+    pub(super) fn check_slug(&self, before: Option<&PostRow>) -> Result<(), PostError> {
+        let is_kept = |slug: &String| before.is_some_and(|before| *slug == before.slug);
+        match &self.slug {
+            Some(slug) if !is_kept(slug) && !slug::is_slug(slug) => Err(PostError::InvalidSlug),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refers to the text of an entry that another node wrote, if `row` has the same text there.
+    ///
+    /// # Errors
+    /// When the stored text can't be read.
+    pub(crate) fn reuse_text(&mut self, node: &Node, row: &PostRow) -> Result<(), StoreError> {
+        if matches!(row.text, rows::Text::Entry(_)) && rows::text(node, row)? == self.raw {
+            self.text = ReadyText::stored(row.text.clone());
+        }
+        Ok(())
+    }
+
     /// The chosen slug, or one made from the title or the text.
     pub(super) fn wanted_slug(&self) -> String {
         let made = || {
@@ -185,6 +205,7 @@ pub(super) fn write(
         }
         _ => {}
     }
+    ready.check_slug(before.as_ref())?;
     ready.load_photos(tx)?;
     ready.text.attach(tx);
     if let Some(before) = &before {

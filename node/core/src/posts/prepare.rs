@@ -153,14 +153,14 @@ impl PreparedEdit {
             .map(EntryId)
             .filter(|_| row.state == State::Published)
             .ok_or(PostError::NotPublished)?;
-        if !precondition.is_met_by(&row) {
-            let is_same = ready.is_content_of(&row);
-            return if is_same {
-                Ok(Edited::Unchanged(Box::new(row)))
-            } else {
-                Err(PostError::ChangedMeanwhile)
-            };
+        // A save without a change writes no entry. The edit of a hidden post shows it again.
+        if ready.is_content_of(&row) && !row.is_hidden {
+            return Ok(Edited::Unchanged(Box::new(row)));
         }
+        if !precondition.is_met_by(&row) {
+            return Err(PostError::ChangedMeanwhile);
+        }
+        ready.check_slug(Some(&row))?;
         if let Some(slug) = ready.slug.clone().filter(|slug| *slug != row.slug) {
             if !rows::is_free(tx, &slug, id)? {
                 return Err(PostError::SlugTaken);

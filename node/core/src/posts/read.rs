@@ -11,6 +11,8 @@ use crate::store::{Scan, StoreError};
 /// Keys read at once while counting.
 const COUNT_PAGE: usize = 1000;
 const DRAFTS_MAX: usize = 1000;
+/// The most posts that one search reads.
+pub const SEARCHED_MAX: usize = 2000;
 
 /// The target of a slug.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +121,55 @@ pub fn published(
         }
     }
     found.truncate(limit);
+    Ok(found)
+}
+
+/// One page of a search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Titled {
+    /// The posts, newest first.
+    pub posts: Vec<Post>,
+    /// Where the search goes on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// The owner's published posts before `before` whose title, or whose summary if they have none,
+/// contains `words` in any case; at most `limit`. Reads at most [`SEARCHED_MAX`] posts: a page may
+/// be short, or empty, although the search goes on.
+///
+/// # Errors
+/// As [`by_id`].
+pub fn titled(
+    node: &Node,
+    words: &str,
+    before: Option<Cursor>,
+    limit: usize,
+) -> Result<Titled, StoreError> {
+    let words = words.to_lowercase();
+    let mut found = Titled { posts: Vec::new(), next: None };
+    let mut scan = Scan::prefix(&[], SEARCHED_MAX).reversed();
+    if let Some(cursor) = before {
+        scan = scan.after(&rows::place_key(cursor.published, cursor.id));
+    }
+    let places = node.store.scan(PlaceRow::TABLE, &scan)?;
+    for (number, (key, _)) in places.iter().enumerate() {
+        let id = PostId(row::key_part(key, 8));
+        let Some(row) = row::get::<PostRow>(&node.store, &id.0)? else { continue };
+        let line = if row.title.is_empty() { &row.summary } else { &row.title };
+        if !line.to_lowercase().contains(&words) {
+            continue;
+        }
+        found.posts.push(rows::to_post(node, id, row)?);
+        let is_last = number + 1 == places.len() && places.len() < SEARCHED_MAX;
+        if found.posts.len() == limit && !is_last {
+            found.next = found.posts.last().and_then(Post::cursor);
+            return Ok(found);
+        }
+    }
+    if let Some((key, _)) = places.last().filter(|_| places.len() == SEARCHED_MAX) {
+        let published = Timestamp(u64::from_be_bytes(row::key_part(key, 0)));
+        found.next = Some(Cursor { published, id: PostId(row::key_part(key, 8)) });
+    }
     Ok(found)
 }
 

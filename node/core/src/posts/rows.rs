@@ -107,6 +107,11 @@ impl ReadyText {
         Ok(Self { text: Text::Blob(pinned.id), pinned: Some(pinned) })
     }
 
+    /// A text that is stored already, where `text` says.
+    pub(super) fn stored(text: Text) -> Self {
+        Self { text, pinned: None }
+    }
+
     pub(super) fn attach(&self, tx: &mut Tx<'_>) {
         if let Some(pinned) = &self.pinned {
             tx.attach(pinned);

@@ -354,3 +354,76 @@ async fn imported_date_is_kept_but_never_future() {
     publish::delete(&alice, old.id).await.unwrap();
     assert_eq!(published(&alice, &Visitor::Stranger, None, 10).unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn titled_posts_are_found_by_words_in_pages() {
+    let alice = TestNode::new("alice").await;
+    for (title, text) in
+        [("The Heron", "a"), ("", "A heron again."), ("Tide", "b"), ("HERONS", "c")]
+    {
+        alice.clock.advance(1000);
+        publish_post(&alice, title, text).await;
+    }
+    save_draft(&alice, draft("A heron unfinished", "d")).await.unwrap();
+    let slugs = |page: &Titled| page.posts.iter().map(|post| post.slug.clone()).collect::<Vec<_>>();
+    let first = titled(&alice, "heron", None, 2).unwrap();
+    assert_eq!(slugs(&first), ["herons", "a-heron-again"]);
+    let second = titled(&alice, "heron", first.next, 2).unwrap();
+    assert_eq!((slugs(&second), second.next), (vec!["the-heron".to_owned()], None));
+    let all = titled(&alice, "", None, 9).unwrap();
+    assert_eq!((all.posts.len(), all.next), (4, None));
+    assert_eq!(slugs(&titled(&alice, "<none>", None, 9).unwrap()), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn untouched_save_writes_no_entry() {
+    let alice = TestNode::new("alice").await;
+    let pictures = [photo(&alice).await.id, photo(&alice).await.id];
+    for (number, text) in ["Short.".to_owned(), "words ".repeat(3000)].into_iter().enumerate() {
+        let title = format!("Post {number}");
+        let saved = Draft { photos: pictures.to_vec(), ..draft(&title, &text) };
+        let post = publish::post(&alice, saved).await.unwrap();
+        let head = outbox::durable_head(&alice).unwrap();
+        alice.clock.advance(60_000);
+        let untouched = Draft {
+            id: Some(post.id),
+            precondition: Precondition::Revision(post.revision),
+            photos: post.photos.clone(),
+            slug: Some(post.slug.clone()),
+            ..draft(&post.title, &post.text)
+        };
+        let after = publish::edit(&alice, post.id, untouched.clone()).await.unwrap();
+        assert_eq!((&after, after.edited), (&post, None));
+        assert_eq!(outbox::durable_head(&alice).unwrap(), head, "no entry for friends");
+        let turned = Draft { photos: vec![pictures[1], pictures[0]], ..untouched };
+        let turned = publish::edit(&alice, post.id, turned).await.unwrap();
+        assert_eq!(turned.photos, [pictures[1], pictures[0]]);
+        assert_eq!(outbox::durable_head(&alice).unwrap(), head + 1);
+    }
+}
+
+#[tokio::test]
+async fn forbidden_characters_are_removed_from_posts() {
+    let alice = TestNode::new("alice").await;
+    let post =
+        publish_post(&alice, "Em\u{10}dash\u{b}here", "\u{feff}one\u{b}two\u{0}\u{fffe}").await;
+    assert_eq!((post.title.as_str(), post.text.as_str()), ("Emdash here", "one\ntwo"));
+}
+
+#[tokio::test]
+async fn slug_of_older_rules_is_kept_by_an_edit() {
+    let alice = TestNode::new("alice").await;
+    let post = publish_post(&alice, "Post", "text").await;
+    let old = "tiếng-việt-co-dấu";
+    let id = post.id;
+    let rename = move |tx: &mut crate::store::Tx<'_>| -> Result<(), PostError> {
+        let row = rows::PostRow { slug: old.to_owned(), ..rows::load(tx, id)? };
+        rows::claim_slug(tx, old, id)?;
+        Ok(rows::save(tx, id, &row)?)
+    };
+    alice.store.commit(rename).await.unwrap();
+    let kept = Draft { slug: Some(old.into()), ..draft("Post", "other text") };
+    assert_eq!(publish::edit(&alice, id, kept).await.unwrap().slug, old);
+    let other = Draft { slug: Some("với-dấu".into()), ..draft("Post", "other text") };
+    assert_eq!(publish::edit(&alice, id, other).await, Err(PostError::InvalidSlug));
+}

@@ -81,10 +81,12 @@ fn write(
 /// gone.
 pub async fn edit(node: &Node, id: PostId, draft: Draft) -> Result<Post, PostError> {
     let precondition = draft.precondition;
-    let ready = posts::ready(node, draft)?;
+    let mut ready = posts::ready(node, draft)?;
     if ready.is_empty() {
         return Err(PostError::Empty);
     }
+    // The text may be in an entry that another node of the owner's wrote.
+    ready.reuse_text(node, &posts::load(&node.store, id)?)?;
     let (author, now) = (node.clone(), node.clock.now());
     let commit = move |tx: &mut Tx<'_>| -> Result<posts::PostRow, PostError> {
         let prepared = match PreparedEdit::prepare(tx, id, precondition, ready, now)? {
