@@ -169,6 +169,8 @@ mod tests {
             strapline: String::new(),
             about: String::new(),
             avatar_colour: 0,
+            time_zone: String::new(),
+            language: String::new(),
         }
     }
 

@@ -8,11 +8,14 @@ use crate::names::{self, NAME_CHARS_MAX};
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{StoreError, Table, Tx};
+use crate::text::permitted;
 
 const LOGIN_LEN_MAX: usize = 40;
 const DOMAIN_LEN_MAX: usize = 253; // RFC 1035 2.3.4
 const STRAPLINE_LEN_MAX: usize = 200;
 const ABOUT_LEN_MAX: usize = 2000;
+const LANGUAGE_LEN_MAX: usize = 35; // RFC 5646 4.4.1
+const TIME_ZONE_LEN_MAX: usize = 64;
 /// The number of avatar colours.
 pub const AVATAR_COLOUR_COUNT: u8 = 7;
 
@@ -38,6 +41,22 @@ pub struct Profile {
     /// The number of the avatar's colour, below [`AVATAR_COLOUR_COUNT`].
     #[n(5)]
     pub avatar_colour: u8,
+    /// The time zone in which the site shows times, by its IANA name; empty means UTC.
+    #[cbor(n(6), default)]
+    pub time_zone: String,
+    /// The language that the owner writes in, a BCP 47 tag; empty means [`LANGUAGE`].
+    #[cbor(n(7), default)]
+    pub language: String,
+}
+
+/// The language of an owner who has chosen none.
+pub const LANGUAGE: &str = "en";
+
+impl Profile {
+    /// The tag of the language that the owner writes in.
+    pub fn language(&self) -> &str {
+        if self.language.is_empty() { LANGUAGE } else { &self.language }
+    }
 }
 
 impl Record for Profile {
@@ -72,6 +91,12 @@ pub enum ProfileError {
     /// The domain is no host name.
     #[error("that is not a domain")]
     BadDomain,
+    /// No language tag (BCP 47).
+    #[error("{0:?} is not a language tag")]
+    BadLanguage(String),
+    /// Not the form of a time zone's name.
+    #[error("{0:?} is not a time zone")]
+    BadTimeZone(String),
     /// There is no such colour.
     #[error("there is no avatar colour {0}")]
     NoSuchAvatarColour(u8),
@@ -126,9 +151,11 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
         domain: domain_name::ascii(profile.domain.trim())
             .ok_or(ProfileError::BadDomain)?
             .into_owned(),
-        strapline: profile.strapline.trim().to_owned(),
-        about: profile.about.trim().to_owned(),
+        strapline: permitted(&profile.strapline).trim().to_owned(),
+        about: permitted(&profile.about).trim().to_owned(),
         avatar_colour: profile.avatar_colour,
+        time_zone: profile.time_zone.trim().to_owned(),
+        language: profile.language.trim().to_owned(),
     };
     let limits = [
         ("login", &profile.login, LOGIN_LEN_MAX),
@@ -150,10 +177,37 @@ pub fn checked(profile: Profile) -> Result<Profile, ProfileError> {
     if !domain_name::is_host(&profile.domain) {
         return Err(ProfileError::BadDomain);
     }
+    if !profile.language.is_empty() && !is_language(&profile.language) {
+        return Err(ProfileError::BadLanguage(profile.language));
+    }
+    if !profile.time_zone.is_empty() && !is_time_zone(&profile.time_zone) {
+        return Err(ProfileError::BadTimeZone(profile.time_zone));
+    }
     if profile.avatar_colour >= AVATAR_COLOUR_COUNT {
         return Err(ProfileError::NoSuchAvatarColour(profile.avatar_colour));
     }
     Ok(profile)
+}
+
+/// True for the form of a language tag (RFC 5646 2.1): a language of two or three letters, then
+/// parts of up to eight letters and digits.
+pub fn is_language(tag: &str) -> bool {
+    let mut parts = tag.split('-');
+    let language = parts.next().unwrap_or_default();
+    let is_part = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
+    tag.len() <= LANGUAGE_LEN_MAX
+        && (2..=3).contains(&language.len())
+        && language.bytes().all(|b| b.is_ascii_alphabetic())
+        && parts.all(is_part)
+}
+
+/// True for the form of a name in the IANA time zone database. Core does not know which zones
+/// there are.
+fn is_time_zone(name: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+');
+    name.len() <= TIME_ZONE_LEN_MAX && name.bytes().all(is_plain)
 }
 
 /// The avatar colour of an owner who has chosen none. It depends on the address, so that avatars of
@@ -202,7 +256,29 @@ pub fn is_login_name(node: &Node, user: &str) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::TestNode;
+    use crate::testing::{TestNode, profile_of};
+
+    #[test]
+    fn language_tag_and_time_zone_name_are_checked() {
+        for (time_zone, language) in
+            [("", ""), ("America/Argentina/Buenos_Aires", "zh-Hant-TW"), ("Etc/GMT+3", "de")]
+        {
+            let given = Profile {
+                time_zone: time_zone.into(),
+                language: language.into(),
+                ..profile_of("alice")
+            };
+            assert_eq!(checked(given.clone()), Ok(given));
+        }
+        for language in ["e", "english!", "de-", "\"><b>", "abcd", "de-toolongpart1"] {
+            let given = Profile { language: language.into(), ..profile_of("alice") };
+            assert_eq!(checked(given), Err(ProfileError::BadLanguage(language.into())));
+        }
+        for zone in ["../etc/passwd", "Europe/Berlin<", &"a".repeat(65)] {
+            let given = Profile { time_zone: zone.into(), ..profile_of("alice") };
+            assert_eq!(checked(given), Err(ProfileError::BadTimeZone(zone.into())));
+        }
+    }
 
     #[tokio::test]
     async fn international_domain_is_owned_in_both_forms() {

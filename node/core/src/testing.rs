@@ -251,6 +251,8 @@ pub fn profile_of(name: &str) -> Profile {
         strapline: format!("{name} writes here"),
         about: String::new(),
         avatar_colour: 0,
+        time_zone: String::new(),
+        language: String::new(),
     }
 }
 

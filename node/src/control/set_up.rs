@@ -56,6 +56,8 @@ impl SetUp {
             strapline: String::new(),
             about: String::new(),
             avatar_colour,
+            time_zone: String::new(),
+            language: String::new(),
         };
         let profile = profile::checked(profile).map_err(invalid)?;
         logins::check_password(&password).map_err(invalid)?;
