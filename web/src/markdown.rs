@@ -6,6 +6,7 @@
 //! somebody else wrote it. Headings begin at level 2 and skip no level, because the page's title is
 //! its only `h1`.
 
+mod autolinks;
 mod code;
 mod headings;
 mod highlight;
@@ -15,8 +16,8 @@ mod tables;
 
 use std::fmt;
 
-use freehold_core::text::MARKDOWN_OPTIONS;
-use pulldown_cmark::{CowStr, Event, Parser, Tag, TagEnd};
+use freehold_core::text::{MARKDOWN_OPTIONS, permitted, unknown_tags_escaped};
+use pulldown_cmark::{CowStr, Event, Tag, TagEnd};
 
 /// How deep blocks may be nested; deeper ones lose their block, not their text.
 const DEPTH_MAX: usize = 24;
@@ -47,24 +48,38 @@ enum Trust {
     Foreign,
 }
 
+/// How a text is rendered.
+#[derive(Clone, Copy, Debug)]
+struct Style<'a> {
+    trust: Trust,
+    /// The beginning of all ids, so that a page can hold several texts.
+    prefix: &'a str,
+    /// True if a line end in the text is one on the page: people write short texts so.
+    keeps_line_ends: bool,
+}
+
 /// Renders the owner's own text: with photos of the site, harmless HTML and links within the site.
 pub(crate) fn render(text: &str) -> Html {
-    rendered(text, "", Trust::Owner)
+    rendered(text, Style { trust: Trust::Owner, prefix: "", keeps_line_ends: false })
 }
 
-/// Renders somebody else's text: without pictures, HTML or links into this site. Ids begin with
-/// `prefix`, so that a page can hold several texts.
-pub(crate) fn render_foreign(text: &str, prefix: &str) -> Html {
-    rendered(text, prefix, Trust::Foreign)
+/// Renders the text of the owner's post. Without a title it is a note, whose line ends stay.
+pub(crate) fn render_post(title: &str, text: &str) -> Html {
+    rendered(text, Style { trust: Trust::Owner, prefix: "", keeps_line_ends: title.is_empty() })
 }
 
-/// Renders the owner's own text for a page that shows several: ids begin with `prefix`.
-pub(crate) fn render_prefixed(text: &str, prefix: &str) -> Html {
-    rendered(text, prefix, Trust::Owner)
+/// Renders a post for a page that shows several: ids begin with `prefix`. Somebody else's text has
+/// no pictures, HTML or links into this site.
+pub(crate) fn render_one_of_many(title: &str, text: &str, prefix: &str, is_own: bool) -> Html {
+    let trust = if is_own { Trust::Owner } else { Trust::Foreign };
+    rendered(text, Style { trust, prefix, keeps_line_ends: title.is_empty() })
 }
 
-fn rendered(text: &str, prefix: &str, trust: Trust) -> Html {
-    let events = tables::bounded(Parser::new_ext(text, MARKDOWN_OPTIONS).collect(), DEPTH_MAX);
+fn rendered(text: &str, style: Style<'_>) -> Html {
+    let Style { trust, prefix, keeps_line_ends } = style;
+    // Rows of earlier versions may have forbidden characters.
+    let text = permitted(text);
+    let events = tables::bounded(autolinks::linked(&text, MARKDOWN_OPTIONS), DEPTH_MAX);
     let is_shown = |address: &str| trust == Trust::Owner && sanitise::is_own_picture(address);
     let is_linked = |address: &str| {
         sanitise::is_web(address) || trust == Trust::Owner && sanitise::is_within_site(address)
@@ -76,8 +91,10 @@ fn rendered(text: &str, prefix: &str, trust: Trust) -> Html {
     let keeps_html = trust == Trust::Owner && html_tags(&events) <= HTML_TAGS_MAX;
     headings::name(&mut events, prefix);
     headings::order(&mut events);
-    let events =
-        code::highlighted(events.into_iter().map(|event| rewritten(event, prefix, keeps_html)));
+    let events = code::highlighted(events.into_iter().map(|event| match event {
+        Event::SoftBreak if keeps_line_ends => Event::HardBreak,
+        event => rewritten(event, prefix, keeps_html),
+    }));
     let mut html = String::with_capacity(text.len() * 3 / 2);
     pulldown_cmark::html::push_html(&mut html, events.into_iter());
     html = html.replace("<p></p>\n", "");
@@ -85,10 +102,11 @@ fn rendered(text: &str, prefix: &str, trust: Trust) -> Html {
         // The Content-Security-Policy forbids inline styles.
         html = html.replace(&format!("style=\"text-align: {side}\""), &format!("class=\"{side}\""));
     }
-    Html(match trust {
+    let html = match trust {
         Trust::Owner => sanitise::owner(&html),
         Trust::Foreign => sanitise::foreign(&html),
-    })
+    };
+    Html(tables::scrolling(&html))
 }
 
 /// The events without the blocks that are nested too deep: a text of ten thousand `>` must cost no
@@ -134,13 +152,18 @@ fn rewritten<'a>(event: Event<'a>, prefix: &str, keeps_html: bool) -> Event<'a> 
         }
         // A character instead of a form field: a reader cannot tick the box.
         Event::TaskListMarker(is_done) => {
-            Event::Text(CowStr::Borrowed(if is_done { "☑ " } else { "☐ " }))
+            let mark = if is_done { "☑" } else { "☐" };
+            Event::InlineHtml(CowStr::from(format!("<span class=\"task\">{mark}</span> ")))
         }
         Event::FootnoteReference(label) => Event::FootnoteReference(footnote_id(&label, prefix)),
         Event::Start(Tag::FootnoteDefinition(label)) => {
             Event::Start(Tag::FootnoteDefinition(footnote_id(&label, prefix)))
         }
         Event::Html(html) | Event::InlineHtml(html) if !keeps_html => Event::Text(html),
+        Event::Html(html) => Event::Html(CowStr::from(unknown_tags_escaped(&html).into_owned())),
+        Event::InlineHtml(html) => {
+            Event::InlineHtml(CowStr::from(unknown_tags_escaped(&html).into_owned()))
+        }
         Event::Start(Tag::HtmlBlock) if !keeps_html => Event::Start(Tag::Paragraph),
         Event::End(TagEnd::HtmlBlock) if !keeps_html => Event::End(TagEnd::Paragraph),
         other => other,

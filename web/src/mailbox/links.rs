@@ -4,6 +4,7 @@
 use freehold_mime::text::is_bidi_control;
 
 use super::host_names::hidden_host;
+use crate::addresses::without_punctuation;
 use crate::response::percent_encoded;
 
 /// A longer word is no address, in bytes.
@@ -77,32 +78,6 @@ fn address(word: &str) -> Option<(usize, usize, String)> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_@".contains(&byte);
     let to = percent_encoded(found.as_bytes(), is_plain);
     is_host.then(|| (start, end, format!("/home/mail/write?to={to}")))
-}
-
-/// An address without the punctuation of the sentence around it.
-fn without_punctuation(found: &str) -> &str {
-    let mut found = found;
-    loop {
-        let shorter = found.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_']);
-        // A closing bracket belongs to the address if it opens inside.
-        let shorter = match shorter.chars().next_back() {
-            Some(close @ (')' | ']' | '}')) => {
-                let open = match close {
-                    ')' => '(',
-                    ']' => '[',
-                    _ => '{',
-                };
-                let is_alone = shorter.matches(close).count() > shorter.matches(open).count();
-                shorter.strip_suffix(close).filter(|_| is_alone)
-            }
-            _ => None,
-        }
-        .unwrap_or(shorter);
-        if shorter.len() == found.len() {
-            return found;
-        }
-        found = shorter;
-    }
 }
 
 #[cfg(test)]

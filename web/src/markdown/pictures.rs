@@ -3,9 +3,12 @@
 
 use pulldown_cmark::{CowStr, Event, LinkType, Tag, TagEnd};
 
+/// The text in place of a picture that is not shown and has no alternative text.
+const NO_ALT: &str = "(a picture that is not here)";
+
 /// The events with every picture that is not `shown` replaced by its alternative text, which
 /// becomes a link if its address is `linked`. HTML forbids a link within a link, so within one the
-/// text is not linked; a picture without alternative text leaves nothing.
+/// text is not linked. A picture without alternative text leaves [`NO_ALT`].
 pub(super) fn as_text<'a>(
     events: Vec<Event<'a>>,
     shown: impl Fn(&str) -> bool,
@@ -16,8 +19,9 @@ pub(super) fn as_text<'a>(
     while let Some(event) = events.next() {
         match event {
             Event::Start(Tag::Image { dest_url, title, .. }) if !shown(&dest_url) => {
-                let alt = alternative_text(&mut events);
-                if links > 0 || alt.is_empty() || !linked(&dest_url) {
+                let alt = Some(alternative_text(&mut events)).filter(|alt| !alt.trim().is_empty());
+                let alt = alt.unwrap_or(CowStr::Borrowed(NO_ALT));
+                if links > 0 || !linked(&dest_url) {
                     rewritten.push(Event::Text(alt));
                 } else {
                     rewritten.push(Event::Start(Tag::Link {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
+use freehold_core::slug::is_slug_letter;
 
 const TEXT_TAGS: [&str; 30] = [
     "a",
@@ -38,7 +39,7 @@ const TEXT_TAGS: [&str; 30] = [
     "thead",
     "tr",
 ];
-const OWNER_TAGS: [&str; 17] = [
+const OWNER_TAGS: [&str; 20] = [
     "abbr",
     "cite",
     "details",
@@ -49,6 +50,9 @@ const OWNER_TAGS: [&str; 17] = [
     "kbd",
     "mark",
     "q",
+    "rp",
+    "rt",
+    "ruby",
     "s",
     "samp",
     "small",
@@ -99,7 +103,7 @@ fn common() -> Builder<'static> {
         .add_tag_attributes("th", ["scope"])
         .add_allowed_classes("div", ["footnote-definition"])
         .add_allowed_classes("sup", ["footnote-reference", "footnote-definition-label"])
-        .add_allowed_classes("span", ["key", "remark", "text"])
+        .add_allowed_classes("span", ["key", "remark", "task", "text"])
         .add_allowed_classes("td", ["left", "center", "right"])
         .add_allowed_classes("th", ["left", "center", "right"])
         .add_url_schemes(["http", "https", "mailto"])
@@ -179,7 +183,7 @@ pub(super) fn is_within_site(address: &str) -> bool {
 
 /// True for the path of a picture on the owner's own site.
 pub(super) fn is_own_picture(address: &str) -> bool {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    let is_plain = |c: char| is_slug_letter(c) || matches!(c, '/' | '-' | '_' | '.');
     address.starts_with("/photos/")
         && address.chars().all(is_plain)
         && !address.contains("..")
@@ -196,8 +200,8 @@ fn is_language(class: &str) -> bool {
     class.len() <= CODE_CLASS_LEN_MAX && class.strip_prefix("language-").is_some_and(is_plain)
 }
 
-/// An id in a text may be letters, digits and dashes. The ids of the page's own elements have other
+/// An id in a text may be letters with their marks, digits and dashes. The ids of the page's own elements have other
 /// forms, so that a text cannot take one over.
 fn is_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 120 && id.chars().all(|c| c.is_alphanumeric() || c == '-')
+    !id.is_empty() && id.len() <= 120 && id.chars().all(|c| is_slug_letter(c) || c == '-')
 }

@@ -1,4 +1,5 @@
-//! The number of table cells is bounded. The parser fills a row of one byte up with as many empty
+//! Tables and code that are wider than the page scroll in a box of their own, which the keyboard
+//! reaches. The number of table cells is bounded. The parser fills a row of one byte up with as many empty
 //! cells as the table has columns, so a short text could become a page of megabytes. A table that
 //! is larger or nested too deep is shown as lines of text.
 
@@ -36,6 +37,15 @@ pub(super) fn bounded(events: Vec<Event<'_>>, depth_max: usize) -> Vec<Event<'_>
         }
     }
     rewritten
+}
+
+/// Sanitised HTML with each table in a box that scrolls, and with code blocks that the keyboard can
+/// scroll.
+pub(super) fn scrolling(html: &str) -> String {
+    // In sanitised HTML a `<` begins a tag, and tables and code have these start tags alone.
+    html.replace("<pre>", "<pre tabindex=\"0\">")
+        .replace("<table>", "<div class=\"scroll\" tabindex=\"0\"><table>")
+        .replace("</table>", "</table></div>")
 }
 
 /// Whether the cell that ends after `last` has text.

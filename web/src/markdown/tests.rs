@@ -4,6 +4,10 @@ use freehold_core::testing::fuzz::fuzz;
 
 use super::*;
 
+fn render_foreign(text: &str, prefix: &str) -> Html {
+    render_one_of_many("A title", text, prefix, false)
+}
+
 #[test]
 fn markdown_has_tables_footnotes_code_and_heading_ids() {
     let html = render(
@@ -111,7 +115,8 @@ fn removed_picture_leaves_alternative_text_and_closed_tags() {
         for (text, begins) in [
             ("![r](http://e.example/t.png)", "<p><a href=\"http://e.example/t.png\" rel=\""),
             ("![r]()", "<p>r and <em>on</em>.</p>"),
-            ("![](http://e.example/t.png)", "<p> and <em>on</em>.</p>"),
+            ("![](http://e.example/t.png)", "<p><a href=\"http://e.example/t.png\" rel=\""),
+            ("![](/url)", "<p>(a picture that is not here) and"),
             ("![r](javascript:alert(1))", "<p>r and"),
             ("![r](//e.example/t.png)", "<p>r and"),
             (
@@ -127,7 +132,6 @@ fn removed_picture_leaves_alternative_text_and_closed_tags() {
         let linked = of("[before ![r](http://e.example/t.png)](http://p.example)");
         assert!(linked.contains(">before r</a> and"), "{linked}");
         assert_eq!(linked.matches("<a ").count(), 1, "{linked}");
-        assert_eq!(html("![](http://e.example/t.png)").as_str(), "");
     }
     assert!(
         render("![*the* hill](/photos/the-hill/1600)")
@@ -155,8 +159,8 @@ fn task_list_items_have_box_characters() {
         [render("- [ ] oars\n- [x] varnish\n"), render_foreign("- [ ] oars\n- [x] varnish\n", "a-")]
     {
         assert!(
-            html.as_str().contains("<li>☐ oars</li>")
-                && html.as_str().contains("<li>☑ varnish</li>"),
+            html.as_str().contains("<li><span class=\"task\">☐</span> oars</li>")
+                && html.as_str().contains("<li><span class=\"task\">☑</span> varnish</li>"),
             "{html}"
         );
     }
@@ -178,6 +182,12 @@ fn hostile_markdown_renders_within_a_time_limit() {
         "<img ".repeat(12_000),
         format!("|{}\n|{}\n{}", "a|".repeat(500), "-|".repeat(500), "|\n".repeat(20_000)),
         "# a\n".repeat(15_000),
+        "(www.".repeat(12_000),
+        "https://a.b/(".repeat(4_600),
+        "a@".repeat(30_000),
+        "_https://a.b/".repeat(4_600),
+        format!("https://a.b/{}", "*a_".repeat(20_000)),
+        "x<y ".repeat(15_000),
     ];
     for bomb in bombs {
         let start = Instant::now();
@@ -235,6 +245,50 @@ fn owner_html_is_kept_up_to_a_tag_limit() {
 }
 
 #[test]
+fn line_end_in_a_note_is_a_line_break() {
+    let text = "One\nTwo  \nThree\n\n- a\n  b\n\n```\nc\nd\n```\n";
+    let html = render_post("", text).to_string();
+    assert!(html.starts_with("<p>One<br>\nTwo<br>\nThree</p>"), "{html}");
+    assert!(html.contains("<li>a<br>\nb</li>") && html.contains("c\nd"), "{html}");
+    let html = render_post("Titled", text).to_string();
+    assert!(html.starts_with("<p>One\nTwo<br>\nThree</p>"), "{html}");
+    for is_own in [false, true] {
+        assert!(render_one_of_many("", text, "a-", is_own).as_str().contains("One<br>"));
+    }
+}
+
+#[test]
+fn words_in_angle_brackets_stay_as_text() {
+    for (text, shown) in [
+        ("x<y but y>z", "<p>x&lt;y but y&gt;z</p>"),
+        ("A `b` of Vec<String>.", "<p>A <code>b</code> of Vec&lt;String&gt;.</p>"),
+        ("<placeholder>\n", "&lt;placeholder&gt;"),
+        ("<b>bold</b> </nothing>", "<p><b>bold</b> &lt;/nothing&gt;</p>"),
+        ("<ruby>漢<rt>kan</rt></ruby>", "<p><ruby>漢<rt>kan</rt></ruby></p>"),
+    ] {
+        assert_eq!(render(text).as_str().trim_end(), shown, "{text}");
+    }
+}
+
+#[test]
+fn addresses_are_links_in_own_and_foreign_texts() {
+    let text = "See https://a.example/b, ask c@d.example. https://a.example/<script>";
+    for html in [render(text).to_string(), render_foreign(text, "a-").to_string()] {
+        assert!(html.contains("<a href=\"https://a.example/b\" rel=\"noopener"), "{html}");
+        assert!(html.contains("<a href=\"mailto:c@d.example\""), "{html}");
+        assert!(!html.contains("<script"), "{html}");
+    }
+}
+
+#[test]
+fn wide_table_scrolls_in_its_own_box() {
+    let html = render("|a|\n|-|\n|b|\n\n`<table>`").to_string();
+    assert!(html.starts_with("<div class=\"scroll\" tabindex=\"0\"><table>"), "{html}");
+    assert!(html.contains("</table></div>") && html.contains("<code>&lt;table&gt;"), "{html}");
+    assert!(!render("<div class=\"scroll\" tabindex=1>x</div>").as_str().contains("scroll"));
+}
+
+#[test]
 fn headings_begin_at_level_two_and_skip_none() {
     let levels = |text: &str| -> Vec<u8> {
         let html = render(text).as_str().to_owned();
@@ -254,11 +308,11 @@ fn code_is_highlighted_in_own_and_foreign_texts() {
     for html in [render(text).to_string(), render_foreign(text, "e-").to_string()] {
         assert!(
             html.contains(
-                "<pre><code class=\"language-rust\"><span class=\"key\">let</span> a = <span class=\"text\">\"&lt;script&gt;\"</span>;"
+                "<pre tabindex=\"0\"><code class=\"language-rust\"><span class=\"key\">let</span> a = <span class=\"text\">\"&lt;script&gt;\"</span>;"
             ),
             "{html}"
         );
-        assert!(html.contains("<pre><code>let plain"), "{html}");
+        assert!(html.contains("<pre tabindex=\"0\"><code>let plain"), "{html}");
     }
     assert!(!render("<span class=\"door\">x</span>").to_string().contains("door"));
 }
