@@ -7,6 +7,7 @@ use freehold_core::blobs::BlobReader;
 use freehold_core::store::{BlobId, StoreError};
 
 use crate::blobs;
+use crate::headers::SHOWN_ANYWHERE;
 use crate::page_cache;
 use crate::response::PageResult;
 
@@ -47,7 +48,7 @@ pub(crate) fn stream(
     Ok(response)
 }
 
-/// A public file that caches may keep; a request that names its ETag is answered with 304 (RFC 9110
+/// A public file that caches may keep and other sites may show; a request that names its ETag is answered with 304 (RFC 9110
 /// 13.1.2).
 pub(crate) fn cacheable_stream(
     request_headers: &HeaderMap,
@@ -68,5 +69,7 @@ pub(crate) fn cacheable_stream(
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
     headers.insert(header::ETAG, etag);
+    let (name, anywhere) = SHOWN_ANYWHERE;
+    headers.insert(name, anywhere);
     Ok(response)
 }

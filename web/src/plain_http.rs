@@ -39,7 +39,7 @@ fn redirect<B>(request: &Request<B>, authority: &str, config: &WebConfig) -> Res
         Some(_) => config.url(None, 0),
         None => format!("https://{authority}"),
     };
-    response::moved_permanently(&format!("{base}{path}"))
+    response::moved_to_site(&base, path)
 }
 
 #[cfg(test)]

@@ -45,6 +45,15 @@ pub(crate) fn cacheable(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
+/// True for a path within this site. `//host`, `/\host` and `/<tab>/host` are addresses of other
+/// hosts for browsers (WHATWG URL 4.4, "relative slash state").
+fn is_within_site(path: &str) -> bool {
+    let mut letters = path.chars();
+    letters.next() == Some('/')
+        && !matches!(letters.next(), Some('/' | '\\'))
+        && !path.contains(char::is_control)
+}
+
 /// A redirect after a form (303): the browser fetches `path` and does not send the form again.
 pub(crate) fn see_other(path: &str) -> Response<Body> {
     redirect(StatusCode::SEE_OTHER, path)
@@ -72,15 +81,29 @@ pub(crate) fn percent_encoded(bytes: &[u8], is_plain: impl Fn(u8) -> bool) -> St
     })
 }
 
-/// `path` may have letters of any script; the header takes only the characters of a URI (RFC 9110
-/// 10.2.2, RFC 3986 2), so all others are percent-encoded.
+/// A permanent redirect (301) to the same path at `base`, an address of this site.
+pub(crate) fn moved_to_site(base: &str, path: &str) -> Response<Body> {
+    if path.starts_with('/') {
+        located(StatusCode::MOVED_PERMANENTLY, &format!("{base}{path}"))
+    } else {
+        Problem::BadRequest.into_response()
+    }
+}
+
+/// No handler redirects to another site, whatever a request asks for.
 fn redirect(status: StatusCode, path: &str) -> Response<Body> {
+    if is_within_site(path) { located(status, path) } else { Problem::BadRequest.into_response() }
+}
+
+/// The address may have letters of any script; the header takes only the characters of a URI (RFC
+/// 9110 10.2.2, RFC 3986 2), so all others are percent-encoded.
+fn located(status: StatusCode, address: &str) -> Response<Body> {
     let is_plain = |byte: u8| {
         byte.is_ascii_graphic()
             && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
     };
-    match HeaderValue::from_str(&percent_encoded(path.as_bytes(), is_plain)) {
-        Ok(path) => (status, [(header::LOCATION, path)]).into_response(),
+    match HeaderValue::from_str(&percent_encoded(address.as_bytes(), is_plain)) {
+        Ok(address) => (status, [(header::LOCATION, address)]).into_response(),
         Err(_) => Problem::BadRequest.into_response(),
     }
 }
@@ -100,6 +123,22 @@ pub(crate) fn attachment_named(name: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn redirect_never_leaves_the_site() {
+        for path in ["//evil.example/a", "/\\evil.example", "https://evil.example", "", "/\t/evil"]
+        {
+            for response in [see_other(path), moved_permanently(path), moved(path)] {
+                assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path:?}");
+            }
+        }
+        let at = |path| see_other(path).headers().get(header::LOCATION).cloned().unwrap();
+        assert_eq!(at("/2026/é?done=a#b"), "/2026/%C3%A9?done=a#b");
+        assert_eq!(
+            moved_to_site("https://a.example", ".evil.example/b").status(),
+            StatusCode::BAD_REQUEST
+        );
+    }
 
     #[test]
     fn hostile_file_name_stays_in_its_header() {

@@ -1,6 +1,7 @@
 //! The site as a service: every request passes the check of its host name, the cache of public
 //! pages, then the router; every response gets the security headers.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use flate2::Compression;
+use freehold_core::blocking::blocking;
 use freehold_core::store::StoreError;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -19,7 +21,7 @@ use crate::page_cache::CachedPage;
 use crate::problem::{self, Problem};
 use crate::response::{self, Cacheable};
 use crate::site::Site;
-use crate::{assets, forwarded, headers, health, hosts, unsaved, viewer};
+use crate::{assets, dates, forwarded, headers, health, hosts, time_zones, unsaved, viewer};
 
 /// The longest public page that is cached, in bytes; a longer one is an internal error.
 const CACHED_LEN_MAX: usize = 2 * 1024 * 1024;
@@ -112,11 +114,13 @@ impl SiteService {
         let is_plain =
             request.uri().query().is_none() || !READ_THEIR_QUERY.contains(&request.uri().path());
         let cacheable = is_read && anonymous && is_plain;
-        if cacheable && let Some(page) = self.cached(request.uri().path()) {
+        let key = if cacheable { cache_key(request.uri().path()) } else { Cow::Borrowed("") };
+        if cacheable && let Some(page) = self.cached(&key) {
             return page.response(request.headers());
         }
         let cacheable = cacheable && request.method() == Method::GET;
         let generation = self.site.page_cache.generation();
+        let key = key.into_owned();
         let path = request.uri().path().to_owned();
         let is_home = path.starts_with("/home/");
         let without_slash = without_slash(request.uri()).filter(|_| is_read);
@@ -128,10 +132,9 @@ impl SiteService {
         let mut request = request.map(Body::new);
         let form = unsaved::read(&mut request, client, &self.site, &self.unsaved).await;
         request.extensions_mut().insert(client);
-        // A router's error type is `Infallible`.
-        let Ok(response) = self.router.clone().oneshot(request).await;
+        let response = self.routed(request).await;
         if cacheable && response.extensions().get::<Cacheable>().is_some() {
-            return self.cache(&path, generation, &request_headers, response).await;
+            return self.cache(&key, generation, &request_headers, response).await;
         }
         if response.status() == StatusCode::NOT_FOUND
             && let Some(target) = without_slash
@@ -169,9 +172,17 @@ impl SiteService {
         };
         *request.headers_mut() = headers.clone();
         request.extensions_mut().insert(client);
-        let Ok(response) = self.router.clone().oneshot(request).await;
-        let status = response.status();
+        let status = self.routed(request).await.status();
         status.is_success() || status.is_redirection()
+    }
+
+    /// The handler's response, with dates in the owner's time zone.
+    async fn routed(&self, request: Request<Body>) -> Response<Body> {
+        let profile = self.site.profile().ok().flatten();
+        let zone = time_zones::zone(profile.as_deref());
+        // A router's error type is `Infallible`.
+        let Ok(response) = dates::in_zone(zone, self.router.clone().oneshot(request)).await;
+        response
     }
 
     /// Redirects a request without TLS to the HTTPS address. A form is refused instead: its content
@@ -181,7 +192,7 @@ impl SiteService {
             return problem::page(&self.site, &Problem::HttpsRequired);
         }
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        response::moved_permanently(&format!("{}{path}", self.site.config.url(None, 0)))
+        response::moved_to_site(&self.site.config.url(None, 0), path)
     }
 
     /// True if the node serves this host.
@@ -203,16 +214,16 @@ impl SiteService {
         if is_ours { Ok(true) } else { failure.map_or(Ok(false), Err) }
     }
 
-    fn cached(&self, path: &str) -> Option<Arc<CachedPage>> {
-        match path.strip_prefix("/assets/") {
+    fn cached(&self, key: &str) -> Option<Arc<CachedPage>> {
+        match key.strip_prefix("/assets/") {
             Some(name) => assets::find(name),
-            None => self.site.page_cache.get(path),
+            None => self.site.page_cache.get(key),
         }
     }
 
     async fn cache(
         &self,
-        path: &str,
+        key: &str,
         generation: u64,
         request_headers: &HeaderMap,
         response: Response<Body>,
@@ -226,12 +237,46 @@ impl SiteService {
         };
         headers::add_security_headers(&mut parts.headers, false);
         parts.headers.append(header::VARY, header::HeaderValue::from_static("cookie"));
-        let page = Arc::new(CachedPage::new(parts.headers, body, Compression::best()));
+        // Compression of a long page takes milliseconds: not on a worker that serves others.
+        let headers = parts.headers;
+        let made = blocking(move || CachedPage::new(headers, body, Compression::default())).await;
+        let Ok(page) = made.map(Arc::new) else {
+            return problem::page(&self.site, &Problem::Internal("compression".to_owned()));
+        };
         if parts.status == StatusCode::OK {
-            self.site.page_cache.insert(path, generation, page.clone());
+            self.site.page_cache.insert(key, generation, page.clone());
         }
         page.response(request_headers)
     }
+}
+
+/// The key of a public page: its path with percent-encoding removed, so that all spellings of one
+/// path share one page, as they share one handler. A path with an encoded slash or with bytes that
+/// are no UTF-8 is its own key: the router tells it from the decoded one.
+fn cache_key(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let (mut decoded, mut rest) = (Vec::with_capacity(path.len()), path.as_bytes());
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = after.first_chunk::<2>().filter(|_| *byte == b'%');
+        let value = digits.and_then(|digits| {
+            let text = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(text, 16).ok().filter(|_| !text.starts_with('+'))
+        });
+        match value {
+            Some(b'/' | b'%') => return Cow::Borrowed(path),
+            Some(value) => {
+                decoded.push(value);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                decoded.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(decoded).map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
 /// The target of a request whose path ends with a slash, without the slash. `None` if the rest
@@ -241,4 +286,24 @@ fn without_slash(uri: &Uri) -> Option<String> {
     let is_path = path.starts_with('/') && !path.starts_with("//") && !path.ends_with('/');
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     is_path.then(|| format!("{path}{query}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_path_share_one_key() {
+        for (path, key) in [
+            ("/2026/hello", "/2026/hello"),
+            ("/2026/%68el%6Co", "/2026/hello"),
+            ("/%32026/%e6%97%a5", "/2026/日"),
+            ("/2026%2Fhello", "/2026%2Fhello"),
+            ("/2026/%ff", "/2026/%ff"),
+            ("/2026/%2568ello", "/2026/%2568ello"),
+            ("/100%/%4/%+1/%zz", "/100%/%4/%+1/%zz"),
+        ] {
+            assert_eq!(cache_key(path), key, "{path}");
+        }
+    }
 }
