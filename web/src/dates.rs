@@ -1,4 +1,8 @@
-//! Timestamps as text for people, in UTC: the reader's time zone is not known without scripts.
+//! Timestamps as text for people, in the owner's time zone: a browser does not tell its own without
+//! scripts.
+//!
+//! The zone belongs to the request ([`in_zone`]) and is no parameter of each function, because one
+//! forgotten parameter would be one wrong date among right ones. Addresses never depend on it.
 
 use freehold_core::clock::Timestamp;
 use jiff::Zoned;
@@ -9,7 +13,20 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 /// Days in the past that are named by their weekday.
 const WEEKDAY_DAYS_MAX: i32 = 6;
 
+tokio::task_local! {
+    static ZONE: TimeZone;
+}
+
+/// Runs a request's handler with the zone for all its dates. Without one they are in UTC.
+pub(crate) async fn in_zone<T>(zone: TimeZone, handler: impl Future<Output = T>) -> T {
+    ZONE.scope(zone, handler).await
+}
+
 fn zoned(at: Timestamp) -> Zoned {
+    utc(at).with_time_zone(ZONE.try_with(TimeZone::clone).unwrap_or(TimeZone::UTC))
+}
+
+fn utc(at: Timestamp) -> Zoned {
     let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis)
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
@@ -78,12 +95,14 @@ pub(crate) fn camera(taken: &str) -> Option<String> {
 
 /// RFC 3339, for `<time datetime>` and Atom.
 pub(crate) fn machine(at: Timestamp) -> String {
-    zoned(at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    let at = zoned(at);
+    let format = if at.offset().is_zero() { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%:z" };
+    at.strftime(format).to_string()
 }
 
-/// The year, for a post's address.
+/// The year in UTC, for a post's address: another zone must not change the address.
 pub(crate) fn year(at: Timestamp) -> i16 {
-    zoned(at).year()
+    utc(at).year()
 }
 
 #[cfg(test)]
@@ -92,6 +111,19 @@ mod tests {
 
     /// 1 May 2026, 12:00 UTC, a Friday.
     const NOON: Timestamp = Timestamp(1_777_636_800_000);
+
+    #[tokio::test]
+    async fn dates_are_in_the_zone_of_the_request() {
+        // 1 January 2027, 03:30 UTC.
+        let at = Timestamp(1_798_774_200_000);
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let shown = in_zone(zone, async {
+            (long(at), ago(at, Timestamp(at.0 + 2 * HOUR_MS)), machine(at), year(at))
+        });
+        let (long, ago, machine, year) = shown.await;
+        assert_eq!((long.as_str(), ago.as_str()), ("31 December 2026", "yesterday, 22:30"));
+        assert_eq!((machine.as_str(), year), ("2026-12-31T22:30:00-05:00", 2027));
+    }
 
     #[test]
     fn timestamps_get_coarser_with_age() {

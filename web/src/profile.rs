@@ -16,6 +16,8 @@ use serde::Deserialize;
 use crate::avatar::AVATAR_COLOURS;
 use crate::fault::{self, Fault};
 use crate::known_browser::{self, KnownBrowser};
+use crate::headers::SHOWN_ANYWHERE;
+use crate::languages;
 use crate::layout::Layout;
 use crate::logins::{WRONG_PASSWORD, too_many_attempts};
 use crate::problem::Problem;
@@ -23,7 +25,8 @@ use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
-use crate::viewer::Owner;
+use crate::time_zones::{self, LocaleChoice};
+use crate::viewer::{self, Owner, Viewer};
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -44,10 +47,10 @@ struct AboutPage {
     address: String,
 }
 
-async fn about(State(site): State<Site>) -> PageResult {
+async fn about(State(site): State<Site>, viewer: Viewer) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let page = AboutPage {
-        page: Layout::public(Some(&profile), "About", "About"),
+        page: Layout::public(Some(&profile), "About", "About").for_owner(viewer.is_owner()),
         text: markdown::render(&profile.about).to_string(),
         strapline: profile.strapline.clone(),
         address: profile::address(&profile),
@@ -63,7 +66,8 @@ async fn icon(State(site): State<Site>) -> PageResult {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 48\"><path fill=\"{colour}\" d=\"M0 46V20a20 20 0 0 1 40 0v26a2 2 0 0 1-2 2H2a2 2 0 0 1-2-2z\"/><path fill=\"#fff\" d=\"M30 24h2v6h-2z\"/></svg>"
     );
     Ok(response::cacheable(
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], svg).into_response(),
+        ([SHOWN_ANYWHERE, (header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], svg)
+            .into_response(),
     ))
 }
 
@@ -133,6 +137,9 @@ struct SettingsPage {
     profile: Profile,
     address: String,
     colours: Vec<ColourChoice>,
+    locale: LocaleChoice,
+    /// What was typed into the form for a new password, but the refused part.
+    passwords: PasswordForm,
     identity: Identity,
     /// The choices for emptying the bin, in days; `None` is never.
     bin_choices: Vec<BinChoice>,
@@ -168,6 +175,7 @@ fn settings_page(
         page: site.owner_layout("Settings", "Settings")?,
         address: profile::address(&profile),
         colours: colours.collect(),
+        locale: LocaleChoice::of(&profile.time_zone, profile.language()),
         identity: Identity {
             person: person.map(|person| person.to_string()).unwrap_or_default(),
             is_disputed,
@@ -175,6 +183,7 @@ fn settings_page(
         bin_choices: bin_choices(mailbox::bin_days(&site.node)?),
         since: crate::dates::ago(owner.session.created, site.node.clock.now()),
         profile,
+        passwords: PasswordForm::default(),
         result,
     })
 }
@@ -194,6 +203,10 @@ struct ProfileForm {
     about: String,
     #[serde(default)]
     paint: u8,
+    #[serde(default)]
+    time_zone: Option<String>,
+    #[serde(default)]
+    language: Option<String>,
 }
 
 async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<ProfileForm>) -> PageResult {
@@ -204,39 +217,46 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<ProfileFo
         strapline: form.strapline,
         about,
         avatar_colour: form.paint,
+        time_zone: form.time_zone.unwrap_or_else(|| before.time_zone.clone()),
+        language: form.language.unwrap_or_else(|| before.language.clone()),
         ..Profile::clone(&before)
     };
-    let fault = match publish::profile(&site.node, changed.clone()).await {
+    let saved = match time_zones::known(&changed.time_zone) {
+        Ok(_) => publish::profile(&site.node, changed.clone()).await.map_err(profile_fault),
+        Err(fault) => Err(Ok(fault)),
+    };
+    let fault = match saved {
         Ok(()) => {
             let result = FormResult { is_saved: true, fault: None };
             return response::page(&settings_page(&site, &owner, changed, result)?);
         }
-        Err(ProfileError::Store(error)) => return Err(error.into()),
-        Err(error) => profile_fault(&error),
+        Err(fault) => fault?,
     };
     let result = FormResult { is_saved: false, fault: Some(fault) };
     let page = settings_page(&site, &owner, changed, result)?;
     response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
-fn profile_fault(error: &ProfileError) -> Fault {
-    match error {
+fn profile_fault(error: ProfileError) -> Result<Fault, Problem> {
+    Ok(match error {
+        ProfileError::Store(error) => return Err(error.into()),
+        ProfileError::BadLanguage(_) => languages::fault(),
         ProfileError::NoName => Fault::new("name", "The name is missing. Type one."),
         ProfileError::LongName(count) => Fault::new(
             "name",
             format!("The name has {count} characters; {NAME_CHARS_MAX} is the most. Shorten it."),
         ),
         ProfileError::TooLong { what, len, len_max } => {
-            Fault::new(what, fault::too_long("text", *len, *len_max))
+            Fault::new(what, fault::too_long("text", len, len_max))
         }
         ProfileError::NoSuchAvatarColour(_) => {
             Fault::new("paint", "There is no such colour. Choose one of these.")
         }
         other => Fault::new("name", format!("The profile was not saved: {other}.")),
-    }
+    })
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct PasswordForm {
     #[serde(default)]
     current: String,
@@ -244,6 +264,17 @@ struct PasswordForm {
     new: String,
     #[serde(default)]
     again: String,
+}
+
+impl PasswordForm {
+    /// The form as it is sent back. The page is stored nowhere (`no-store`) and goes to the browser
+    /// that sent the passwords.
+    fn without_refused(self, fault: &Fault) -> Self {
+        match Fault::of(Some(fault), "current") {
+            Some(_) => Self { current: String::new(), ..self },
+            None => Self { new: String::new(), again: String::new(), ..self },
+        }
+    }
 }
 
 async fn change_password(
@@ -262,8 +293,10 @@ async fn change_password(
         }
         Err(fault) => {
             let profile = site.profile()?.ok_or(Problem::NotFound)?;
+            let passwords = form.without_refused(&fault);
             let result = FormResult { is_saved: false, fault: Some(fault) };
             let page = settings_page(&site, &owner, Profile::clone(&profile), result)?;
+            let page = SettingsPage { passwords, ..page };
             response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }

@@ -5,7 +5,7 @@ mod mnemonic;
 
 use askama::Template;
 use axum::extract::{Form, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::logins::{self, PasswordError, SetUpError, SetupToken};
 use freehold_core::names::NAME_CHARS_MAX;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::fault::{self, Fault};
 use crate::known_browser::{self, KnownBrowser};
+use crate::languages;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::profile::password_fault;
@@ -21,6 +22,8 @@ use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
+use crate::time_zones::{self, LocaleChoice};
+use crate::viewer;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()
@@ -42,6 +45,10 @@ struct SetupForm {
     password: String,
     #[serde(default)]
     again: String,
+    #[serde(default)]
+    time_zone: String,
+    #[serde(default)]
+    language: String,
 }
 
 #[derive(Template)]
@@ -49,6 +56,7 @@ struct SetupForm {
 struct FormPage {
     page: Layout,
     form: SetupForm,
+    locale: LocaleChoice,
     fault: Option<Fault>,
 }
 
@@ -87,16 +95,21 @@ fn valid_token(site: &Site, token: &str) -> Result<Option<SetupToken>, Problem> 
     Ok(logins::setup_is_open(&site.node, &token)?.then_some(token))
 }
 
-async fn show(State(site): State<Site>, Query(query): Query<SetupQuery>) -> PageResult {
+async fn show(
+    State(site): State<Site>,
+    Query(query): Query<SetupQuery>,
+    headers: HeaderMap,
+) -> PageResult {
     if valid_token(&site, &query.token)?.is_none() {
         return refused_link(&site);
     }
-    let form = SetupForm { token: query.token, ..SetupForm::default() };
-    response::page(&FormPage {
-        page: Layout::public(None, "The key is in the door", ""),
-        form,
-        fault: None,
-    })
+    let form = SetupForm {
+        token: query.token,
+        time_zone: time_zones::of_this_machine(),
+        language: languages::preferred(&headers),
+        ..SetupForm::default()
+    };
+    response::page(&form_page(form, None))
 }
 
 async fn set_up(
@@ -133,15 +146,21 @@ fn not_set_up(site: &Site, form: SetupForm, error: SetUpError) -> PageResult {
     }
 }
 
-/// Sends the form back without its passwords.
+fn form_page(form: SetupForm, fault: Option<Fault>) -> FormPage {
+    let locale = LocaleChoice::of(&form.time_zone, &form.language);
+    let page = Layout::public(None, "The key is in the door", "");
+    FormPage { page, form, locale, fault }
+}
+
+/// Sends the form back with everything that was typed, but a refused password.
 fn send_back(form: SetupForm, fault: Fault) -> PageResult {
-    let form = SetupForm { password: String::new(), again: String::new(), ..form };
-    let page = FormPage {
-        page: Layout::public(None, "The key is in the door", ""),
-        form,
-        fault: Some(fault),
+    let is_refused = Fault::of(Some(&fault), "password").is_some();
+    let form = if is_refused {
+        SetupForm { password: String::new(), again: String::new(), ..form }
+    } else {
+        form
     };
-    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &form_page(form, Some(fault)))
 }
 
 fn profile_of(form: &SetupForm) -> Result<Profile, Fault> {
@@ -165,6 +184,8 @@ fn profile_of(form: &SetupForm) -> Result<Profile, Fault> {
         strapline: String::new(),
         about: String::new(),
         avatar_colour,
+        time_zone: time_zones::known(&form.time_zone)?,
+        language: form.language.clone(),
     })
 }
 
@@ -187,6 +208,7 @@ fn profile_fault(error: &ProfileError) -> Fault {
         ProfileError::TooLong { what, len, len_max } => {
             Fault::new("address", fault::too_long(what, *len, *len_max))
         }
+        ProfileError::BadLanguage(_) => languages::fault(),
         other => Fault::new("address", format!("The address was refused: {other}.")),
     }
 }

@@ -33,6 +33,8 @@ struct WordCheck {
     number: usize,
     typed: String,
     is_wrong: bool,
+    /// True for the first wrong one, where the page opens.
+    is_first_wrong: bool,
 }
 
 /// The recovery card, to be copied or printed.
@@ -55,6 +57,8 @@ struct MnemonicPage {
     checks: Vec<WordCheck>,
     /// The node's public keys, for `freehold identity new --node`.
     node_card: String,
+    /// The typed claim, sent back with a fault.
+    claim_typed: String,
     claim_fault: Option<String>,
 }
 
@@ -108,20 +112,22 @@ fn mnemonic_page(
 ) -> Result<MnemonicPage, Problem> {
     let phrase = mnemonic.phrase().to_string();
     let card = recovery_card(site, mnemonic, &phrase)?;
+    let mut has_wrong = false;
     let checks = checked_places(mnemonic).into_iter().enumerate().map(|(at, place)| {
         let typed = typed.and_then(|typed| typed.get(at)).map(|typed| typed.trim().to_lowercase());
-        WordCheck {
-            number: place + 1,
-            is_wrong: typed.as_ref().is_some_and(|typed| card.words.get(place) != Some(typed)),
-            typed: typed.unwrap_or_default(),
-        }
+        let is_wrong = typed.as_ref().is_some_and(|typed| card.words.get(place) != Some(typed));
+        let is_first_wrong = is_wrong && !has_wrong;
+        has_wrong |= is_wrong;
+        WordCheck { number: place + 1, is_wrong, is_first_wrong, typed: typed.unwrap_or_default() }
     });
+    let checks = checks.collect();
     Ok(MnemonicPage {
         page: Layout::public(None, "Your twenty-four words", ""),
-        checks: checks.collect(),
+        checks,
         card,
         phrase,
         node_card: site.node.identity.card().to_string(),
+        claim_typed: String::new(),
         claim_fault: None,
     })
 }
@@ -172,7 +178,8 @@ async fn claim(State(site): State<Site>, _: Owner, Form(form): Form<ClaimForm>) 
     };
     let mnemonic =
         Mnemonic::parse(&form.words).unwrap_or_else(|_| Mnemonic::generate(&site.node.random));
-    let page = MnemonicPage { claim_fault: Some(fault), ..mnemonic_page(&site, &mnemonic, None)? };
+    let page = mnemonic_page(&site, &mnemonic, None)?;
+    let page = MnemonicPage { claim_typed: form.claim, claim_fault: Some(fault), ..page };
     response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
