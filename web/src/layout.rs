@@ -1,10 +1,11 @@
 //! The surroundings of every page: the owner's name, the navigation, and the style sheet.
 
 use freehold_core::notices::Notice;
-use freehold_core::profile::Profile;
+use freehold_core::profile::{LANGUAGE, Profile};
 
 use crate::assets;
 use crate::avatar::Avatar;
+use crate::done::Done;
 
 /// A link of the navigation.
 pub(crate) struct NavLink {
@@ -23,8 +24,13 @@ pub(crate) struct Layout {
     pub(crate) name: String,
     pub(crate) avatar: Avatar,
     pub(crate) nav: Vec<NavLink>,
-    /// True if the owner reads: the footer then links to the owner's pages, not to the login.
+    /// True if the owner reads: the page then links to the owner's pages, not to the login.
     pub(crate) is_owner: bool,
+    /// The language of what the page says: the owner's on public pages. The words of the interface
+    /// are English.
+    pub(crate) lang: String,
+    /// For the owner: what the form before this page has done.
+    pub(crate) done: Option<&'static str>,
     /// For the owner: why nothing can be saved now.
     pub(crate) alert: Option<String>,
     /// For the owner: what they must know about this node.
@@ -59,12 +65,23 @@ impl Layout {
         if let Some(mail) = nav.iter_mut().find(|link| link.name == "Mail") {
             mail.unread = unread;
         }
-        Self { is_owner: true, ..Self::new(profile, title, nav) }
+        let lang = LANGUAGE.to_owned();
+        Self { is_owner: true, lang, ..Self::new(profile, title, nav) }
     }
 
-    /// The same for a public page that the owner may read too.
-    pub(crate) fn for_owner(self, is_owner: bool) -> Self {
+    /// The same for a public page that the owner may read too: with the way home.
+    pub(crate) fn for_owner(mut self, is_owner: bool) -> Self {
+        if is_owner {
+            self.nav.push(NavLink { name: "Home", href: "/home", is_current: false, unread: 0 });
+        }
         Self { is_owner, ..self }
+    }
+
+    /// The same with one line about what a form has done. Only the owner's pages say it: a public
+    /// page is the same for every stranger.
+    pub(crate) fn saying(self, done: Done) -> Self {
+        let done = done.text().filter(|_| self.is_owner);
+        Self { done, ..self }
     }
 
     fn new(profile: Option<&Profile>, title: &str, nav: Vec<NavLink>) -> Self {
@@ -75,6 +92,8 @@ impl Layout {
             avatar: Avatar::with_colour(name, profile.map_or(0, |profile| profile.avatar_colour)),
             nav,
             is_owner: false,
+            lang: profile.map_or(LANGUAGE, Profile::language).to_owned(),
+            done: None,
             alert: None,
             notices: Vec::new(),
         }

@@ -6,6 +6,7 @@
 //! headers are added last, to every response. While the data folder is being opened, `startup`
 //! answers.
 
+mod addresses;
 mod assets;
 mod avatar;
 mod blob_response;
@@ -13,6 +14,7 @@ mod blobs;
 mod config;
 mod dates;
 mod delivery_progress;
+mod done;
 mod fault;
 mod forwarded;
 mod friends;
@@ -22,6 +24,7 @@ mod hosts;
 mod idempotency;
 mod identity;
 mod known_browser;
+mod languages;
 mod layout;
 mod listen;
 mod logins;
@@ -46,6 +49,7 @@ mod sizes;
 mod slow_client;
 mod startup;
 mod theme;
+mod time_zones;
 mod timeline;
 mod unsaved;
 mod viewer;

@@ -2,20 +2,22 @@
 //! them.
 
 mod atom;
+mod list;
 mod write;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
-use freehold_core::photos;
+use freehold_core::photos::{self, PhotoId};
 use freehold_core::posts::{self, Cursor, Found, Post, State as PostState};
 use freehold_core::profile::{self, Profile};
 use freehold_core::store::StoreError;
-use freehold_core::text;
+use freehold_core::{slug, text};
 use serde::Deserialize;
 
 use crate::dates;
+use crate::done::Done;
 use crate::layout::Layout;
 use crate::markdown;
 use crate::pictures::Picture;
@@ -46,6 +48,7 @@ pub(crate) fn routes() -> Routes {
         .get("/writing", Access::Anyone, older)
         .get("/{year}/{slug}", Access::Anyone, show)
         .merge(atom::routes())
+        .merge(list::routes())
         .merge(write::routes())
 }
 
@@ -101,6 +104,7 @@ struct FrontPage {
 #[template(path = "posts/older.html")]
 struct OlderPage {
     page: Layout,
+    is_first: bool,
     rows: Vec<PostRow>,
     older: Option<String>,
 }
@@ -200,23 +204,23 @@ async fn older(State(site): State<Site>, viewer: Viewer, Query(query): Query<Old
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let before = query.before.as_deref().map(parse_id).transpose()?;
     let (rows, older) = list(&site, before)?;
-    let page =
-        Layout::public(Some(&profile), "Older writing", "Writing").for_owner(viewer.is_owner());
-    response::public_page(&OlderPage { page, rows, older })
+    let is_first = before.is_none();
+    let title = if is_first { "Writing" } else { "Older writing" };
+    let page = Layout::public(Some(&profile), title, "Writing").for_owner(viewer.is_owner());
+    response::public_page(&OlderPage { page, is_first, rows, older })
 }
 
 async fn show(
     State(site): State<Site>,
     viewer: Viewer,
     Path((year, slug)): Path<(String, String)>,
+    done: Done,
 ) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let post = match posts::by_slug(&site.node, &viewer.0, &slug)?.ok_or(Problem::NotFound)? {
-        Found::Here(post) => *post,
-        Found::Moved(slug) => return Ok(response::moved_permanently(&format!("/{year}/{slug}"))),
-    };
+    let post = find(&site, &viewer.0, &slug)?.ok_or(Problem::NotFound)?;
     let path = path_of(&post);
     if path != format!("/{year}/{slug}") {
+        // The target is the post's own path, never what was asked for.
         let is_year = year.parse::<u16>().is_ok();
         return if is_year {
             Ok(response::moved_permanently(&path))
@@ -225,7 +229,25 @@ async fn show(
         };
     }
     let page = post_page(&site, &viewer, &profile, post)?;
+    let page = PostPage { page: page.page.saying(done), ..page };
     if page.is_draft { response::page(&page) } else { response::public_page(&page) }
+}
+
+/// The post that has or had a slug. A slug in capitals or in another Unicode form is found, too.
+fn find(site: &Site, visitor: &Visitor, slug: &str) -> Result<Option<Post>, StoreError> {
+    let found = posts::by_slug(&site.node, visitor, slug)?;
+    let found = match (found, slug::slugify(slug).filter(|plain| plain != slug)) {
+        (None, Some(plain)) => posts::by_slug(&site.node, visitor, &plain)?,
+        (found, _) => found,
+    };
+    match found {
+        Some(Found::Here(post)) => Ok(Some(*post)),
+        Some(Found::Moved(slug)) => match posts::by_slug(&site.node, visitor, &slug)? {
+            Some(Found::Here(post)) => Ok(Some(*post)),
+            _ => Ok(None),
+        },
+        None => Ok(None),
+    }
 }
 
 fn post_page(
@@ -239,12 +261,13 @@ fn post_page(
     let is_owner = viewer.is_owner();
     Ok(PostPage {
         page: Layout::public(Some(profile), &title, "Writing").for_owner(is_owner),
-        html: markdown::render(&post.text).to_string(),
+        html: markdown::render_post(&post.title, &post.text).to_string(),
         published: dates::long(published),
         machine_time: dates::machine(published),
-        edited: post.edited.map(dates::long),
+        // On the day of publication a change is no news.
+        edited: post.edited.map(dates::long).filter(|edited| *edited != dates::long(published)),
         minutes: post.minutes,
-        pictures: visible_pictures(site, &viewer.0, &post)?,
+        pictures: visible_pictures(site, &viewer.0, &post.photos)?,
         edit: is_owner.then(|| format!("/home/write/{}", post.id)),
         is_draft: post.state == PostState::Draft,
         canonical: format!("{}{}", site.base(Some(profile)), path_of(&post)),
@@ -254,14 +277,14 @@ fn post_page(
     })
 }
 
-/// The photos of a post that `visitor` may see.
+/// Those of the photos that `visitor` may see.
 fn visible_pictures(
     site: &Site,
     visitor: &Visitor,
-    post: &Post,
+    ids: &[PhotoId],
 ) -> Result<Vec<Picture>, StoreError> {
     let mut pictures = Vec::new();
-    for id in &post.photos {
+    for id in ids {
         pictures.extend(photos::by_id(&site.node, visitor, *id)?.map(|photo| Picture::own(&photo)));
     }
     Ok(pictures)

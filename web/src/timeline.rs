@@ -189,8 +189,8 @@ async fn show(State(site): State<Site>, _: Owner, Path(entry): Path<String>) -> 
     let item = timeline::get(&site.node, &entry)?.ok_or(Problem::NotFound)?;
     let text = timeline::text(&site.node, &entry)?.ok_or(Problem::NotFound)?;
     let is_own = site.node.identity.person() == Some(item.author);
-    let html = rendered(&text, &entry, is_own);
-    let post = TimelinePost { html, ..Renderer::new(&site)?.post(item)? };
+    let html = rendered(&item, &text, is_own);
+    let post = TimelinePost { html, ..Renderer::of_one(&site)?.post(item)? };
     let title = if post.title.is_empty() { &post.name } else { &post.title };
     response::page(&PostPage { page: site.owner_layout(title, "Home")?, post })
 }

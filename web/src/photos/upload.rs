@@ -9,6 +9,7 @@ use freehold_core::blobs::Pinned;
 use freehold_core::photos::renditions::{Flaw, PIXELS_MAX, RenditionError};
 use freehold_core::photos::{self, AddError, FILE_LEN_MAX, Photo, Upload};
 use freehold_core::posts::{self, Draft, PostError, PostId, Precondition, State as PostState};
+use freehold_core::publish;
 use freehold_core::store::StoreError;
 use serde::Deserialize;
 
@@ -225,8 +226,8 @@ fn send_back(
     response::page_with_status(status, &AddPage { page, form, fault: Some(fault), post })
 }
 
-/// Adds a stored photo to the draft `post` and opens that draft. If the draft was deleted or
-/// published meanwhile, the photo starts a new one.
+/// Adds a stored photo to the post `post` and opens that. If the post was deleted meanwhile, the
+/// photo starts a new draft.
 ///
 /// The owner looks at a damaged picture first. For a picture that moves, the photo's page says that
 /// it will not.
@@ -240,18 +241,24 @@ async fn add_to_draft(site: &Site, post: &str, photo: &Photo) -> PageResult {
         .map(|id| posts::by_id(&site.node, &Visitor::Owner, id))
         .transpose()?
         .flatten();
-    let draft = match found.filter(|post| post.state == PostState::Draft) {
+    let published =
+        found.as_ref().filter(|post| post.state == PostState::Published).map(|post| post.id);
+    let draft = match found {
         Some(post) => Draft {
             id: Some(post.id),
             title: post.title,
             text: post.text,
             photos: post.photos.into_iter().chain([photo.id]).collect(),
-            slug: post.has_own_slug.then_some(post.slug),
+            slug: (post.has_own_slug && published.is_none()).then_some(post.slug),
             precondition: Precondition::Revision(post.revision),
         },
         None => Draft { photos: vec![photo.id], ..Draft::default() },
     };
-    match posts::save_draft(&site.node, draft).await {
+    let saved = match published {
+        Some(id) => publish::edit(&site.node, id, draft).await,
+        None => posts::save_draft(&site.node, draft).await,
+    };
+    match saved {
         Ok(post) if photo.flaw.is_some() => {
             Ok(response::see_other(&format!("/home/photos/{}?post={}", photo.id, post.id)))
         }

@@ -8,6 +8,8 @@ use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
 use freehold_core::posts::{self, Post};
 use freehold_core::profile;
+use freehold_core::text;
+use url::Url;
 
 use super::{TITLE_CHARS, path_of, title_of, visible_pictures};
 use crate::dates;
@@ -39,6 +41,7 @@ struct Entry {
 #[template(path = "posts/feed.xml")]
 struct Feed {
     base: String,
+    lang: String,
     id: String,
     name: String,
     strapline: String,
@@ -64,22 +67,25 @@ async fn feed(State(site): State<Site>) -> PageResult {
     };
     let feed = Feed {
         base,
+        lang: profile.language().to_owned(),
         id,
         name: profile.name.clone(),
         strapline: profile.strapline.clone(),
         updated: dates::machine(updated),
         entries,
     };
+    // Rows of earlier versions may have characters that XML forbids.
+    let feed = text::permitted(&feed.render()?).into_owned();
     Ok(response::cacheable(
-        ([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], feed.render()?)
-            .into_response(),
+        ([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")], feed).into_response(),
     ))
 }
 
 fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
     let published = post.published.unwrap_or(post.created);
-    let mut html = absolute(markdown::render(&post.text).as_str(), base);
-    for picture in visible_pictures(site, &Visitor::Stranger, &post)? {
+    let link = format!("{base}{}", path_of(&post));
+    let mut html = absolute(markdown::render_post(&post.title, &post.text).as_str(), &link);
+    for picture in visible_pictures(site, &Visitor::Stranger, &post.photos)? {
         let alt = response::escape_html(&picture.alt);
         html.push_str(&format!(
             "<p><img src=\"{base}{}\" alt=\"{alt}\" width=\"{}\" height=\"{}\"></p>",
@@ -91,7 +97,7 @@ fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
             || format!("urn:freehold:{}", post.id),
             |entry| format!("urn:freehold:{entry}"),
         ),
-        link: format!("{base}{}", path_of(&post)),
+        link,
         title: title_of(&post, TITLE_CHARS),
         published: dates::machine(published),
         updated: dates::machine(post.edited.unwrap_or(published)),
@@ -100,8 +106,84 @@ fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
     })
 }
 
-/// Makes the paths of links and pictures absolute: a feed reader has no base address.
+/// The HTML with the addresses of its links and pictures resolved against the post's own address
+/// (RFC 3986 5.2), because a feed reader has no base address. Only attributes are changed, never
+/// text or code. `html` is sanitised: each `<` begins a tag, and each value is in double quotes.
 fn absolute(html: &str, base: &str) -> String {
-    html.replace("src=\"/", &format!("src=\"{base}/"))
-        .replace("href=\"/", &format!("href=\"{base}/"))
+    let Ok(base) = Url::parse(base) else { return html.to_owned() };
+    let (mut resolved, mut rest) = (String::with_capacity(html.len()), html);
+    while let Some((before, tag)) = rest.split_once('<') {
+        resolved.push_str(before);
+        resolved.push('<');
+        let attribute = ["a ", "img "]
+            .iter()
+            .find(|name| tag.starts_with(**name))
+            .map(|name| if *name == "a " { " href=\"" } else { " src=\"" });
+        rest = tag;
+        let end = tag_end(tag);
+        let found = attribute.and_then(|attribute| {
+            let at = tag.get(..end)?.find(attribute)?.checked_add(attribute.len())?;
+            let (head, value) = tag.split_at_checked(at)?;
+            let (value, after) = value.split_once('"')?;
+            Some((head, base.join(&decoded(value)).ok()?, after))
+        });
+        if let Some((head, address, after)) = found {
+            resolved.push_str(head);
+            resolved.push_str(&response::escape_html(address.as_str()));
+            resolved.push('"');
+            rest = after;
+        }
+    }
+    resolved.push_str(rest);
+    resolved
+}
+
+/// Where a tag ends: a `>` within a quoted value ends none.
+fn tag_end(tag: &str) -> usize {
+    let mut is_quoted = false;
+    let end = tag.char_indices().find(|(_, c)| {
+        is_quoted ^= *c == '"';
+        *c == '>' && !is_quoted
+    });
+    end.map_or(tag.len(), |(at, _)| at)
+}
+
+/// The characters that the sanitiser escapes in a value (HTML 13.3, "Escaping a string").
+fn decoded(value: &str) -> String {
+    let escapes =
+        [("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", "\u{a0}"), ("&amp;", "&")];
+    escapes.iter().fold(value.to_owned(), |value, (escaped, plain)| value.replace(escaped, plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feed_addresses_are_resolved_on_attributes_alone() {
+        let text = "`<a href=\"/about\">`\n\n```html\n<img src=\"/x.png\">\n```\n\n[about](/about) \
+            [frag](#part) [proto](//other.example/x) [rel](other) [q](?a=1&b=2 \"href=\\\"/t\") \
+            [up](../x) [mail](mailto:a@b.example) ![p](/photos/a/1600.jpg) [^1]\n\n[^1]: Note.\n";
+        let html = absolute(
+            markdown::render(text).as_str(),
+            "http://alice.example:8080/2026/code-in-feed",
+        );
+        for kept in
+            ["&lt;a href=\"/about\"&gt;", "&lt;img src=\"/x.png\"&gt;", "mailto:a@b.example"]
+        {
+            assert!(html.contains(kept), "{kept} in {html}");
+        }
+        for address in [
+            "<a href=\"http://alice.example:8080/about\"",
+            "<a href=\"http://alice.example:8080/2026/code-in-feed#part\"",
+            "<a href=\"http://other.example/x\"",
+            "<a href=\"http://alice.example:8080/2026/other\"",
+            "<a href=\"http://alice.example:8080/2026/code-in-feed?a=1&#38;b=2\" title=\"href=",
+            "<a href=\"http://alice.example:8080/x\"",
+            "<img src=\"http://alice.example:8080/photos/a/1600.jpg\"",
+            "<a href=\"http://alice.example:8080/2026/code-in-feed#fn-1\"",
+        ] {
+            assert!(html.contains(address), "{address} in {html}");
+        }
+    }
 }

@@ -1,18 +1,23 @@
 //! The form that writes a post: drafts, preview, publishing, editing, deleting.
 
 mod form;
+mod photos;
 
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
-use freehold_core::audience::{Audience, Visitor};
-use freehold_core::photos;
+use freehold_core::audience::Visitor;
+use freehold_core::clock::Timestamp;
 use freehold_core::posts::{self, Post, PostError, PostId, State as PostState};
 use freehold_core::publish;
+use serde::Deserialize;
 
-use self::form::{DELETED_MEANWHILE, Fields, PostForm, fault_text};
-use super::{TITLE_CHARS, path_of, title_of};
+use self::form::{DELETED_MEANWHILE, Fields, PostForm, fault_of};
+use self::photos::{PhotoChange, PhotoChoice};
+use super::{TITLE_CHARS, path_of, title_of, visible_pictures};
 use crate::dates;
+use crate::done::Done;
+use crate::fault::Fault;
 use crate::layout::Layout;
 use crate::markdown;
 use crate::photos::upload;
@@ -23,8 +28,6 @@ use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::viewer::Owner;
 
-/// Number of photos that are offered for a post, newest first.
-const OFFERED_MAX: usize = 24;
 /// Number of published posts that are listed under the form.
 const PUBLISHED_LISTED: usize = 10;
 
@@ -37,31 +40,23 @@ pub(super) fn routes() -> Routes {
         .post("/home/write/{id}/withdraw", Access::Owner, withdraw)
 }
 
-/// A photo that can be added to the post.
-struct OfferedPhoto {
-    id: String,
-    picture: Picture,
-    is_chosen: bool,
-}
-
 /// A post in the lists under the form.
-struct PostLink {
-    href: String,
-    title: String,
-    when: String,
+pub(super) struct PostLink {
+    pub(super) href: String,
+    pub(super) title: String,
+    pub(super) when: String,
 }
 
 impl PostLink {
+    /// A post with the time of its publication.
+    pub(super) fn published(post: &Post, now: Timestamp) -> Self {
+        let when = post.published.map(|at| dates::ago(at, now)).unwrap_or_default();
+        Self::of(post, when)
+    }
+
     fn of(post: &Post, when: String) -> Self {
         Self { href: format!("/home/write/{}", post.id), title: title_of(post, TITLE_CHARS), when }
     }
-}
-
-/// The photos to choose from.
-struct PhotoChoice {
-    photos: Vec<OfferedPhoto>,
-    /// True if some are private: publishing the post shows them.
-    has_private: bool,
 }
 
 /// The lists under the form.
@@ -80,25 +75,45 @@ struct WritePage {
     id: PostId,
     form: PostForm,
     state: String,
-    /// Rendered HTML, if a preview was requested.
-    preview: Option<String>,
-    offered: PhotoChoice,
+    /// If a preview was requested.
+    preview: Option<Preview>,
+    photos: PhotoChoice,
+    /// What a button did with the photos; not saved yet.
+    photos_status: String,
     lists: PostLists,
     /// The public page, if the post is published.
     public_page: Option<String>,
-    fault: Option<String>,
+    fault: Option<Fault>,
+}
+
+impl WritePage {
+    fn fault_of(&self, field: &str) -> Option<&str> {
+        Fault::of(self.fault.as_ref(), field)
+    }
+}
+
+/// The post as its page will show it.
+struct Preview {
+    html: String,
+    pictures: Vec<Picture>,
 }
 
 fn write_page(
     site: &Site,
     post: Option<&Post>,
     form: PostForm,
-    fault: Option<String>,
+    fault: Option<Fault>,
 ) -> Result<WritePage, Problem> {
     let now = site.node.clock.now();
     let public_page = post.filter(|post| post.state == PostState::Published).map(path_of);
     let title = if public_page.is_some() { "Change a post" } else { "Write" };
-    let preview = form.intent == "preview";
+    let preview = match form.intent == "preview" {
+        true => Some(Preview {
+            html: markdown::render_post(&form.title, &form.text).to_string(),
+            pictures: visible_pictures(site, &Visitor::Owner, &form.photos)?,
+        }),
+        false => None,
+    };
     Ok(WritePage {
         page: site.owner_layout(title, "Write")?,
         action: post
@@ -109,24 +124,14 @@ fn write_page(
             Some((None, updated)) => format!("Saved {}", dates::ago(updated, now)),
             None => "Not saved yet".to_owned(),
         },
-        preview: preview.then(|| markdown::render(&form.text).to_string()),
-        offered: offered_photos(site, &form)?,
+        preview,
+        photos_status: String::new(),
+        photos: PhotoChoice::read(site, &form.photos)?,
         lists: post_lists(site, post)?,
         public_page,
         form: PostForm { revision: form.revision.filter(|_| post.is_some()), ..form },
         fault,
     })
-}
-
-fn offered_photos(site: &Site, form: &PostForm) -> Result<PhotoChoice, Problem> {
-    let newest = photos::list(&site.node, &Visitor::Owner, None, OFFERED_MAX)?;
-    let has_private = newest.iter().any(|photo| photo.audience == Audience::Owner);
-    let photos = newest.iter().map(|photo| OfferedPhoto {
-        id: photo.id.to_string(),
-        picture: Picture::own(photo),
-        is_chosen: form.photos.contains(&photo.id),
-    });
-    Ok(PhotoChoice { photos: photos.collect(), has_private })
 }
 
 /// The drafts without `current`, and the newest published posts.
@@ -140,25 +145,47 @@ fn post_lists(site: &Site, current: Option<&Post>) -> Result<PostLists, Problem>
             .filter(|draft| current.is_none_or(|current| current.id != draft.id))
             .map(|draft| PostLink::of(draft, dates::ago(draft.updated, now)))
             .collect(),
-        published: published
-            .iter()
-            .map(|post| {
-                let when = post.published.map(|at| dates::ago(at, now)).unwrap_or_default();
-                PostLink::of(post, when)
-            })
-            .collect(),
+        published: published.iter().map(|post| PostLink::published(post, now)).collect(),
     })
 }
 
-async fn new(State(site): State<Site>, _: Owner) -> PageResult {
-    response::page(&write_page(&site, None, PostForm::default(), None)?)
+#[derive(Deserialize)]
+struct NewQuery {
+    /// The id of the new post.
+    #[serde(default)]
+    id: String,
+}
+
+/// The form of a new post. Its address has the id that the post will get: the browser's back button
+/// then leads to the post that was made, and not to a form that would make a second one.
+async fn new(
+    State(site): State<Site>,
+    _: Owner,
+    Query(query): Query<NewQuery>,
+    done: Done,
+) -> PageResult {
+    let Ok(id) = query.id.parse::<PostId>() else {
+        let id = PostId(site.node.random.array());
+        return Ok(response::see_other(&done.at(&format!("/home/write?id={id}"))));
+    };
+    if posts::by_id(&site.node, &Visitor::Owner, id)?.is_some() {
+        return Ok(response::see_other(&format!("/home/write/{id}")));
+    }
+    let form = PostForm { id: Some(id), ..PostForm::default() };
+    let page = write_page(&site, None, form, None)?;
+    response::page(&WritePage { page: page.page.saying(done), ..page })
 }
 
 fn find(site: &Site, id: &str) -> Result<Post, Problem> {
     posts::by_id(&site.node, &Visitor::Owner, parse_id(id)?)?.ok_or(Problem::NotFound)
 }
 
-async fn edit(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+async fn edit(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<String>,
+    done: Done,
+) -> PageResult {
     let post = find(&site, &id)?;
     // A slug made from the title follows the title until the post is published.
     let is_fixed = post.has_own_slug || post.state == PostState::Published;
@@ -171,7 +198,8 @@ async fn edit(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Pag
         revision: Some(post.revision),
         intent: String::new(),
     };
-    response::page(&write_page(&site, Some(&post), form, None)?)
+    let page = write_page(&site, Some(&post), form, None)?;
+    response::page(&WritePage { page: page.page.saying(done), ..page })
 }
 
 async fn save_new(State(site): State<Site>, _: Owner, Form(fields): Form<Fields>) -> PageResult {
@@ -188,13 +216,18 @@ async fn save(
     let post = posts::by_id(&site.node, &Visitor::Owner, parse_id(&id)?)?;
     if post.is_none() && !form.text.is_empty() {
         let form = PostForm { id: None, ..form };
-        return send_back(&site, None, form, DELETED_MEANWHILE);
+        return send_back(&site, None, form, Fault::new("form", DELETED_MEANWHILE));
     }
     apply(&site, Some(post.ok_or(Problem::NotFound)?), form).await
 }
 
-/// Does the action of the pressed button: preview, save or publish.
-async fn apply(site: &Site, post: Option<Post>, form: PostForm) -> PageResult {
+/// Does the action of the pressed button: move a photo, preview, save or publish.
+async fn apply(site: &Site, post: Option<Post>, mut form: PostForm) -> PageResult {
+    if let Some(change) = PhotoChange::of(&form.intent) {
+        let text = change.apply(&mut form.photos);
+        let page = write_page(site, post.as_ref(), form, None)?;
+        return response::page(&WritePage { photos_status: text, ..page });
+    }
     if form.intent == "preview" {
         return response::page(&write_page(site, post.as_ref(), form, None)?);
     }
@@ -206,10 +239,18 @@ async fn apply(site: &Site, post: Option<Post>, form: PostForm) -> PageResult {
         (id, _, "publish") => publish::post(&site.node, form.draft(id)).await,
         (id, _, _) => posts::save_draft(&site.node, form.draft(id)).await,
     };
+    let unchanged = post.as_ref().map(|post| post.revision);
     match done {
-        Ok(post) if post.state == PostState::Published => Ok(response::see_other(&path_of(&post))),
         Ok(post) if wants_photos => Ok(response::see_other(&upload::for_draft(&post.id))),
-        Ok(post) => Ok(response::see_other(&format!("/home/write/{}", post.id))),
+        Ok(post) if post.state == PostState::Published => {
+            let done = match (is_published, unchanged == Some(post.revision)) {
+                (false, _) => Done::Published,
+                (true, false) => Done::Changed,
+                (true, true) => Done::Unchanged,
+            };
+            Ok(response::see_other(&done.at(&path_of(&post))))
+        }
+        Ok(post) => Ok(response::see_other(&Done::Saved.at(&format!("/home/write/{}", post.id)))),
         // An empty draft is not saved; the first photo starts it.
         Err(PostError::Empty) if wants_photos => Ok(response::see_other(upload::FOR_NEW_DRAFT)),
         Err(PostError::Store(error)) => Err(error.into()),
@@ -232,7 +273,7 @@ fn not_saved(site: &Site, mut form: PostForm, id: Option<PostId>, error: &PostEr
             && stored.photos == form.photos
     });
     if let (PostError::AlreadyPublished, true, Some(stored)) = (error, is_same, &stored) {
-        return Ok(response::see_other(&path_of(stored)));
+        return Ok(response::see_other(&Done::Published.at(&path_of(stored))));
     }
     let may_replace = id.is_none()
         || is_same
@@ -241,17 +282,20 @@ fn not_saved(site: &Site, mut form: PostForm, id: Option<PostId>, error: &PostEr
         // The fault tells the writer of the other version: sent again, the form replaces it.
         form.revision = Some(stored.revision);
     }
-    send_back(site, stored.as_ref(), form, &fault_text(error))
+    send_back(site, stored.as_ref(), form, fault_of(error))
 }
 
-fn send_back(site: &Site, post: Option<&Post>, form: PostForm, fault: &str) -> PageResult {
-    let page = write_page(site, post, form, Some(fault.to_owned()))?;
+fn send_back(site: &Site, post: Option<&Post>, form: PostForm, fault: Fault) -> PageResult {
+    let page = write_page(site, post, form, Some(fault))?;
     response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 async fn withdraw(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
-    match publish::delete(&site.node, find(&site, &id)?.id).await {
-        Ok(()) => Ok(response::see_other("/home/write")),
+    let post = find(&site, &id)?;
+    let is_published = post.state == PostState::Published;
+    let done = if is_published { Done::Withdrawn } else { Done::ThrownAway };
+    match publish::delete(&site.node, post.id).await {
+        Ok(()) => Ok(response::see_other(&done.at("/home/write"))),
         Err(PostError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }

@@ -12,7 +12,7 @@ use freehold_core::posts;
 use freehold_core::profile::Profile;
 use freehold_core::shares::{self, Share};
 use freehold_core::timeline::Item;
-use freehold_core::{delivery_status, friends, text};
+use freehold_core::{delivery_status, friends, slug, text};
 
 use crate::avatar::Avatar;
 use crate::delivery_progress::DeliveryProgress;
@@ -24,6 +24,8 @@ use crate::{dates, response};
 
 /// How much of a longer post the timeline shows, in characters.
 const EXCERPT_CHARS: usize = 240;
+/// The most pictures of a post in a list: more would be too small on a phone.
+const PICTURES_MAX: usize = 4;
 
 /// A post as the timeline shows it.
 pub(super) struct TimelinePost {
@@ -33,10 +35,15 @@ pub(super) struct TimelinePost {
     pub(super) machine_time: String,
     /// The address of the post alone.
     pub(super) href: String,
+    /// Its address on a friend's own site, if that is known.
+    pub(super) elsewhere: Option<String>,
     pub(super) title: String,
     /// The text of a note, or the beginning of a longer post; sanitised HTML.
     pub(super) html: String,
+    /// Its first pictures.
     pub(super) pictures: Vec<Picture>,
+    /// The number of pictures that are left out.
+    pub(super) more_pictures: usize,
     /// True if a picture comes tomorrow: the author's share of today is used up.
     pub(super) waits_for_tomorrow: bool,
     pub(super) is_edited: bool,
@@ -57,6 +64,14 @@ struct Author {
     site: Option<String>,
 }
 
+/// Who wrote a post, and where it is.
+struct Byline {
+    name: String,
+    avatar: Avatar,
+    href: String,
+    elsewhere: Option<String>,
+}
+
 /// Renders timeline posts; looks each author up once per page.
 pub(super) struct Renderer<'a> {
     site: &'a Site,
@@ -64,12 +79,21 @@ pub(super) struct Renderer<'a> {
     profile: Option<Arc<Profile>>,
     authors: HashMap<PersonId, Author>,
     now: Timestamp,
+    /// The most pictures of a post.
+    pictures_max: usize,
 }
 
 impl<'a> Renderer<'a> {
     pub(super) fn new(site: &'a Site) -> Result<Self, Problem> {
         let (owner, profile) = (site.node.identity.person(), site.profile()?);
-        Ok(Self { site, owner, profile, authors: HashMap::new(), now: site.node.clock.now() })
+        let now = site.node.clock.now();
+        let pictures_max = PICTURES_MAX;
+        Ok(Self { site, owner, profile, authors: HashMap::new(), now, pictures_max })
+    }
+
+    /// The same for a page that shows one post with all its pictures.
+    pub(super) fn of_one(site: &'a Site) -> Result<Self, Problem> {
+        Ok(Self { pictures_max: usize::MAX, ..Self::new(site)? })
     }
 
     fn author(&mut self, person: PersonId) -> Result<Author, Problem> {
@@ -85,17 +109,21 @@ impl<'a> Renderer<'a> {
         Ok(author)
     }
 
-    /// Name, avatar and the post's address.
-    fn byline(&mut self, item: &Item, is_own: bool) -> Result<(String, Avatar, String), Problem> {
+    /// Name, avatar, the post's address at home and its address on a friend's site. A friend's
+    /// post is read from what this node holds, so it can be read while the friend is offline.
+    fn byline(&mut self, item: &Item, is_own: bool) -> Result<Byline, Problem> {
         let path = format!("/{}/{}", dates::year(item.shown), item.slug);
         if let Some(profile) = self.profile.as_ref().filter(|_| is_own) {
             let avatar = Avatar::with_colour(&profile.name, profile.avatar_colour);
-            return Ok((profile.name.clone(), avatar, path));
+            let name = profile.name.clone();
+            return Ok(Byline { name, avatar, href: path, elsewhere: None });
         }
         let Author { name, avatar, site } = self.author(item.author)?;
-        let here = format!("/home/timeline/{}", item.entry);
-        let href = if item.is_whole { site.map_or(here, |site| site + &path) } else { here };
-        Ok((name, avatar, href))
+        let href = format!("/home/timeline/{}", item.entry);
+        let is_plain = |c: char| slug::is_slug_letter(c) || c == '-';
+        let is_address = !item.slug.is_empty() && item.slug.chars().all(is_plain);
+        let elsewhere = site.filter(|_| is_address).map(|site| site + &path);
+        Ok(Byline { name, avatar, href, elsewhere })
     }
 
     fn delivery(&self, entry: &EntryId) -> Result<Option<DeliveryProgress>, Problem> {
@@ -105,9 +133,9 @@ impl<'a> Renderer<'a> {
 
     pub(super) fn post(&mut self, item: Item) -> Result<TimelinePost, Problem> {
         let is_own = self.owner == Some(item.author);
-        let (name, avatar, href) = self.byline(&item, is_own)?;
+        let Byline { name, avatar, href, elsewhere } = self.byline(&item, is_own)?;
         let html = if item.title.is_empty() && item.is_whole {
-            rendered(&item.text, &item.entry, is_own)
+            rendered(&item, &item.text, is_own)
         } else {
             let excerpt = text::summary(&item.text, EXCERPT_CHARS);
             format!("<p>{}</p>", response::escape_html(&excerpt))
@@ -120,12 +148,15 @@ impl<'a> Renderer<'a> {
             name,
             avatar,
             href,
+            elsewhere,
             when: dates::ago(item.shown, self.now),
             machine_time: dates::machine(item.shown),
             html,
+            more_pictures: item.photos.len().saturating_sub(self.pictures_max),
             pictures: item
                 .photos
                 .into_iter()
+                .take(self.pictures_max)
                 .enumerate()
                 .map(|(number, photo)| Picture::of_item(&item.entry, number, photo))
                 .collect(),
@@ -147,11 +178,7 @@ fn edit_page(site: &Site, slug: &str) -> Result<Option<String>, Problem> {
 
 /// The text as sanitised HTML. Ids in it get a prefix, so that footnotes of different posts on one
 /// page differ; a friend's Markdown is rendered with fewer rights.
-pub(super) fn rendered(text: &str, entry: &EntryId, is_own: bool) -> String {
-    let prefix = format!("e{}-", entry.to_string().get(..8).unwrap_or_default());
-    if is_own {
-        markdown::render_prefixed(text, &prefix).to_string()
-    } else {
-        markdown::render_foreign(text, &prefix).to_string()
-    }
+pub(super) fn rendered(item: &Item, text: &str, is_own: bool) -> String {
+    let prefix = format!("e{}-", item.entry.to_string().get(..8).unwrap_or_default());
+    markdown::render_one_of_many(&item.title, text, &prefix, is_own).to_string()
 }

@@ -3,6 +3,7 @@
 use freehold_core::photos::PhotoId;
 use freehold_core::posts::{Draft, PostError, PostId, Precondition, Revision, TITLE_CHARS_MAX};
 
+use crate::fault::Fault;
 use crate::posts::too_long;
 
 /// The form's fields in their order; one name may occur many times.
@@ -18,7 +19,8 @@ pub(super) struct PostForm {
     pub(super) id: Option<PostId>,
     /// The revision of the post when the form was opened.
     pub(super) revision: Option<Revision>,
-    /// The pressed button: `draft`, `publish`, `edit`, `preview` or `photos`.
+    /// The pressed button: `draft`, `publish`, `edit`, `preview`, `photos`, or a change of the
+    /// photos.
     pub(super) intent: String,
 }
 
@@ -35,7 +37,10 @@ impl PostForm {
                 "id" => form.id = value.parse().ok(),
                 "revision" => form.revision = value.parse().ok(),
                 "intent" => form.intent = value,
-                "photo[]" => form.photos.extend(value.parse::<PhotoId>().ok()),
+                "photo[]" => {
+                    let photo = value.parse::<PhotoId>().ok();
+                    form.photos.extend(photo.filter(|photo| !form.photos.contains(photo)));
+                }
                 _ => {}
             }
         }
@@ -64,8 +69,20 @@ impl PostForm {
 pub(super) const DELETED_MEANWHILE: &str = "The post was taken back in another window meanwhile. \
      The form has what you wrote; save it, and it becomes a new post.";
 
-/// The fault of a refused post: the cause, then what to do.
-pub(super) fn fault_text(error: &PostError) -> String {
+/// The fault of a refused post, at the field that is to be changed.
+pub(super) fn fault_of(error: &PostError) -> Fault {
+    let field = match error {
+        PostError::LongTitle(_) => "title",
+        PostError::Empty | PostError::TooLong { .. } => "text",
+        PostError::SlugTaken | PostError::InvalidSlug | PostError::TooManyAddresses => "slug",
+        PostError::TooManyPhotos(_) | PostError::NoSuchPhoto => "photos",
+        _ => "form",
+    };
+    Fault::new(field, fault_text(error))
+}
+
+/// The fault's text: the cause, then what to do.
+fn fault_text(error: &PostError) -> String {
     match error {
         PostError::Empty => "The post is empty. Write a line, or choose a photo.".to_owned(),
         PostError::LongTitle(count) => format!(
