@@ -38,7 +38,7 @@ impl Seen {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The target of a redirect.
+    /// The target of a redirect, without what it says to the owner there (`done`).
     #[track_caller]
     pub(crate) fn location(&self) -> String {
         assert!(
@@ -47,7 +47,14 @@ impl Seen {
             self.status,
             self.text()
         );
-        self.header("location").to_owned()
+        let target = self.header("location");
+        target.split(['?', '&']).take_while(|part| !part.starts_with("done=")).fold(
+            String::new(),
+            |path, part| match path.as_str() {
+                "" => part.to_owned(),
+                path => format!("{path}{}{part}", if path.contains('?') { '&' } else { '?' }),
+            },
+        )
     }
 
     fn document(&self) -> Document {
@@ -164,6 +171,19 @@ impl Browser {
 
     pub(crate) async fn get(&mut self, path: &str) -> Seen {
         self.send(self.request("GET", path).body(Body::empty()).unwrap()).await
+    }
+
+    /// The page at `path`, after its redirects.
+    pub(crate) async fn open(&mut self, path: &str) -> Seen {
+        let mut seen = self.get(path).await;
+        for _ in 0..5 {
+            if !seen.status.is_redirection() {
+                break;
+            }
+            let target = seen.header("location").to_owned();
+            seen = self.get(&target).await;
+        }
+        seen
     }
 
     pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Seen {

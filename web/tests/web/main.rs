@@ -25,6 +25,8 @@ mod profile;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod public_pages;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod requests;
@@ -38,3 +40,5 @@ mod timeline;
 mod unavailable;
 #[cfg(test)]
 mod walk;
+#[cfg(test)]
+mod writing;

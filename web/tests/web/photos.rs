@@ -126,7 +126,7 @@ async fn private_photo_is_public_while_a_post_shows_it() {
     let (page, file) = (format!("/photos/{}", photo.slug), format!("/photos/{}/400.jpg", photo.id));
     assert_eq!(visitor.get(&file).await.status, StatusCode::NOT_FOUND);
     let private = owner.get(&file).await;
-    assert!(owner.get("/home/write").await.has("#private-photos"));
+    assert!(owner.open("/home/write").await.has("#private-photos"));
     let fields = [
         ("title", "With a photo"),
         ("text", "words"),
@@ -162,7 +162,7 @@ async fn private_photo_is_public_while_a_post_shows_it() {
     let edit = format!("/home/photos/{}", photo.id);
     assert!(owner.get(&edit).await.has("#shown-by-post"));
     let post =
-        owner.get("/home/write").await.one("a[href^='/home/write/']").attr("href").to_owned();
+        owner.open("/home/write").await.one("a[href^='/home/write/']").attr("href").to_owned();
     owner.post(&format!("{post}/withdraw"), &[]).await;
     for path in [&page, &file] {
         assert_eq!(visitor.get(path).await.status, StatusCode::NOT_FOUND);

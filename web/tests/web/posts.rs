@@ -270,7 +270,7 @@ async fn post_form_sent_twice_publishes_once() {
     let mut owner = Browser::owner(&alice).await;
     let mut changed_faults = Vec::new();
     for (intent, title, path) in [("publish", "Twice", "/2026/twice"), ("draft", "Begun", "")] {
-        let id = owner.get("/home/write").await.field("id");
+        let id = owner.open("/home/write").await.field("id");
         let form =
             [("title", title), ("text", "said once"), ("id", id.as_str()), ("intent", intent)];
         let first = owner.post("/home/write", &form).await.location();
@@ -290,7 +290,7 @@ async fn post_form_sent_twice_publishes_once() {
     assert_eq!(posts::published(&alice, &Visitor::Owner, None, 10).unwrap().len(), 1);
     assert_eq!(posts::drafts(&alice).unwrap().len(), 1);
     // A post whose slug is taken is not stored, however often its form is sent.
-    let id = owner.get("/home/write").await.field("id");
+    let id = owner.open("/home/write").await.field("id");
     let form = [
         ("title", "Third"),
         ("text", "words"),
@@ -338,7 +338,7 @@ async fn empty_post_is_neither_saved_nor_published() {
     let path = format!("/home/write/{}", begun.id);
     let link = format!("main a[href='{path}']");
     for page in ["/home/write", "/home?write=1"] {
-        assert!(!owner.get(page).await.one(&link).text().is_empty(), "{page}: a link has a text");
+        assert!(!owner.open(page).await.one(&link).text().is_empty(), "{page}: a link has a text");
     }
     let withdraw = format!("{path}/withdraw");
     assert!(owner.get(&path).await.has(&format!("form[action='{withdraw}']")));
@@ -350,7 +350,7 @@ async fn empty_post_is_neither_saved_nor_published() {
 async fn post_limits_are_shown_in_characters() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    let page = owner.get("/home/write").await;
+    let page = owner.open("/home/write").await;
     assert_eq!(page.one("#title").attr("maxlength"), "250");
     assert!(page.one("#title-hint").text().contains("250"));
     assert_eq!(page.one("#text").attr("maxlength"), "60000");
@@ -375,7 +375,7 @@ async fn preview_button_jumps_to_the_preview() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let button = "button[value='preview'][formaction='/home/write#preview']";
-    assert!(owner.get("/home/write").await.has(button));
+    assert!(owner.open("/home/write").await.has(button));
     let seen = owner.post("/home/write", &[("text", "words"), ("intent", "preview")]).await;
     assert!(seen.has("#preview"));
 }

@@ -119,6 +119,23 @@ async fn long_post_of_a_friend_is_shown_whole() {
 }
 
 #[tokio::test]
+async fn whole_post_of_a_friend_is_read_at_home() {
+    let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
+    make_friends(&alice, &bob, "Bob").await;
+    publish(&bob, "Short", "Every word is here: https://a.example/b").await;
+    publish(&bob, "", "One\nTwo").await;
+    carry(&bob, &alice).await;
+    let mut owner = Browser::owner(&alice).await;
+    let home = owner.get("/home").await;
+    assert!(home.all("article a").iter().all(|link| link.attr("href").starts_with("/home/")));
+    assert!(home.has(".told p br"), "the line end of a note");
+    let path = home.one("h3 a[href^='/home/timeline/']").attr("href").to_owned();
+    let page = owner.get(&path).await;
+    assert!(page.text().contains("Every word is here"));
+    assert!(page.one(".read a[href='https://a.example/b']").attr("rel").contains("nofollow"));
+}
+
+#[tokio::test]
 async fn friends_newest_name_and_colour_are_shown() {
     let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
     make_friends(&alice, &bob, "Bob").await;

@@ -16,10 +16,10 @@ async fn until_ready(node: &Node) {
 async fn stopped_log_refuses_changes_and_shows_why() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    assert!(!owner.get("/home/write").await.has("#alert"));
+    assert!(!owner.open("/home/write").await.has("#alert"));
     alice.fail_disk().await;
     for path in ["/home/write", "/home/mail", "/home"] {
-        let page = owner.get(path).await;
+        let page = owner.open(path).await;
         assert_eq!(page.status, StatusCode::OK, "{path}");
         assert!(!page.one("#alert").text().is_empty(), "{path}");
     }
