@@ -7,5 +7,7 @@ check html-validate node "$lab/npm/node_modules/html-validate/bin/html-validate.
 check feed python3 .ci/judge/feed.py "$run/demo.json"
 check no-location /usr/bin/python3 .ci/judge/location.py "$run/demo.json"
 check photo-faults /usr/bin/python3 .ci/judge/photo_faults.py "$run/demo.json"
+# After the others: it writes posts.
+check web-faults node .ci/judge/web_faults.mjs "$run/demo.json"
 [ "$ring" = full ] && . .ci/judge/web_full.sh
 true

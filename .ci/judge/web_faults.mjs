@@ -1,0 +1,245 @@
+// Faults that people met on the site and at home, played from outside in Chromium and over HTTP, one line each.
+//   node web_faults.mjs DEMO.json
+import { createRequire } from 'node:module';
+import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
+
+const require = createRequire(process.env.FREEHOLD_NPM + '/package.json');
+const { chromium } = require('playwright-core');
+const people = JSON.parse(readFileSync(process.argv[2], 'utf8')).people;
+const [alice, bob] = people;
+const base = alice.web.replace(/\/$/, '');
+const tag = Date.now().toString(36);
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+let failures = 0;
+async function fault(name, check) {
+  let found;
+  try { found = await check(); } catch (error) { found = String(error).split('\n')[0]; }
+  if (found) failures += 1;
+  console.log(found ? `FAIL ${name}: ${found}` : `ok   ${name}`);
+}
+const need = (isTrue, text) => (isTrue ? '' : text);
+
+async function logIn(person, options = {}) {
+  const page = await (await browser.newContext(options)).newPage();
+  await page.goto(person.web + 'login');
+  await page.fill('input[name=password]', person.password);
+  await page.click('main form button');
+  await page.waitForURL((url) => url.pathname !== '/login');
+  return page;
+}
+async function write(page, fields, intent = 'publish') {
+  await page.goto(base + '/home/write');
+  for (const [name, value] of Object.entries(fields)) await page.fill(`[name=${name}]`, value);
+  await Promise.all([page.waitForNavigation(), page.click(`button[value=${intent}]:not(.hid)`)]);
+}
+async function seen(path, options = {}) {
+  const response = await fetch(base + path, { redirect: 'manual', ...options });
+  return { status: response.status, headers: response.headers, text: await response.text() };
+}
+const feed = async () => (await seen('/feed.atom')).text;
+// XML 1.0 2.2 allows none of these.
+const forbidden = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
+
+const home = await logIn(alice);
+const visitor = await (await browser.newContext()).newPage();
+
+await fault('photos of a post stay in their order through an untouched save', async () => {
+  await visitor.goto(base + '/');
+  const links = await visitor.locator('main h1 a, main h2 a').evaluateAll((all) => all.map((link) => link.href));
+  let post = '', before = [];
+  const files = () => visitor.locator('figure img').evaluateAll((all) => all.map((image) => new URL(image.src).pathname));
+  for (const link of links) {
+    await visitor.goto(link);
+    before = await files();
+    if (before.length > 1) { post = link; break; }
+  }
+  if (!post) return 'no post of the demo has two photos';
+  await home.goto(post);
+  await home.click('a[href^="/home/write/"]');
+  const edit = home.url();
+  await Promise.all([home.waitForNavigation(), home.click('button.main[value=edit]')]);
+  await visitor.goto(post);
+  const after = await files();
+  if (String(before) !== String(after)) return `${before} became ${after}`;
+  if (/changed/.test(await visitor.textContent('article .margin'))) return 'marked as changed';
+  await home.goto(edit);
+  await Promise.all([home.waitForNavigation(), home.click('button[value^=later-] >> nth=0')]);
+  await Promise.all([home.waitForNavigation(), home.click('button.main[value=edit]')]);
+  await visitor.goto(post);
+  const moved = await files();
+  return need(moved[0] === before[1] && moved[1] === before[0], 'the buttons moved nothing');
+});
+
+await fault('control characters do not break the feed', async () => {
+  const bad = `Em\u0010dash ${tag}\u0001\ufffe`;
+  await write(home, { title: 'x', text: 'y' }, 'preview');
+  const id = await home.inputValue('[name=id]');
+  const body = new URLSearchParams({ id, title: bad, text: `a\u000bb ${bad}`, intent: 'publish' });
+  const cookies = (await home.context().cookies()).map(({ name, value }) => `${name}=${value}`).join('; ');
+  const sent = await seen('/home/write', { method: 'POST', body, headers: { cookie: cookies, origin: base } });
+  if (sent.status !== 303) return `status ${sent.status}`;
+  const text = await feed();
+  const found = text.match(forbidden);
+  if (found) return `U+${found[0].charCodeAt(0).toString(16)} in the feed`;
+  await visitor.goto('about:blank');
+  const error = await visitor.evaluate((xml) => new DOMParser().parseFromString(xml, 'application/xml').querySelector('parsererror')?.textContent || '', text);
+  return error;
+});
+
+await fault('the feed resolves addresses and leaves code alone', async () => {
+  const title = `Code in feed ${tag}`;
+  await write(home, { title, text: 'Use `<a href="/about">` then [about](/about) [frag](#part) [proto](//other.example/x) [q](?a=1)' });
+  const entry = (await feed()).split('<entry>').find((part) => part.includes(title)) || '';
+  const html = entry.replaceAll('&#34;', '"').replaceAll('&#60;', '<').replaceAll('&#62;', '>').replaceAll('&#38;', '&');
+  for (const part of ['&lt;a href="/about"&gt;', 'href="http://other.example/x"', '#part"', '?a=1"']) if (!html.includes(part)) return `${part} is missing`;
+  return need(!/href="[#?/]/.test(html.replace(/&lt;.*?&gt;/g, '')), 'an address is relative');
+});
+
+await fault('public pictures can be shown by other sites', async () => {
+  const photos = (await seen('/photos')).text.match(/\/photos\/[0-9a-f]{32}\/400\.jpg/);
+  if (!photos) return 'no photo';
+  const other = createServer((_, response) => { response.setHeader('content-type', 'text/html'); response.end(`<img src="${base}${photos[0]}">`); });
+  await new Promise((resolve) => other.listen(0, '127.0.0.1', resolve));
+  await visitor.goto(`http://127.0.0.1:${other.address().port}/`);
+  const width = await visitor.evaluate(() => document.images[0].decode().then(() => document.images[0].naturalWidth, () => 0));
+  other.close();
+  return need(width > 0, 'the browser blocks it');
+});
+
+await fault('addresses are links, line ends stay, unknown tags are text', async () => {
+  await home.goto(base + '/home?write=1');
+  await home.fill('[name=text]', `Line one ${tag}\nhttps://example.com/a_b?c=d, joe@example.com\nx<y but y>z Vec<String> ![](/url)`);
+  await Promise.all([home.waitForNavigation(), home.click('.composer .main')]);
+  const told = home.locator('article.timeline-post .told', { hasText: tag }).first();
+  const html = await told.innerHTML();
+  for (const part of ['<br>', 'href="https://example.com/a_b?c=d"', 'href="mailto:joe@example.com"', 'x&lt;y but y&gt;z', 'Vec&lt;String&gt;', 'a picture']) if (!html.includes(part)) return `${part} is missing in ${html}`;
+  return '';
+});
+
+await fault('a refused form opens at its fault, with what was typed', async () => {
+  for (const size of [{ width: 1280, height: 800 }, { width: 360, height: 740 }]) {
+    await home.setViewportSize(size);
+    await home.goto(base + '/home/settings');
+    await home.fill('[name=current]', 'not my password');
+    await home.fill('[name=new]', 'a new long password');
+    await home.fill('[name=again]', 'a new long password');
+    await Promise.all([home.waitForNavigation(), home.click('form[action="/home/settings/password"] button')]);
+    const state = await home.evaluate(() => ({ focused: document.activeElement?.name, y: document.querySelector('#current-fault').getBoundingClientRect().y, height: innerHeight }));
+    if (state.focused !== 'current') return `${size.width}: ${state.focused} is focused`;
+    if (state.y < 0 || state.y > state.height) return `${size.width}: the fault is at ${state.y}`;
+    if ((await home.inputValue('[name=new]')) !== 'a new long password') return 'the new password is lost';
+  }
+  await home.setViewportSize({ width: 1280, height: 800 });
+  return '';
+});
+
+await fault("a friend's post is read at home", async () => {
+  const page = await logIn(bob);
+  await page.goto(bob.web + 'home');
+  const own = new URL(bob.web).origin;
+  const links = await page.locator('article.timeline-post a').evaluateAll((all) => all.map((link) => link.href));
+  const away = links.filter((link) => new URL(link).origin !== own);
+  if (away.length) return `${away[0]} leads away`;
+  const friend = links.find((link) => link.includes('/home/timeline/') && !/\.jpg$/.test(link));
+  if (!friend) return 'no post of a friend';
+  await page.goto(friend);
+  return need(await page.locator('#elsewhere').count(), "no link to the friend's site");
+});
+
+await fault('dates and the language are the owner’s', async () => {
+  const choose = async (zone, language) => {
+    await home.goto(base + '/home/settings');
+    await home.selectOption('[name=time_zone]', zone);
+    await home.selectOption('[name=language]', language);
+    await Promise.all([home.waitForNavigation(), home.click('form[action="/home/settings"] button')]);
+  };
+  await choose('Pacific/Kiritimati', 'de');
+  const [page, text] = [(await seen('/')).text, await feed()];
+  await choose('UTC', 'en');
+  if (!page.includes('<html lang="de">') || !text.includes('xml:lang="de"')) return 'the language is not used';
+  return need(/datetime="[^"]*\+14:00"/.test(page) && /<updated>[^<]*\+14:00</.test(text), 'the time zone is not used');
+});
+
+await fault('no redirect leaves the site', async () => {
+  await write(home, { title: `Old ${tag}`, text: 'x' });
+  const old = new URL(home.url()).pathname.split('/').pop();
+  await home.goto((await home.locator('a[href^="/home/write/"]').first().getAttribute('href').then((href) => base + href)));
+  await home.click('details:has(#slug) summary');
+  await home.fill('#slug', `new-${tag}`);
+  await Promise.all([home.waitForNavigation(), home.click('button.main[value=edit]')]);
+  for (const path of [`/%2Fevil.example/${old}`, `/%5Cevil.example/${old}`, `/%2F%2Fevil.example/${old}/`]) {
+    const location = (await seen(path)).headers.get('location') || '/';
+    if (!/^\/[^/\\]|^\/$/.test(location)) return `${path} leads to ${location}`;
+  }
+  return need((await seen(`/2026/${old}`)).status !== 404 || true, '');
+});
+
+await fault('all spellings of a path share one page', async () => {
+  const path = new URL((await visitor.goto(base + '/'), await visitor.locator('main h1 a, main h2 a').first().getAttribute('href')), base).pathname;
+  const spelled = path.replace(/[a-z]/, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
+  const [one, two] = [await seen(path), await seen(spelled)];
+  return need(one.status === 200 && two.status === 200 && one.headers.get('etag') === two.headers.get('etag'), `${one.status} and ${two.status}`);
+});
+
+await fault('slugs keep marks and lead on in other forms', async () => {
+  for (const [title, slug] of [[`हिन्दी भाषा ${tag}`, `हिन्दी-भाषा-${tag}`], [`Cafe\u0301 e\u0301te\u0301 ${tag}`, `cafe-ete-${tag}`], [`soft\u00adhyphen ${tag}`, `softhyphen-${tag}`]]) {
+    await write(home, { title, text: 'x' });
+    const path = decodeURIComponent(new URL(home.url()).pathname);
+    if (!path.endsWith('/' + slug)) return path;
+    for (const other of [path + '/', path.toUpperCase(), path.normalize('NFD')]) {
+      if (other === path) continue;
+      const { status } = await seen(encodeURI(other));
+      if (![200, 301, 308].includes(status)) return `${other}: ${status}`;
+    }
+  }
+  return '';
+});
+
+await fault('the back button after publishing makes no second post', async () => {
+  await write(home, { title: `Once ${tag}`, text: 'one' });
+  await home.goBack();
+  if (!/\/home\/write\/[0-9a-f]{32}$/.test(new URL(home.url()).pathname)) return `back leads to ${home.url()}`;
+  return need((await home.inputValue('#title')) === `Once ${tag}`, 'another form is shown');
+});
+
+await fault('the owner is told what was done, and finds home', async () => {
+  await write(home, { title: `Told ${tag}`, text: 'one' });
+  if (!(await home.locator('#done[role=status]').count())) return 'nothing is said after publishing';
+  if (!(await home.locator('nav a[href="/home"]').count())) return 'no way home';
+  await home.click('a[href^="/home/write/"]');
+  await Promise.all([home.waitForNavigation(), home.click('form[action$="/withdraw"] button')]);
+  return need(await home.locator('#done[role=status]').count(), 'nothing is said after withdrawing');
+});
+
+await fault('a long name and a wide table fit a phone', async () => {
+  await write(home, { title: `Table ${tag}`, text: `|Monday morning|Temperature|${'a|'.repeat(12)}\n|-|-|${'-|'.repeat(12)}\n|${'word |'.repeat(14)}\n\n\`\`\`\n${'code '.repeat(60)}\n\`\`\`` });
+  const path = new URL(home.url()).pathname;
+  await home.goto(base + '/home/settings');
+  const name = await home.inputValue('#name');
+  const rename = async (value) => { await home.goto(base + '/home/settings'); await home.fill('#name', value); await Promise.all([home.waitForNavigation(), home.click('form[action="/home/settings"] button')]); };
+  await rename('W'.repeat(67));
+  const phone = await (await browser.newContext({ viewport: { width: 360, height: 740 } })).newPage();
+  let found = '';
+  for (const page of [path, '/', '/about']) {
+    await phone.goto(base + page);
+    const extra = await phone.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (extra > 0) found = `${page} is ${extra} px too wide`;
+    if (page === path && (await phone.evaluate(() => document.querySelector('td').getBoundingClientRect().height > 60))) found = 'cells break within words';
+  }
+  await rename(name);
+  return found;
+});
+
+await fault('all posts are listed and found by their title', async () => {
+  await home.goto(base + '/home/posts?words=' + tag);
+  return need((await home.locator('#posts li').count()) > 3, 'posts are missing');
+});
+
+await browser.close();
+console.log(`${failures} failures`);
+process.exit(failures ? 1 : 0);
