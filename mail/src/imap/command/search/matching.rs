@@ -171,7 +171,7 @@ impl Terms {
             Key::Body(wanted) => candidate.body()?.contains(wanted.as_str()),
             Key::Text(wanted) => {
                 let header = candidate.header()?;
-                text::fold(&text::header(&header)).contains(wanted)
+                text::fold(&text::header(&header.bytes)).contains(wanted)
                     || candidate.body()?.contains(wanted.as_str())
             }
         })
