@@ -25,8 +25,7 @@ pub mod store;
 // Floor 3: the parts of a node that every noun uses.
 pub mod node;
 
-// Floor 4: whose node it is, the owner's profile, what friends are still to get, what must vanish,
-// what other people may store.
+// Floor 4: whose node it is, profile, what friends are to get, what must vanish, others' shares.
 pub mod erasure;
 pub mod identity;
 pub mod outbox;
