@@ -2,9 +2,10 @@
 //! alone links only addresses in `<` and `>`.
 //!
 //! An address is read from the source and not from the parser's text, because in `/a_b_c` or
-//! `/a--b` the parser finds emphasis and dashes. The work is linear: each byte is looked at once for
-//! the start of an address, and for each start no more than an address's length is read.
+//! `/a--b` the parser finds emphasis and dashes. The work is linear: each byte is looked at once
+//! for the start of an address, and the bytes read from all starts have one budget.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd};
@@ -15,13 +16,17 @@ use crate::addresses::without_punctuation;
 const ADDRESS_LEN_MAX: usize = 2_000;
 /// How often punctuation and markup are cut off the end of a word in turn.
 const TRIMS_MAX: usize = 8;
+/// How often each byte of a text may be read for web addresses, on average. A text that needs more
+/// was made for that, and its other addresses stay text.
+const BYTES_READ_MAX: usize = 16;
 
 type Ranged<'a> = (Event<'a>, Range<usize>);
 
 /// The events of a Markdown text, with links where its words are addresses.
 pub(super) fn linked(text: &str, options: Options) -> Vec<Event<'_>> {
     let events = merged(text, Parser::new_ext(text, options).into_offset_iter());
-    let mut linked = Linked { text, events, at: 0, out: Vec::new() };
+    let budget = Cell::new(text.len().saturating_mul(BYTES_READ_MAX));
+    let mut linked = Linked { text, events, at: 0, out: Vec::new(), budget };
     let mut context = Context::default();
     while let Some((event, range)) = linked.events.get(linked.at).cloned() {
         context.note(&event);
@@ -34,8 +39,8 @@ pub(super) fn linked(text: &str, options: Options) -> Vec<Event<'_>> {
     linked.out
 }
 
-/// The events with neighbouring pieces of text in one: the parser begins a new one at each `_`, which
-/// addresses may have.
+/// The events with neighbouring pieces of text in one: the parser begins a new one at each `_`,
+/// which addresses may have.
 fn merged<'a>(text: &'a str, events: impl Iterator<Item = Ranged<'a>>) -> Vec<Ranged<'a>> {
     let mut merged: Vec<Ranged<'a>> = Vec::new();
     let mut ends_with_source = false;
@@ -98,6 +103,8 @@ struct Linked<'a> {
     /// The next event to be read.
     at: usize,
     out: Vec<Event<'a>>,
+    /// How many more bytes may be read for web addresses.
+    budget: Cell<usize>,
 }
 
 impl<'a> Linked<'a> {
@@ -156,6 +163,7 @@ impl<'a> Linked<'a> {
 
     /// A web address that begins at `start`.
     fn web(&self, start: usize) -> Option<Found> {
+        self.spend(0)?;
         let is_inside = |c: char| c.is_alphanumeric() || "/.@_-".contains(c);
         if self.text.get(..start)?.ends_with(is_inside) {
             return None;
@@ -164,8 +172,13 @@ impl<'a> Linked<'a> {
         let mut letters = self.text.get(start..)?.char_indices();
         let len = letters.find(|(at, c)| is_end(*c) || *at > ADDRESS_LEN_MAX);
         let mut end = len.map_or(self.text.len(), |(at, _)| start + at);
+        self.spend(end - start)?;
+        if end - start > ADDRESS_LEN_MAX {
+            return None;
+        }
         let mut covered = None;
         for _ in 0..TRIMS_MAX {
+            self.spend(end - start)?;
             let (cut, events) = self.covered(end);
             let word = without_punctuation(self.text.get(start..cut)?);
             end = start + word.len();
@@ -188,6 +201,12 @@ impl<'a> Linked<'a> {
             events,
             href,
         })
+    }
+
+    /// Takes the reading of so many bytes from the budget; `None` once it is used up.
+    fn spend(&self, bytes: usize) -> Option<()> {
+        self.budget.set(self.budget.get().saturating_sub(bytes));
+        (self.budget.get() > 0).then_some(())
     }
 
     /// A mail address around the `@` at `at`, within one event.

@@ -200,8 +200,8 @@ fn is_language(class: &str) -> bool {
     class.len() <= CODE_CLASS_LEN_MAX && class.strip_prefix("language-").is_some_and(is_plain)
 }
 
-/// An id in a text may be letters with their marks, digits and dashes. The ids of the page's own elements have other
-/// forms, so that a text cannot take one over.
+/// An id in a text may be letters with their marks, digits and dashes. The ids of the page's own
+/// elements have other forms, so that a text cannot take one over.
 fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= 120 && id.chars().all(|c| is_slug_letter(c) || c == '-')
 }

@@ -1,7 +1,7 @@
 //! Tables and code that are wider than the page scroll in a box of their own, which the keyboard
-//! reaches. The number of table cells is bounded. The parser fills a row of one byte up with as many empty
-//! cells as the table has columns, so a short text could become a page of megabytes. A table that
-//! is larger or nested too deep is shown as lines of text.
+//! reaches. The number of table cells is bounded. The parser fills a row of one byte up with as
+//! many empty cells as the table has columns, so a short text could become a page of megabytes. A
+//! table that is larger or nested too deep is shown as lines of text.
 
 use pulldown_cmark::{CowStr, Event, Tag, TagEnd};
 
