@@ -1,4 +1,4 @@
-//! What public pages promise: addresses, the feed, pictures on other sites, dates, the language.
+//! Promises of public pages: addresses, the feed, pictures on other sites, dates, the language.
 
 use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
@@ -81,6 +81,7 @@ async fn public_picture_may_be_shown_on_other_sites() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     upload_to(&mut owner, ADD, &[("alt", "Ours")], &png()).await;
+    alice.clock.advance(1000);
     upload_to(&mut owner, ADD, &[("alt", "Mine"), ("audience", "owner")], &png()).await;
     let [mine, ours] = photos::list(&alice, &Visitor::Owner, None, 9)
         .unwrap()

@@ -33,9 +33,7 @@ fn fields(page: &Seen) -> Vec<(String, String)> {
         let found = page.all(&format!("[name='{name}']"));
         fields.extend(found.first().map(|field| (name.to_owned(), field.value())));
     }
-    let photos = page.all("[name='photo[]']");
-    let sent = photos.iter().filter(|photo| photo.attr("type") == "hidden");
-    fields.extend(sent.map(|photo| ("photo[]".to_owned(), photo.value())));
+    fields.extend(chosen(page).into_iter().map(|photo| ("photo[]".to_owned(), photo)));
     fields
 }
 
@@ -47,8 +45,12 @@ async fn press(owner: &mut Browser, path: &str, page: &Seen, intent: &str) -> Se
 }
 
 fn chosen(page: &Seen) -> Vec<String> {
-    let photos = page.all("ol.chosen [name='photo[]']");
-    photos.iter().map(|photo| photo.value()).collect()
+    let photos = page.all("ol.chosen input[type='hidden']");
+    photos
+        .iter()
+        .filter(|photo| photo.attr("name") == "photo[]")
+        .map(|photo| photo.value())
+        .collect()
 }
 
 async fn published(node: &TestNode, photos: &[PhotoId]) -> Post {
