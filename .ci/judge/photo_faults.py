@@ -120,7 +120,7 @@ def _():
     for file, wanted in (
         (encoded(red.convert("CMYK")), (250, 10, 10)),
         (encoded(red.convert("L")), (82, 82, 82)),
-        (encoded(red.convert("P"), "PNG"), (250, 10, 10)),
+        (encoded(red.quantize(4), "PNG"), (250, 10, 10)),
         (encoded(deep, "PNG"), (128, 128, 128)),
     ):
         pixel = shown(upload(file)[1], 400).getpixel((40, 30))
@@ -139,12 +139,12 @@ def _():
 
 @case("a JPEG of each scale and kind is whole")
 def _():
-    for width, height in ((1600, 1200), (1700, 1275), (3200, 2400), (6500, 4875)):
+    for width, height in ((1600, 1200), (1700, 1275), (3200, 800), (6500, 488), (13_000, 320)):
         for options in ({}, {"progressive": True}, {"subsampling": 2, "optimize": True}):
             file = encoded(noise(width // 8, height // 8).resize((width, height)), quality=80, **options)
             status, photo = upload(file)
             assert status == 303, (width, options, status, photo)
-            assert shown(photo, 1600).size == (1600, 1200), width
+            assert shown(photo, 1600).size[0] == 1600, width
             assert 'id="flaw"' not in page(photo), (width, options)
 
 

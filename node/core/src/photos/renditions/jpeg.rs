@@ -45,15 +45,13 @@ pub(super) fn decode<R: BufRead + Seek>(
         }
         Err(_) => {
             let has_eoi = stream.has_eoi().unwrap_or(false);
-            let decoded = lenient(file, &frame, memory)?;
-            if has_eoi {
-                return Ok(Decoded { flaw: Some(Flaw::Damaged), ..decoded });
+            match lenient(file, &frame, memory) {
+                Ok(decoded) if has_eoi => Ok(Decoded { flaw: Some(Flaw::Damaged), ..decoded }),
+                // A file that lacks only its last bytes has a complete last row.
+                Ok(decoded) if !has_plain_last_row(&decoded.picture) => Ok(decoded),
+                _ if has_eoi => Err(RenditionError::Damaged),
+                _ => Err(RenditionError::Truncated),
             }
-            // A file that lacks only its last bytes has a complete last row.
-            if has_plain_last_row(&decoded.picture) {
-                return Err(RenditionError::Truncated);
-            }
-            Ok(decoded)
         }
     }
 }
