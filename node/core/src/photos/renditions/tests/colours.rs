@@ -102,12 +102,9 @@ fn profile_that_can_not_be_used_is_ignored() {
     )
     .unwrap();
     let whole = ColorProfile::new_display_p3().encode().unwrap();
-    for profile in [
-        b"no profile".to_vec(),
-        linear_grey(),
-        whole[..whole.len() / 2].to_vec(),
-        vec![0xff; 1000],
-    ] {
+    for profile in
+        [b"no profile".to_vec(), linear_grey(), whole[..whole.len() / 2].to_vec(), vec![0xff; 1000]]
+    {
         parts.set_icc_profile(Some(profile.into()));
         assert!(near(shown(&parts.clone().encoder().bytes()), colour));
     }
