@@ -45,9 +45,8 @@ fn with_profile(picture: &DynamicImage, profile: &ColorProfile) -> Vec<u8> {
 
 fn with_icc(picture: &DynamicImage, profile: Vec<u8>) -> Vec<u8> {
     let mut jpeg = Vec::new();
-    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100)
-        .encode_image(picture)
-        .unwrap();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100);
+    picture.write_with_encoder(encoder).unwrap();
     let mut parts = img_parts::jpeg::Jpeg::from_bytes(jpeg.into()).unwrap();
     parts.set_icc_profile(Some(profile.into()));
     parts.encoder().bytes().to_vec()
