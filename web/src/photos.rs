@@ -197,7 +197,7 @@ fn list_with(site: &Site, photo: &Photo, newer: Option<&Photo>) -> Result<String
     Ok(before.map_or("/photos".to_owned(), |newer| format!("/photos?before={}", newer.id)))
 }
 
-/// What a photo shows, and who took it.
+/// The content of a photo, and the person who took it.
 fn description(photo: &Photo, name: &str) -> String {
     let text = if photo.caption.is_empty() { &photo.alt } else { &photo.caption };
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

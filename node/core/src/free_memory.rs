@@ -44,7 +44,7 @@ fn groups(root: &Path) -> Option<u64> {
     groups.lines().filter_map(|line| group(root, line)).min()
 }
 
-/// What one line of `/proc/self/cgroup` allows: `number:controllers:path`.
+/// The memory that one line of `/proc/self/cgroup` allows: `number:controllers:path`.
 fn group(root: &Path, line: &str) -> Option<u64> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?.trim_start_matches('/'));
@@ -93,7 +93,7 @@ impl GroupFiles {
     }
 }
 
-/// What `RLIMIT_AS` (setrlimit(2)) leaves.
+/// The rest of `RLIMIT_AS` (setrlimit(2)).
 fn address_space(root: &Path) -> Option<u64> {
     let limit = field(&read(&root.join("proc/self/limits"))?, "Max address space")?;
     let status = read(&root.join("proc/self/status"))?;

@@ -133,7 +133,7 @@ pub struct Photo {
     /// earlier version.
     #[n(16)]
     pub medium: Option<Rendition>,
-    /// What the renditions do not show.
+    /// A trait of the file that the renditions do not show.
     #[n(17)]
     pub flaw: Option<Flaw>,
     /// Whether the original says where it was taken; `None` if an earlier version did not look.

@@ -323,7 +323,7 @@ async fn private_photo_is_marked_in_its_owners_list() {
 }
 
 #[tokio::test]
-async fn first_row_is_loaded_at_once_in_the_right_size() {
+async fn first_row_is_loaded_at_once() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     upload(&mut owner, &[("alt", "Small")], &png()).await;

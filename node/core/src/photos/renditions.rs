@@ -62,9 +62,9 @@ pub enum RenditionError {
     /// The decoded picture does not fit into the free memory, now.
     #[error("the picture takes {needed} bytes of memory, and {free} are free")]
     OutOfMemory {
-        /// What decoding takes, in bytes.
+        /// The memory that decoding takes, in bytes.
         needed: u64,
-        /// What is free for it, in bytes.
+        /// The memory that is free for it, in bytes.
         free: u64,
     },
     /// The file is damaged; the decoder's reason is logged.
@@ -75,7 +75,7 @@ pub enum RenditionError {
     Truncated,
 }
 
-/// What the renditions do not show as it is in the file, or as it was once.
+/// A trait of the file that its renditions do not show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Flaw {
@@ -117,7 +117,7 @@ pub struct Renditions {
     pub small: Rendition,
     /// The thumbhash: a few bytes for a placeholder until the picture has loaded.
     pub thumbhash: Vec<u8>,
-    /// What the renditions do not show.
+    /// A trait that the renditions do not show.
     pub flaw: Option<Flaw>,
     /// Whether the file says where it was taken; renditions do not.
     pub has_place: bool,

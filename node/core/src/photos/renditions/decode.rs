@@ -10,7 +10,7 @@ use super::{Flaw, MediaType, PIXELS_MAX, RenditionError, jpeg, moving};
 
 /// The most memory a decoder may allocate, in bytes: four bytes for each pixel, and some more.
 const DECODE_ALLOC_MAX: u64 = 512 * 1024 * 1024;
-/// What a decoder takes beside the pixels that it returns, in bytes for each pixel.
+/// The memory of a decoder beside the pixels that it returns, in bytes for each pixel.
 const DECODER_PIXEL_LEN: u64 = 4;
 
 /// A decoded picture.

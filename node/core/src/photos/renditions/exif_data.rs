@@ -1,4 +1,4 @@
-//! What the EXIF data of a file says beside the orientation.
+//! The EXIF data of a file, beside the orientation.
 
 use std::io::{BufRead, Seek};
 

@@ -49,7 +49,7 @@ impl MediaType {
         }
     }
 
-    /// What people call it.
+    /// The name that people know.
     pub fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "JPEG",

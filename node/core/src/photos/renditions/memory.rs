@@ -2,10 +2,10 @@
 
 use super::RenditionError;
 
-/// What making the renditions takes beside the decoded picture, in bytes: the large one twice, the
+/// The memory for the renditions, beside the decoded picture, in bytes: the large one twice, the
 /// rows between two sizes, tables of a colour profile.
 const RENDITIONS_LEN: u64 = 24 * 1024 * 1024;
-/// What stays free for everything else that the node does meanwhile, in bytes.
+/// Memory that stays free for everything else that the node does meanwhile, in bytes.
 const KEPT_FREE: u64 = 8 * 1024 * 1024;
 
 /// The free memory at the beginning.

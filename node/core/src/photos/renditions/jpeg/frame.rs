@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-/// What the frame header says.
+/// The content of the frame header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) width: u16,
