@@ -15,8 +15,8 @@ use serde::Deserialize;
 
 use crate::avatar::AVATAR_COLOURS;
 use crate::fault::{self, Fault};
-use crate::known_browser::{self, KnownBrowser};
 use crate::headers::SHOWN_ANYWHERE;
+use crate::known_browser::{self, KnownBrowser};
 use crate::languages;
 use crate::layout::Layout;
 use crate::logins::{WRONG_PASSWORD, too_many_attempts};
@@ -26,7 +26,7 @@ use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
 use crate::time_zones::{self, LocaleChoice};
-use crate::viewer::{self, Owner, Viewer};
+use crate::viewer::{Owner, Viewer};
 
 pub(crate) fn routes() -> Routes {
     Routes::new()

@@ -5,7 +5,7 @@ mod mnemonic;
 
 use askama::Template;
 use axum::extract::{Form, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use freehold_core::logins::{self, PasswordError, SetUpError, SetupToken};
 use freehold_core::names::NAME_CHARS_MAX;
@@ -23,7 +23,6 @@ use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::site_service::Client;
 use crate::time_zones::{self, LocaleChoice};
-use crate::viewer;
 
 pub(crate) fn routes() -> Routes {
     Routes::new()

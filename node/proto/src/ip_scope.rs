@@ -38,7 +38,7 @@ fn of_v4(ip: Ipv4Addr) -> IpScope {
         | [100, 64..=127, ..]
         | [198, 18 | 19, ..] => IpScope::Private,
         // "This network", link-local, IETF protocol assignments, multicast and reserved (RFC 6890).
-        [0, ..] | [169, 254, ..] | [192, 0, 0, _] | [224.., ..] => IpScope::Unusable,
+        [0, ..] | [169, 254, ..] | [192, 0, 0, _] | [224..=255, ..] => IpScope::Unusable,
         _ => IpScope::Global,
     }
 }

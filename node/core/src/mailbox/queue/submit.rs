@@ -80,7 +80,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     }
     let (id, now) = (QueueId(id.0), node.clock.now());
     // A report of this node goes to a stranger whom the owner never wrote to.
-    let of_owner = recipients.iter().filter(|_| !from.is_empty());
+    let of_owner = recipients.iter().filter(|_| !from.is_empty()).map(|to| &to.address);
     let written_to = senders::keys(node, of_owner)?;
     let sent_folder = special_in(&node.store, SpecialUse::Sent)?.filter(|_| copy_to_sent);
     let (blob_id, size) = (blob.id, blob.len);
