@@ -48,8 +48,8 @@ pub(crate) fn stream(
     Ok(response)
 }
 
-/// A public file that caches may keep and other sites may show; a request that names its ETag is answered with 304 (RFC 9110
-/// 13.1.2).
+/// A public file that caches may keep and other sites may show; a request that names its ETag is
+/// answered with 304 (RFC 9110 13.1.2).
 pub(crate) fn cacheable_stream(
     request_headers: &HeaderMap,
     blob: &BlobId,

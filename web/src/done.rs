@@ -1,5 +1,5 @@
-//! What a form has done, said in one line on the page that follows it. The redirect names it in its
-//! query, so a reload or a shared address only shows the line again.
+//! The outcome of a form, said in one line on the page that follows it. The redirect names it in
+//! its query, so a reload or a shared address only shows the line again.
 
 use std::convert::Infallible;
 

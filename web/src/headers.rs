@@ -18,8 +18,8 @@ pub(crate) const MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
 );
 
-/// The name and value of the header that lets other sites show a public picture (Fetch 3.7): readers
-/// of the feed on the web show its pictures from here.
+/// The name and value of the header that lets other sites show a public picture (Fetch 3.7):
+/// readers of the feed on the web show its pictures from here.
 pub(crate) const SHOWN_ANYWHERE: (HeaderName, HeaderValue) = (
     HeaderName::from_static("cross-origin-resource-policy"),
     HeaderValue::from_static("cross-origin"),

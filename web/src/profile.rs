@@ -138,7 +138,7 @@ struct SettingsPage {
     address: String,
     colours: Vec<ColourChoice>,
     locale: LocaleChoice,
-    /// What was typed into the form for a new password, but the refused part.
+    /// The typed form for a new password, without the refused part.
     passwords: PasswordForm,
     identity: Identity,
     /// The choices for emptying the bin, in days; `None` is never.

@@ -78,7 +78,7 @@ struct WritePage {
     /// If a preview was requested.
     preview: Option<Preview>,
     photos: PhotoChoice,
-    /// What a button did with the photos; not saved yet.
+    /// The change of the photos by a button, in words; not saved yet.
     photos_status: String,
     lists: PostLists,
     /// The public page, if the post is published.

@@ -64,7 +64,7 @@ struct Author {
     site: Option<String>,
 }
 
-/// Who wrote a post, and where it is.
+/// The author of a post, and the addresses of the post.
 struct Byline {
     name: String,
     avatar: Avatar,
