@@ -8,7 +8,7 @@ Needs root (network namespaces), iproute2 and a C compiler (a shim for the clock
 """
 import base64
 import contextlib
-import http.server
+import ctypes
 import json
 import os
 import pty
@@ -26,6 +26,7 @@ FREEHOLD = str(Path(sys.argv[1] if len(sys.argv) > 1 else "target/debug/freehold
 PASSWORD = "faults of federation and identity"
 BASE = Path(tempfile.mkdtemp(prefix="fh-faults-"))
 TAG = f"fh{os.getpid() % 10_000}"
+CLONE_NEWNET = 0x40000000
 CLOCK_SHIM = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -141,7 +142,7 @@ class Node:
         return json.loads(self.do("status", "--json"))
 
     def notices(self):
-        return [notice["name"] for notice in self.status()["notices"]]
+        return [notice["name"] for notice in self.status().get("notices", [])]
 
     def friends(self):
         return self.do("friend", "list")
@@ -165,7 +166,8 @@ class Node:
 
 def words_of(printed):
     card = printed.split("Freehold recovery card")[1].split("Person")[0]
-    return " ".join(re.findall(r"\b[a-z]{3,}\b", card)) + "\n"
+    numbered = re.findall(r"(\d+) ([a-z]+)\b", card)
+    return " ".join(word for _, word in sorted(numbered, key=lambda pair: int(pair[0]))) + "\n"
 
 
 def addresses_of(invite):
@@ -196,7 +198,8 @@ def in_namespace(netns, work):
 
     def body():
         with open(f"/var/run/netns/{netns}") as namespace:
-            os.setns(namespace.fileno(), os.CLONE_NEWNET)
+            if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "setns")
         result.append(work())
 
     thread = threading.Thread(target=body)
@@ -212,9 +215,11 @@ def addresses_and_invites(network):
     check("status-names-the-same-addresses", all("/11.1.5.1/" in address for address in alice.status()["libp2p"]), alice.status()["libp2p"])
     short = alice.invite()
     check("invite-holds-a-token-of-22-characters", re.fullmatch(r"http://11\.1\.5\.1:7080/i#[\w-]{22}", short), short)
-    check("short-invite-makes-friends", alice.befriend(bob), alice.friends() + bob.friends())
+    bob.do("friend", "add", short)
+    met = within(30, lambda: alice.is_friend_of(bob) and bob.is_friend_of(alice))
+    check("short-invite-makes-friends", met, alice.friends() + bob.friends())
     used = bob.ask("friend", "add", short)
-    check("short-invite-is-still-open-until-used", used.returncode in (0, 65), used.stderr)
+    check("used-short-invite-is-refused", used.returncode == 65 and "does not know" in used.stderr, used.stderr)
     unknown = bob.ask("friend", "add", "http://11.1.5.1:7080/i#AAAAAAAAAAAAAAAAAAAAAA")
     check("unknown-short-invite-is-refused-clearly", unknown.returncode == 65 and "does not know" in unknown.stderr, unknown.stderr)
     inside = bob.ask("friend", "add", "http://127.0.0.1:7080/i#AAAAAAAAAAAAAAAAAAAAAA")
@@ -234,7 +239,7 @@ def external_name(network):
     listed = addresses_of(carol.long_invite())
     check("external-name-is-in-the-invite", listed and listed[0].startswith("/dns4/carol.example/tcp/443"), listed)
     check("external-port-is-not-put-on-the-listener", not any("/11.1.5.3/tcp/443" in address for address in listed), listed)
-    check("status-shows-the-listeners-port", carol.status()["ports"]["libp2p"] == 7001, carol.status()["ports"])
+    check("status-shows-the-listeners-port", carol.status()["ports"].get("libp2p") == 7001, carol.status()["ports"])
     carol.stop()
 
 
@@ -316,7 +321,7 @@ def clocks(network, bob):
     frank.stop()
     frank.start(LD_PRELOAD=str(shim), CLOCK_AHEAD="600")
     within(30, lambda: "connected" in frank.friends())
-    check("clock-is-told-at-home", within(30, lambda: "clocks-differ" in frank.notices()), frank.status()["notices"])
+    check("clock-is-told-at-home", within(30, lambda: "clocks-differ" in frank.notices()), frank.notices())
     check("clock-is-told-to-the-friend", within(30, lambda: "10 minutes ahead" in bob.friends() or "9 minutes ahead" in bob.friends()), bob.friends())
     frank.stop()
 
@@ -344,7 +349,6 @@ def words():
     check("words-typed-are-not-echoed", sum(word in after.split() for word in typed) < 6, after)
 
     fresh = BASE / "fresh"
-    must(FREEHOLD, "--data", fresh, "invite") if False else None
     process = subprocess.Popen([FREEHOLD, "--data", str(fresh), *free_ports(), "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     within(30, lambda: run(FREEHOLD, "--data", fresh, "status").returncode == 0)
     claim.unlink()
