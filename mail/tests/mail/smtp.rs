@@ -286,9 +286,10 @@ async fn strangers_beyond_their_daily_share_get_452() {
     let submission = mailbox::Submission {
         id: mailbox::IdempotencyKey::new(&alice.node),
         from: "alice@alice.example".to_owned(),
-        recipients: vec!["bob@bob.example".to_owned()],
+        recipients: vec!["bob@bob.example".to_owned().into()],
         blob: alice.node.blobs.put(b"Subject: hello\r\n\r\n").unwrap(),
         copy_to_sent: false,
+        request: mailbox::queue::ReportRequest::default(),
     };
     mailbox::submit(&alice.node, submission).await.unwrap();
     envelope(&mut client).await;
