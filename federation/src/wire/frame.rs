@@ -110,6 +110,7 @@ mod tests {
             capabilities: 0,
             versions: vec![1],
             run: 7,
+            ..Hello::default()
         };
         let mut bytes = Vec::new();
         block_on(write(&mut bytes, &hello)).unwrap();
