@@ -76,8 +76,9 @@ pub(crate) async fn run(state: Arc<FederationState>, mut network: mpsc::Receiver
     }
 }
 
-/// The state of this node that the last hellos have told. Friends stay connected for days, so a change of the
-/// owner's identity log is told to them at once, and so is a step of this machine's clock.
+/// The state of this node that the last hellos have told. Friends stay connected for days, so a
+/// change of the owner's identity log is told to them at once, and so is a step of this machine's
+/// clock.
 struct Told {
     head: Option<[u8; 32]>,
     clock: Timestamp,

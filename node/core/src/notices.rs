@@ -1,5 +1,5 @@
-//! Notices for the owner about this node and about a friend's: a retired node, a running copy, clocks
-//! that differ, a disputed identity. Status and the owner's pages show the same.
+//! Notices for the owner about this node and about a friend's: a retired node, a running copy,
+//! clocks that differ, a disputed identity. Status and the owner's pages show the same.
 
 use std::fmt;
 

@@ -1,8 +1,9 @@
 //! A pasted invite as a whole one: the site of a short invite is asked for the rest.
 //!
-//! The request has a fixed path, no cookie and no redirects, and goes to no address inside a machine
-//! or a network that this node is not in itself. The answer is bounded and authenticated by the
-//! token, so the site's certificate is not verified: self-signed ones of small sites work as well.
+//! The request has a fixed path, no cookie and no redirects, and goes to no address inside a
+//! machine or a network that this node is not in itself. The answer is bounded and authenticated by
+//! the token, so the site's certificate is not verified: self-signed ones of small sites work as
+//! well.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,8 +1,9 @@
 //! Invites: a link that makes its bearer a friend, once.
 //!
-//! Long form: `<site>/i#<base64url of version byte ‖ {0: person, 2: suite of the node's key, 4: node's
-//! key, 6: token, 8: expires (ms), 10: addresses, 11: name}>`. A browser does not send the fragment
-//! after `#` to the server, so the token stays secret. The short form is in `short_invite`.
+//! Long form: `<site>/i#<base64url of version byte ‖ {0: person, 2: suite of the node's key,
+//! 4: node's key, 6: token, 8: expires (ms), 10: addresses, 11: name}>`. A browser does not send
+//! the fragment after `#` to the server, so the token stays secret. The short form is in
+//! `short_invite`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -7,8 +7,8 @@
 //!    without the token. The authenticator is BLAKE3 of the fields under a key derived from the
 //!    token. It was made with the invite: the site no longer knows the token.
 //!
-//! A party that changes the answer on its way would have to know the token. So neither HTTPS nor the
-//! name's resolution has to be trusted, and nobody can put another node's key in its place.
+//! A party that changes the answer on its way would have to know the token. So neither HTTPS nor
+//! the name's resolution has to be trusted, and nobody can put another node's key in its place.
 
 use std::fmt;
 use std::net::IpAddr;
