@@ -115,6 +115,7 @@ impl Transcript {
             .await
             .unwrap();
             mailbox::expunge(&node, inbox, Some(&uids)).await.unwrap();
+            mailbox::remove_expunged(&node).await.unwrap();
             // Lets the throttling of wrong passwords and the duplicate check expire.
             node.clock.advance(15 * 24 * 60 * 60 * 1000);
         }

@@ -77,7 +77,7 @@ impl Node {
     }
 
     /// Makes the rows that every noun relies on. Safe to repeat.
-    fn prepare(&self) -> Result<(), StoreError> {
+    pub(crate) fn prepare(&self) -> Result<(), StoreError> {
         if row::get::<HashKey>(&self.store, HASH_KEY)?.is_none() {
             let new = HashKey { key: self.random.array() };
             self.store.commit_blocking(move |tx| row::put(tx, HASH_KEY, &new))?;

@@ -187,7 +187,7 @@ mod tests {
         Damaged: 1 row of the table profile.
         Missing: 1 blob, used by the table photos_photos.
         Queue item 7: it is never due.
-        1 file in the blobs folder is not used; it takes space and does no harm.
+        1 file in the folders blobs and packs is not used; it takes space and does no harm.
         Damaged rows are rebuilt from snapshot and log at the next start: stop the node and start it.
         A damaged or missing blob can only be restored from a copy of the data folder.
         Data is damaged; the check changed nothing.

@@ -75,8 +75,8 @@ impl Seal {
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// Unseals `sealed` where it is; `None` if it is damaged, or was sealed under another key or with
-    /// other associated data. Returns the place of the plaintext.
+    /// Unseals `sealed` where it is; `None` if it is damaged, or was sealed under another key or
+    /// with other associated data. Returns the place of the plaintext.
     pub fn open_in_place(&self, aad: &[u8], sealed: &mut [u8]) -> Option<Range<usize>> {
         let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE_LEN>()?;
         let (content, tag) = rest.split_last_chunk_mut::<TAG_LEN>()?;

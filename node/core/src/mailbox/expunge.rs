@@ -1,6 +1,6 @@
 //! Expunging messages (RFC 9051 6.4.3): pages and details change at once, the rows of the messages
-//! are deleted soon after ([`super::removals`]). Then their bytes are erased from blobs, write-ahead
-//! log and snapshots too ([`crate::erasure`]), unless another folder has a copy.
+//! are deleted soon after ([`super::removals`]). Then their bytes are erased from blobs,
+//! write-ahead log and snapshots too ([`crate::erasure`]), unless another folder has a copy.
 
 use futures::future::join_all;
 
@@ -83,7 +83,8 @@ fn deleted_uids(
     Ok(batches)
 }
 
-/// Expunges those messages of a page that are still `wanted`: their flags may have changed since the walk.
+/// Expunges those messages of a page that are still `wanted`: their flags may have changed since
+/// the walk.
 pub(super) fn expunge_batch(
     tx: &mut Tx<'_>,
     now: Timestamp,

@@ -42,7 +42,7 @@ pub(super) fn by_page(
     Ok(batches)
 }
 
-/// What becomes of the rows of removed messages that no list reads.
+/// The fate of the rows of removed messages that no list reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MessageRows {
     /// They are deleted.

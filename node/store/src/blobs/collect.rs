@@ -166,8 +166,8 @@ impl Drop for Collection {
 
 impl Collection {
     /// Removes the remaining files of blobs, those excepted that were pinned during the collection
-    /// or are in memory, and the plain files of blobs that have a sealed one, which is written again.
-    /// Returns their number.
+    /// or are in memory, and the plain files of blobs that have a sealed one, which is written
+    /// again. Returns their number.
     ///
     /// # Errors
     /// The disk's; some files may be removed.

@@ -6,8 +6,8 @@
 //! 2. No checkpoint is made from here on. The checkpoint file gets the name of the new engine, and
 //!    keeps its position: both engines hold the log up to there. So a start after a crash opens the
 //!    old engine before this step and the new one after it, and replays the log.
-//! 3. The committer applies the rest of the log to the new engine and exchanges the two, between two
-//!    groups. Only changes wait for it.
+//! 3. The committer applies the rest of the log to the new engine and exchanges the two, between
+//!    two groups. Only changes wait for it.
 //! 4. The files of the old engine are removed.
 //!
 //! If step 3 fails, the checkpoint file gets the old name again. A crash leaves files of an engine

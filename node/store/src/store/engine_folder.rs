@@ -1,8 +1,8 @@
 //! The folders of an engine in the data folder.
 //!
 //! `rows-<engine>` holds a new or a rebuilt engine. A compaction (compaction.rs) makes the next
-//! engine in `rows-<engine>/a` or `rows-<engine>/b`, beside the one in use: an open engine keeps the
-//! paths of its files, so its folder cannot be renamed. The checkpoint names the folder in use.
+//! engine in `rows-<engine>/a` or `rows-<engine>/b`, beside the one in use: an open engine keeps
+//! the paths of its files, so its folder cannot be renamed. The checkpoint names the folder in use.
 
 use std::io;
 use std::path::{Path, PathBuf};

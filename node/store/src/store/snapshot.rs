@@ -1,13 +1,14 @@
 //! Snapshots: all rows up to one position, in one sorted file that does not depend on the engine. A
 //! new snapshot is the snapshot before it, merged with the log since.
 //!
-//! `snapshots/<position>.snap`: magic (7), version (1), log id (16), file id (16), generation (8), position (8),
-//! hash (32), BLAKE3 of these (32); then chunks: last? (1), length (4), sealed rows, bound to the
-//! file id and their number. A row: table (1 + n), key (2 + n), sealed value (4 + n). The last
-//! chunk holds the number of rows (8) and their root: BLAKE3 over all of them. Integers
+//! `snapshots/<position>.snap`: magic (7), version (1), log id (16), file id (16), generation (8),
+//! position (8), hash (32), BLAKE3 of these (32); then chunks: last? (1), length (4), sealed rows,
+//! bound to the file id and their number. A row: table (1 + n), key (2 + n), sealed value (4 + n).
+//! The last chunk holds the number of rows (8) and their root: BLAKE3 over all of them. Integers
 //! little-endian. Since version 2 the rows of a chunk are a block of LZ4 after its length (4): keys
-//! that follow one another, and the names of tables, are much alike. A new snapshot is renamed to this name after it is durable and was read back. The
-//! last two are kept, and the log since the older one.
+//! that follow one another, and the names of tables, are much alike. A new snapshot is renamed to
+//! this name after it is durable and was read back. The last two are kept, and the log since the
+//! older one.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -116,7 +116,12 @@ async fn foreign_edit_flood_hides_no_own_edit_or_tombstone() {
         .chain(edits(two, 1_300))
         .chain([Body::Tombstone { of: one }])
         .collect();
-    receive_all(&bob, &mallory, &chain(&mallory, 7, None, 0, &flood)).await;
+    let flood = chain(&mallory, 7, None, 0, &flood);
+    // More than a friend's share of one day.
+    let (first_day, second_day) = flood.split_at(1_300);
+    receive_all(&bob, &mallory, first_day).await;
+    bob.clock.advance(DAY_MS);
+    receive_all(&bob, &mallory, second_day).await;
 
     // The first post is edited; the second is deleted before its body arrives.
     let edit = entry_with_high_id(&alice, Kind::Edit, one, "edited by its author", 2, two);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::erasure;
 use crate::mailbox::tests::filled;
-use crate::mailbox::{check, folder, messages_in, move_messages};
+use crate::mailbox::{check, folder, messages_in, move_messages, remove_expunged};
 use crate::testing::TestNode;
 
 fn bin(node: &TestNode) -> FolderId {
@@ -22,6 +22,7 @@ async fn bin_is_emptied_and_its_bytes_are_removed() {
     assert_eq!(empty_folder(&alice, bin(&alice)).await.unwrap(), 199);
     assert_eq!((uids(&alice, bin(&alice)), uids(&alice, inbox)), (vec![], vec![200]));
     assert_eq!(folder(&alice, bin(&alice)).unwrap().unwrap().total, 0);
+    remove_expunged(&alice).await.unwrap();
     erasure::unlink(&alice).unwrap();
     assert!(blobs.iter().all(|(_, blob)| !alice.blobs.contains(blob).unwrap()));
     assert_eq!(empty_folder(&alice, bin(&alice)).await.unwrap(), 0);

@@ -54,6 +54,10 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
+/// The most recipients that are recorded as written to in the commit of the message itself, which
+/// has at most 1,000 rows.
+const RECORDED_WITHIN: usize = 300;
+
 /// Queues a message, and with `copy_to_sent` stores a copy if Sent has none, in one commit; once
 /// this returns both are durable. A second submission with the same key changes nothing.
 ///
@@ -81,7 +85,11 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     let (id, now) = (QueueId(id.0), node.clock.now());
     // A report of this node goes to a stranger whom the owner never wrote to.
     let of_owner = recipients.iter().filter(|_| !from.is_empty()).map(|to| &to.address);
-    let written_to = senders::keys(node, of_owner)?;
+    let mut written_to = senders::keys(node, of_owner)?;
+    let early = written_to.split_off(written_to.len().min(RECORDED_WITHIN));
+    if !early.is_empty() {
+        node.store.commit(move |tx| senders::record(tx, now, &early)).await?;
+    }
     let sent_folder = special_in(&node.store, SpecialUse::Sent)?.filter(|_| copy_to_sent);
     let (blob_id, size) = (blob.id, blob.len);
     // The copy's delivery holds the pin of the blob; without a copy the commit holds it.

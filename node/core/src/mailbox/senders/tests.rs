@@ -1,3 +1,4 @@
+use super::super::queue::ReportRequest;
 use super::super::{
     DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse, Submission, deliver_charged,
     special_folder, submit,
@@ -52,9 +53,10 @@ async fn people_whom_the_owner_wrote_to_use_no_share() {
         let submission = Submission {
             id: IdempotencyKey::new(&alice),
             from: from.to_owned(),
-            recipients: vec![format!("Carol{}@example.org", from.len())],
+            recipients: vec![format!("Carol{}@example.org", from.len()).into()],
             blob: alice.blobs.put(b"Subject: a\r\n\r\n").unwrap(),
             copy_to_sent: false,
+            request: ReportRequest::default(),
         };
         submit(&alice, submission).await.unwrap();
     }
