@@ -25,6 +25,7 @@ const FETCHES_MAX: usize = 2;
 const LOG_LEN_MAX: usize = 1024 * 1024;
 
 /// The result of a look-up.
+#[allow(clippy::large_enum_variant, reason = "a short-lived result")]
 pub(crate) enum LookUp {
     /// The log, if there is a valid one.
     Log(Option<IdentityLog>),

@@ -270,6 +270,7 @@ fn lines(file: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (text, stuffed)
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 #[tokio::test]
 async fn strangers_beyond_their_daily_share_get_452() {
     let config = MailConfig { strangers_mib_per_network_day: 1, ..MailConfig::default() };

@@ -211,6 +211,9 @@ fn commit<H: Hint>(committer: Committer<H>) {
     }
 }
 
+/// An engine that can be used, and its slot.
+type Usable = (Arc<dyn Engine>, Slot);
+
 /// The engine as the last run left it and its slot, if it can be used.
 ///
 /// # Errors
@@ -218,7 +221,7 @@ fn commit<H: Hint>(committer: Committer<H>) {
 fn usable_engine(
     options: &StoreOptions<impl Hint>,
     previous: Option<&Checkpoint>,
-) -> Result<Option<(Arc<dyn Engine>, Slot)>, OpenError> {
+) -> Result<Option<Usable>, OpenError> {
     let Some(previous) = previous else { return Ok(None) };
     let Some(slot) = slot_of(&options.engine, &previous.engine) else { return Ok(None) };
     let folder = slot_folder(&options.data, &options.engine, slot);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::check_node;
+use crate::blocking::blocking;
 use crate::erasure;
 use crate::mailbox::{self, Delivery, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse};
 use crate::node::Node;
@@ -55,7 +56,7 @@ async fn check_of_a_busy_node_reports_no_damage() {
     let writers: Vec<_> =
         (0..2).map(|_| tokio::spawn(change(Node::clone(&alice), inbox, ended.clone()))).collect();
     let node = Node::clone(&alice);
-    let checks = tokio::task::spawn_blocking(move || {
+    let checks = blocking(move || {
         for number in 0..6 {
             let findings = check_node(&node, &|_, _, _| Ok(())).unwrap();
             assert!(findings.is_sound(), "check {number}: {findings:?}");
