@@ -135,7 +135,7 @@ fn options_on(fs: &MemoryFs, through: Arc<dyn Fs>) -> StoreOptions {
     let mut options = StoreOptions::in_memory(fs.clone(), Hints::default());
     options.fs = through.clone();
     options.segment_len = 7 * 1024;
-    let _ = through.create_folder(Path::new("/data"));
+    let _ = crate::fs::create_folder_durably(&*through, Path::new("/data"));
     let space = FreeSpace::new(through.clone(), Path::new("/data"), Margins::NONE);
     options.blobs =
         Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
