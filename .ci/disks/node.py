@@ -171,6 +171,26 @@ class Node:
         finally:
             imap.shutdown()
 
+    def says_why(self, words=""):
+        """A node that does not take changes says so, and why."""
+        status, text = self.ready()
+        expect(status == 503 and len(text) > 20 and words in text.lower(), f"/readyz gives no reason: {status} {text}")
+        done = self.command("status", "--json")
+        if done.returncode:
+            # On a dead disk the command can't read its configuration.
+            expect("Input/output error" in done.stderr, f"status gives no reason: {done.stderr}")
+            return
+        health = json.loads(done.stdout)["health"]
+        expect(not health["ready"] and health["reason"], f"status looks healthy: {health}")
+
+    def log_in_without_lockout(self):
+        """A store's failure is no wrong password: on no server, and not after it."""
+        for _ in range(4):
+            answer = self.imap_login()
+            expect(answer in ("OK", "[UNAVAILABLE]", "[SERVERBUG]", "[OVERQUOTA]"), f"an IMAP login got {answer}")
+            status, _, _ = self.request("POST", "/login", {"password": PASSWORD})
+            expect(status in (303, 503, 507), f"the login got {status}")
+
     def fetched(self, item, imap=None):
         """UID to the answer and the literal of one item of all messages in the inbox."""
         imap = imap or self.imap(readonly=True)
