@@ -8,62 +8,35 @@ import json
 import re
 import struct
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 import zlib
 
 from PIL import Image, ImageCms
 
+from faults.browser import Browser
+from faults.report import case, finish
+
 alice = json.load(open(sys.argv[1]))["people"][0]
-base = f"http://127.0.0.1:{alice['ports']['web']}"
+owner, stranger = Browser(alice["ports"]["web"]), Browser(alice["ports"]["web"])
 
 
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None
-
-
-owner = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(), NoRedirect())
-stranger = urllib.request.build_opener(NoRedirect())
-failed = 0
-
-
-def ask(browser, path, data=None, media_type="application/x-www-form-urlencoded"):
-    request = urllib.request.Request(base + path, data, {"Content-Type": media_type} if data else {})
-    try:
-        answer = browser.open(request, timeout=60)
-    except urllib.error.HTTPError as error:
-        answer = error
-    return answer.status, answer.headers, answer.read()
-
-
-def post(path, fields):
-    return ask(owner, path, urllib.parse.urlencode(fields).encode())
-
-
-def upload(file, alt="a", audience="public", path="/home/photos/add"):
+def upload(file, alt="a", audience="public"):
     """The status, and the address of the photo's page or the text of the fault."""
-    body = b""
-    for name, value in (("alt", alt), ("audience", audience)):
-        body += f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-    body += b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + file + b"\r\n--b--\r\n"
-    status, headers, answer = ask(owner, path, body, "multipart/form-data; boundary=b")
-    if status == 303:
-        return status, headers["Location"]
-    fault = re.search(rb'id="file-fault"[^>]*>([^<]*)', answer)
-    return status, fault[1].decode() if fault else ""
+    answer = owner.upload("/home/photos/add", {"alt": alt, "audience": audience}, file)
+    if answer.status == 303:
+        return answer.status, answer.headers["Location"]
+    fault = re.search(r'id="file-fault"[^>]*>([^<]*)', answer.text)
+    return answer.status, fault[1] if fault else ""
 
 
 def shown(photo, size):
     """A rendition of the photo with that page of the owner's, as the owner gets it."""
-    status, _, jpeg = ask(owner, f"/photos/{photo.split('/')[3].split('?')[0]}/{size}.jpg")
-    assert status == 200, (photo, size, status)
-    return Image.open(io.BytesIO(jpeg)).convert("RGB")
+    answer = owner.get(f"/photos/{photo.split('/')[3].split('?')[0]}/{size}.jpg")
+    assert answer.status == 200, (photo, size, answer.status)
+    return Image.open(io.BytesIO(answer.body)).convert("RGB")
 
 
 def page(path, browser=owner):
-    return ask(browser, path)[2].decode()
+    return browser.get(path).text
 
 
 def encoded(picture, form="JPEG", **options):
@@ -80,19 +53,7 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def case(name):
-    def run(test):
-        global failed
-        try:
-            test()
-            print("ok  ", name)
-        except Exception as error:
-            failed += 1
-            print("FAIL", name, repr(error))
-    return run
-
-
-assert post("/login", {"password": alice["password"]})[0] == 303, "no login"
+assert owner.log_in(alice["password"]), "no login"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -197,9 +158,9 @@ def _():
         assert upload(file)[0] == 422
         kept = re.findall(r'<li><span><b>[^<]*</b> ([A-Z]+),.*?href="([^"]*)"', page("/home/photos"))
         path = dict(kept)[name]
-        headers = ask(owner, path)[1]
-        assert (headers["Content-Type"] == "image/avif") == (name == "AVIF"), headers["Content-Type"]
-        assert ask(stranger, path)[0] != 200
+        media_type = owner.get(path).headers["Content-Type"]
+        assert (media_type == "image/avif") == (name == "AVIF"), media_type
+        assert stranger.ask("GET", path).status != 200
 
 
 @case("a private photo is marked for its owner")
@@ -227,4 +188,4 @@ def _():
         assert re.search(r'<meta name="description" content="[^"]+">', page(path, stranger)), path
 
 
-sys.exit(failed)
+sys.exit(finish())
