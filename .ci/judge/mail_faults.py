@@ -9,10 +9,12 @@ import sys
 import tempfile
 
 from faults.browser import Browser
+from faults.imap import imap_faults
 from faults.letters import letters
 from faults.logins import Guesses, crowd, revocation, second_press
 from faults.next_hops import NextHop, next_hops
 from faults.own_node import OwnNode, domains, folders
+from faults.received import received
 from faults.report import check, finish
 from faults.requests import requests
 
@@ -37,6 +39,9 @@ with tempfile.TemporaryDirectory() as folder:
     try:
         domains(own, own_node)
         next_hops(own, own_node, hop)
+        guesses.owner_logs_in()
+        imap_faults(own_node, own.password)
+        received(own_node)
         guesses.owner_logs_in()
     finally:
         own.stop()

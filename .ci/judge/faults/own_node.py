@@ -7,6 +7,8 @@ from faults.mail import Line
 from faults.process import LISTENERS, run, within
 from faults.report import check
 
+# Of mail from strangers, in a day from one network.
+SHARE_MIB = 16
 PASSWORD = "the kettle sings at four"
 
 
@@ -15,6 +17,7 @@ class OwnNode:
         self.freehold, self.data = freehold, os.path.join(folder, "node")
         listen = {f"FREEHOLD_LISTEN_{name.upper()}": "127.0.0.1:0" for name in LISTENERS}
         self.env = {**os.environ, **listen, "FREEHOLD_NODE_STRANGERS_FREE_MIB": "0", "FREEHOLD_MAIL_RETRY_FIRST_MS": "500",
+                    "FREEHOLD_MAIL_STRANGERS_MIB_PER_NETWORK_DAY": str(SHARE_MIB),
                     "FREEHOLD_MAIL_ROUTES": f'{{ "hop.test" = "127.0.0.1:{hop.port}" }}'}
         self.made = self.init("müller.example")
 
@@ -47,7 +50,8 @@ def domains(own, node):
     line.read()
     line.smtp("EHLO judge.test")
     line.smtp("MAIL FROM:<a@b.example> SMTPUTF8")
-    for address in ("ruth@müller.example", "ruth@xn--mller-kva.example", "RUTH@MÜLLER.EXAMPLE"):
+    addresses = ["ruth@müller.example", "ruth@xn--mller-kva.example", "RUTH@MÜLLER.EXAMPLE"]
+    for address in [*addresses, "abuse@müller.example", "hostmaster@müller.example", "webmaster@müller.example"]:
         check(f"mail to {address} is the owner's", (reply := line.smtp(f"RCPT TO:<{address}>")).startswith("250"), reply)
     line.smtp("RSET")
     for command in ("MAIL FROM:a@b.example", "MAIL FROM:<a.@docomo.example>", "MAIL FROM:<a..b@docomo.example>"):
