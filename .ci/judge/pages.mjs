@@ -3,21 +3,17 @@
 //   node pages.mjs DEMO.json SHOTS_FOLDER HTML_FOLDER
 import { createRequire } from 'node:module';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { launch, logIn, people } from './chromium.mjs';
 
 const require = createRequire(process.env.FREEHOLD_NPM + '/package.json');
-const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const [, , demo, shots, html] = process.argv;
+const [, , , shots, html] = process.argv;
 mkdirSync(shots, { recursive: true });
 mkdirSync(html, { recursive: true });
-const people = JSON.parse(readFileSync(demo, 'utf8')).people;
 const alice = people[0];
 const base = alice.web.replace(/\/$/, '');
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch();
 const findings = [];
 
 async function openBrowser(options, owner) {
@@ -29,13 +25,6 @@ async function openBrowser(options, owner) {
   page.on('request', (request) => { if (!request.url().startsWith(base) && !request.url().startsWith('data:') && !request.url().startsWith('about:')) findings.push(`a request to another site: ${request.url()}`); });
   if (owner) await logIn(page, alice);
   return { context, page };
-}
-
-async function logIn(page, person) {
-  await page.goto(person.web + 'login');
-  await page.fill('input[name=password]', person.password);
-  await page.click('main form button');
-  await page.waitForURL((url) => url.pathname !== '/login');
 }
 
 async function linkOn(page, path, selector) {

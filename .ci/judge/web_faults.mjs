@@ -251,6 +251,132 @@ await fault('all posts are listed and found by their title', async () => {
   return need((await home.locator('#posts li').count()) > 3, 'posts are missing');
 });
 
+await fault('a session that ended while writing loses no text', async () => {
+  const page = await logIn(alice);
+  await page.goto(base + '/home/write');
+  await page.fill('#title', `Kept ${tag}`);
+  await page.fill('#text', 'Written before the logout.');
+  const settings = await page.context().newPage();
+  await settings.goto(base + '/home/settings');
+  await Promise.all([settings.waitForNavigation(), settings.click('form[action="/logout"] button')]);
+  await Promise.all([page.waitForNavigation(), page.click('button.main[value=publish]')]);
+  if ((await page.locator('#unsaved [name=text]').inputValue()) !== 'Written before the logout.') return 'the text is not shown';
+  const [login] = await Promise.all([page.context().waitForEvent('page'), page.click('#login')]);
+  await login.fill('input[name=password]', alice.password);
+  await Promise.all([login.waitForNavigation(), login.click('main form button')]);
+  await Promise.all([page.waitForNavigation(), page.click('#unsaved button')]);
+  return need((await page.textContent('main')).includes('before the logout') && (await seen('/')).text.includes(`Kept ${tag}`), 'it is not published after the login');
+});
+
+// Writes a post with the newest photos, at most `most`. Returns their number.
+async function writeWithPhotos(title, most) {
+  await home.goto(base + '/home/write');
+  await home.fill('#title', title);
+  await home.fill('#text', 'With photos.');
+  const count = Math.min(most, await home.locator('.pick input').count());
+  for (let number = 0; number < count; number++) await home.locator('.pick input').nth(number).check();
+  return count;
+}
+
+await fault('the preview shows the photos', async () => {
+  await writeWithPhotos(`Preview ${tag}`, 2);
+  await Promise.all([home.waitForNavigation(), home.click('button[value=preview]')]);
+  const count = await home.locator('#preview figure img').count();
+  if (count !== 2) return `${count} of 2 photos`;
+  return need((await home.inputValue('#title')) === `Preview ${tag}` && (await home.locator('.chosen li').count()) === 2, 'the form is not as it was');
+});
+
+await fault('a post of many photos fits the timeline of a phone', async () => {
+  const count = await writeWithPhotos(`Many ${tag}`, 7);
+  await Promise.all([home.waitForNavigation(), home.click('button.main[value=publish]')]);
+  await home.setViewportSize({ width: 360, height: 740 });
+  await home.goto(base + '/home');
+  const post = home.locator('article.timeline-post', { hasText: `Many ${tag}` });
+  const boxes = await post.locator('.strip a').evaluateAll((all) => all.map((link) => link.getBoundingClientRect()).map(({ width, height }) => [width, height]));
+  const more = await post.locator('.acts a', { hasText: 'more' }).count();
+  await home.setViewportSize({ width: 1280, height: 800 });
+  // WCAG 2.5.8.
+  if (!boxes.length || boxes.some(([width, height]) => width < 24 || height < 24)) return `the pictures are ${JSON.stringify(boxes)}`;
+  return need(boxes.length === count || more, `${boxes.length} of ${count} photos, and no word of the others`);
+});
+
+await fault('an edited post has no hole below its title', async () => {
+  await write(home, { title: `Short ${tag}`, text: 'The first line.' });
+  const post = home.url().split('?')[0];
+  await home.click('a[href^="/home/write/"]');
+  await home.fill('#text', 'The first line, changed.');
+  await Promise.all([home.waitForNavigation(), home.click('button.main[value=edit]')]);
+  await home.goto(post);
+  const gap = await home.evaluate(() => document.querySelector('main .read').getBoundingClientRect().top - document.querySelector('main h1').getBoundingClientRect().bottom);
+  return need(gap < 60, `${gap} px between title and text`);
+});
+
+await fault('right-to-left text keeps code and quotes in their places', async () => {
+  await write(home, { title: `שלום עולם ${tag}`, text: 'זה טקסט בעברית.\n\n> ציטוט\n\n```\nlet x = 1;\n```\n\n- אחת\n- שתיים' });
+  await visitor.setViewportSize({ width: 1280, height: 800 });
+  await visitor.goto(home.url().split('?')[0]);
+  const found = await visitor.evaluate(() => {
+    const [text, pre, quote, list] = ['.read', '.read pre', '.read blockquote', '.read ul'].map((selector) => document.querySelector(selector));
+    const [column, code] = [text, pre].map((element) => element.getBoundingClientRect());
+    const style = getComputedStyle(quote);
+    return { code: getComputedStyle(pre).direction, left: code.left - column.left, right: innerWidth - code.right, rules: [parseFloat(style.borderLeftWidth), parseFloat(style.borderRightWidth)], list: getComputedStyle(list).direction };
+  });
+  const isGood = found.code === 'ltr' && found.left > -1 && found.right > -1 && found.rules[1] > found.rules[0] && found.list === 'rtl';
+  return need(isGood, JSON.stringify(found));
+});
+
+await fault('a published post takes more photos', async () => {
+  await write(home, { title: `More photos ${tag}`, text: 'x' });
+  await home.click('a[href^="/home/write/"]');
+  await Promise.all([home.waitForNavigation(), home.click('button[value=photos]')]);
+  return need(await home.locator('input[type=file]').count(), `no file field at ${home.url()}`);
+});
+
+await fault('a reload makes no second invite', async () => {
+  await home.goto(base + '/home/friends');
+  await home.fill('#label', `Invite ${tag}`);
+  await Promise.all([home.waitForNavigation(), home.click('form[action="/home/friends/invite"] button')]);
+  const first = await home.textContent('#invite-link');
+  await home.reload();
+  const second = await home.textContent('#invite-link');
+  const listed = await home.locator('[data-invite]', { hasText: `Invite ${tag}` }).count();
+  if (listed) await Promise.all([home.waitForNavigation(), home.locator('[data-invite]', { hasText: `Invite ${tag}` }).locator('button').click()]);
+  return need(first === second && listed === 1, `${listed} invites, ${first} and ${second}`);
+});
+
+await fault('a refused invite stays in its focused field', async () => {
+  await home.goto(base + '/home/friends');
+  await home.fill('#invite', 'no invite');
+  await Promise.all([home.waitForNavigation(), home.click('form[action="/home/friends/accept"] button')]);
+  const state = await home.evaluate(() => [document.activeElement?.id, document.querySelector('#invite').value]);
+  return need(String(state) === 'invite,no invite', state);
+});
+
+await fault('the owner is told that a letter moved', async () => {
+  await home.goto(base + '/home/mail/write');
+  await home.fill('#to', alice.address);
+  await home.fill('#subject', `To move ${tag}`);
+  await home.fill('#text', 'x');
+  await Promise.all([home.waitForNavigation(), home.click('main button.main')]);
+  const letter = home.locator('.messages a', { hasText: `To move ${tag}` });
+  for (let attempt = 0; attempt < 50; attempt++) {
+    await home.goto(base + '/home/mail');
+    if (await letter.count()) break;
+  }
+  await letter.click();
+  await Promise.all([home.waitForNavigation(), home.click('form[action$="/move"] button')]);
+  return need(await home.locator('#done[role=status]').count(), 'nothing is said');
+});
+
+await fault('forced colours mark one room', async () => {
+  const context = await browser.newContext({ forcedColors: 'active', storageState: await home.context().storageState() });
+  const page = await context.newPage();
+  await page.goto(base + '/home/friends');
+  const colours = await page.locator('.site-nav a').evaluateAll((all) => all.map((link) => [link.hasAttribute('aria-current'), getComputedStyle(link).borderBottomColor]));
+  const [marked, others] = [true, false].map((isCurrent) => new Set(colours.filter((colour) => colour[0] === isCurrent).map((colour) => colour[1])));
+  return need(marked.size === 1 && !others.has([...marked][0]), JSON.stringify(colours));
+});
+
 await browser.close();
 console.log(`${failures} failures`);
 process.exit(failures ? 1 : 0);
