@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from faults.copies import clocks, copies
+from faults.copies import clocks, copies, theft
 from faults.identity import domain, retirement, words
 from faults.invites import external_name, half_open, inner_addresses, invites
 from faults.machines import Network
@@ -29,6 +29,7 @@ try:
     half_open(network, alice)
     copies(network, bob)
     clocks(network, bob)
+    theft(network)
     words(freehold, network.folder)
     domain(network)
     retirement(alice, bob, network.folder)
