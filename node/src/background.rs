@@ -1,6 +1,7 @@
 //! Background tasks of a running node:
 //! - publish entries that fall due and expire others;
-//! - remove deleted content from files, packs, log and snapshots, and write a snapshot a day;
+//! - remove deleted content from files, packs, log and snapshots, the copies of failed COPYs too,
+//!   and write a snapshot a day;
 //! - once per start, turn over a data folder of an earlier version;
 //! - index messages of earlier versions, and make the medium size of photos of earlier versions;
 //! - publish the profile once there is an identity;
@@ -143,8 +144,10 @@ async fn run_due(node: &Node) {
 async fn erase(node: &Node) {
     let mut events = node.events.subscribe();
     let (mut files, mut snapshots) = (FailureLog::default(), FailureLog::default());
-    let mut rows = FailureLog::default();
+    let (mut copies, mut rows) = (FailureLog::default(), FailureLog::default());
     loop {
+        let undone = mailbox::undo_failed_copies(node).await;
+        copies.record(node, "expunging the copies of a failed COPY", undone);
         let removed = mailbox::remove_expunged(node).await;
         rows.record(node, "deleting the rows of expunged messages", removed);
         let working = node.clone();

@@ -69,7 +69,7 @@ pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};
 pub use thread::{ThreadId, forget_old_threads};
-pub use transfer::{TransferError, copy_messages, move_messages};
+pub use transfer::{TransferError, copy_messages, move_messages, undo_failed_copies};
 
 use crate::node::Node;
 use crate::store::StoreError;
@@ -77,8 +77,9 @@ use crate::store::StoreError;
 /// How many commits of one command wait together, so that they share a sync.
 const COMMITS_TOGETHER: usize = 16;
 
-/// Creates the special folders of a new node, brings rows of earlier versions up to date, and
-/// resumes deletions of folders that a stop interrupted. Idempotent; called at every start.
+/// Creates the special folders of a new node, brings rows of earlier versions up to date, resumes
+/// deletions of folders that a stop interrupted, and expunges the copies of a COPY that it
+/// interrupted. Idempotent; called at every start, before a client reads the mailbox.
 ///
 /// # Errors
 /// When the store is unavailable.
@@ -87,7 +88,8 @@ pub async fn initialise(node: &Node) -> Result<(), StoreError> {
     node.store.commit(move |tx| folders::create_special_folders(tx, now)).await?;
     subscriptions::carry_over(node).await?;
     index_older::convert(node).await?;
-    delete_folder::resume(node).await
+    delete_folder::resume(node).await?;
+    transfer::undo_interrupted(node).await
 }
 
 #[cfg(test)]

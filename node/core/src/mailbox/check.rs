@@ -7,7 +7,7 @@ use super::change::{self, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::page::{self, State};
 use super::read::{blobs, body, message_in};
-use super::{Flags, Message, columns, flags, removals};
+use super::{Flags, Message, columns, flags, removals, transfer};
 use crate::node::Node;
 use crate::store::StoreError;
 
@@ -57,12 +57,14 @@ pub fn check_bodies(node: &Node) -> Result<Vec<String>, StoreError> {
 /// As [`check`].
 pub fn check_rows(node: &Node) -> Result<Vec<String>, StoreError> {
     let mut wrong = Vec::new();
-    for folder in folders(node)?.into_iter().filter(|folder| folder.is_paged) {
-        let all = check_pages(node, &folder, &mut wrong)?;
-        check_counts(&folder, &all, &mut wrong);
-        check_expunges(node, &folder, &all, &mut wrong)?;
-        check_message_rows(node, &folder, &all, &mut wrong)?;
+    let folders = folders(node)?;
+    for folder in folders.iter().filter(|folder| folder.is_paged) {
+        let all = check_pages(node, folder, &mut wrong)?;
+        check_counts(folder, &all, &mut wrong);
+        check_expunges(node, folder, &all, &mut wrong)?;
+        check_message_rows(node, folder, &all, &mut wrong)?;
     }
+    transfer::check(node, &folders, &mut wrong)?;
     Ok(wrong)
 }
 

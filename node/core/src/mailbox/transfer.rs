@@ -1,16 +1,22 @@
 //! COPY and MOVE between folders (RFC 9051 6.4.7, 6.4.8).
 
+mod unfinished;
+
 use futures::future::join_all;
 
 use super::append::{Appender, NewMessage};
 use super::deliver::DeliverError;
 use super::folders::{FolderId, load, save};
+use super::index_older;
 use super::read::MessageRow;
 use super::remove::{self, MessageRows, Stored};
-use super::{FlagChange, FlagError, Flags, expunge, index_older, store_flags};
 use crate::clock::Timestamp;
 use crate::node::Node;
 use crate::store::{StoreError, Tx};
+
+use unfinished::Part;
+pub use unfinished::undo_failed_copies;
+pub(super) use unfinished::{check, undo_interrupted};
 
 /// Why messages were not copied or moved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +49,8 @@ impl From<DeliverError> for TransferError {
 }
 
 /// Copies messages and returns (old UID, new UID) in order; UIDs that don't exist are skipped.
-/// Either all are copied or none: a failure expunges the copies made before it (RFC 9051 6.4.7).
+/// Either all are copied or none (RFC 9051 6.4.7): after a failure or a power cut the copies made
+/// before it are expunged.
 ///
 /// # Errors
 /// When a folder does not exist or the store refuses.
@@ -53,21 +60,24 @@ pub async fn copy_messages(
     uids: &[u32],
     to: FolderId,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
+    let batches = batches(node, from, uids).await?;
+    let copy = node.random.array();
+    let parts: Vec<(Part, Vec<u32>)> = Part::all(copy, batches.len()).zip(batches).collect();
     let mut copied = Vec::new();
-    for together in batches(node, from, uids).await?.chunks(super::COMMITS_TOGETHER) {
+    for together in parts.chunks(super::COMMITS_TOGETHER) {
         let now = node.clock.now();
-        let commit =
-            |batch: Vec<u32>| node.store.commit(move |tx| copy_batch(tx, from, &batch, to, now));
-        let mut failed = None;
-        for result in join_all(together.iter().cloned().map(commit)).await {
-            match result {
-                Ok(part) => copied.extend(part),
-                Err(error) => failed = Some(error),
+        let commit = |(part, batch): (Part, Vec<u32>)| {
+            node.store.commit(move |tx| copy_batch(tx, part, from, &batch, to, now))
+        };
+        let results = join_all(together.iter().cloned().map(commit)).await;
+        match results.into_iter().collect::<Result<Vec<_>, _>>() {
+            Ok(pairs) => copied.extend(pairs.into_iter().flatten()),
+            Err(error) => {
+                if let Err(error) = unfinished::undo(node, copy).await {
+                    tracing::warn!(%error, "copies of a failed COPY are expunged later");
+                }
+                return Err(error);
             }
-        }
-        if let Some(error) = failed {
-            expunge_copies(node, to, &copied).await;
-            return Err(error);
         }
     }
     Ok(copied)
@@ -85,18 +95,6 @@ async fn batches(node: &Node, folder: FolderId, uids: &[u32]) -> Result<Vec<Vec<
         batches.push(Vec::new());
     }
     Ok(batches)
-}
-
-async fn expunge_copies(node: &Node, folder: FolderId, copied: &[(u32, u32)]) {
-    let uids: Vec<u32> = copied.iter().map(|(_, new)| *new).collect();
-    let expunged = async {
-        store_flags(node, folder, &uids, FlagChange::Add(Flags::of(Flags::DELETED)), None).await?;
-        expunge(node, folder, Some(&uids)).await.map(drop)
-    };
-    let expunged: Result<(), FlagError> = expunged.await;
-    if let Err(error) = expunged {
-        tracing::warn!(%error, "the copies made before a failed COPY could not be expunged");
-    }
 }
 
 /// Moves messages and returns (old UID, new UID) in order (RFC 6851). Many messages take several
@@ -124,6 +122,7 @@ pub async fn move_messages(
 
 fn copy_batch(
     tx: &mut Tx<'_>,
+    part: Part,
     from: FolderId,
     uids: &[u32],
     to: FolderId,
@@ -142,6 +141,7 @@ fn copy_batch(
     if !copied.is_empty() {
         appender.finish(tx)?;
     }
+    unfinished::record(tx, part, now, to, &copied)?;
     Ok(copied)
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::mailbox::{
-    Delivery, IdempotencyKey, changes_since, content, deliver, folder, folder_named, message,
-    summary,
+    Delivery, Flags, IdempotencyKey, changes_since, content, deliver, folder, folder_named,
+    message, summary,
 };
 use crate::testing::TestNode;
 
