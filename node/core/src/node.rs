@@ -23,6 +23,8 @@ pub(crate) use identity::{
     RecoveryRow, WrapError, backup_key_of, is_current, is_over, person_of, put_backup_key, put_log,
     put_person, stored_log, wrap_vault,
 };
+#[cfg(any(test, feature = "testing"))]
+pub use in_memory::MemoryStart;
 pub use login_state::LoginState;
 pub use open::{NodeOpenError, NodeOptions, claim};
 pub use presence::{Connected, Presence};

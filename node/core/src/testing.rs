@@ -3,6 +3,8 @@
 pub use freehold_proto::testing::fuzz;
 pub use freehold_store::testing::{failing_engine, hooked_fs};
 
+pub use crate::node::MemoryStart;
+
 use std::ops::Deref;
 use std::path::Path;
 

@@ -10,17 +10,14 @@ mod retired;
 mod retraction_limit;
 mod vouched;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::append_only as append;
 use super::*;
 use crate::apply::{apply, receive, run_due};
-use crate::blobs::Blobs;
 use crate::clock::{Clock, Timestamp};
 use crate::domains;
 use crate::friends::{self, Invite};
-use crate::fs;
 use crate::hlc::Hlc;
 use crate::identity::PersonId;
 use crate::identity::{self, Identity};
@@ -28,9 +25,7 @@ use crate::identity_log;
 use crate::mnemonic::Mnemonic;
 use crate::node::Node;
 use crate::random::Random;
-use crate::space::{FreeSpace, Margins};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
-use crate::vault::Vault;
 
 const START: Timestamp = Timestamp(1_777_636_800_000);
 
@@ -106,13 +101,6 @@ async fn write_entry_in(node: &Node, lane: Lane, body: Body) -> Result<EntryId, 
 
 async fn post(node: &Node, text: &str) -> EntryId {
     write_entry(node, Body::Post(note(text))).await
-}
-
-/// Blobs on a disk of their own, which a power cut of the store's disk does not touch.
-fn separate_blobs(vault: &Vault, random: &Random) -> Blobs {
-    let (fs, data): (Arc<dyn fs::Fs>, _) = (Arc::new(fs::MemoryFs::new()), Path::new("/"));
-    let space = FreeSpace::new(fs.clone(), data, Margins::NONE);
-    Blobs::new(fs, data, vault.keys(), random.clone(), space).unwrap()
 }
 
 /// All entries of a person that a node stores, in the order of the epochs.

@@ -4,11 +4,9 @@
 use super::*;
 use crate::apply::entries_allowance;
 use crate::events::Event;
-use crate::events::Events;
 use crate::fs::MemoryFs;
-use crate::node::{LoginState, Presence};
 use crate::shares::{self, Allowance};
-use crate::store::{Store, StoreOptions};
+use crate::testing::MemoryStart;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -119,9 +117,10 @@ async fn foreign_edit_flood_hides_no_own_edit_or_tombstone() {
     let flood = chain(&mallory, 7, None, 0, &flood);
     // More than a friend's share of one day.
     let (first_day, second_day) = flood.split_at(1_300);
-    receive_all(&bob, &mallory, first_day).await;
+    assert_eq!(receive_all(&bob, &mallory, first_day).await.accepted, 1_300);
     bob.clock.advance(DAY_MS);
-    receive_all(&bob, &mallory, second_day).await;
+    assert_eq!(receive_all(&bob, &mallory, second_day).await.accepted, 1_301);
+    assert_eq!(heads(&bob, &person_id(&mallory)).unwrap()[0].hi + 1, 2_601, "all are stored");
 
     // The first post is edited; the second is deleted before its body arrives.
     let edit = entry_with_high_id(&alice, Kind::Edit, one, "edited by its author", 2, two);
@@ -135,41 +134,23 @@ async fn foreign_edit_flood_hides_no_own_edit_or_tombstone() {
 }
 
 /// Bob's node on a disk that outlives a restart.
-fn bob_on(memory: &MemoryFs, vault: &Vault, boot: u8) -> Node {
-    let (events, random) = (Events::default(), Random::seeded(u64::from(boot)));
-    let usual = StoreOptions::in_memory(memory.clone(), events.clone());
-    let blobs = separate_blobs(vault, &random);
-    let options = StoreOptions {
-        fs: Arc::new(memory.clone()),
-        boot: [boot; 32],
-        blobs: Some(blobs.clone()),
-        ..usual
-    };
-    let store = Store::open(options).unwrap();
-    let identity = Identity::load(&store, vault, &random, START).unwrap();
-    Node {
-        identity,
-        store,
-        blobs,
-        events,
-        clock: Clock::manual(START),
-        random,
-        presence: Presence::default(),
-        logins: LoginState::default(),
-    }
+fn bob_on(memory: &MemoryFs, boot: u8) -> Node {
+    let random = Random::seeded(u64::from(boot) + 1);
+    MemoryStart::new(memory.clone()).boot(boot).open(Clock::manual(START), random).unwrap()
 }
 
 #[tokio::test]
 async fn forked_log_is_undone_in_resumable_steps() {
     let memory = MemoryFs::new();
-    let vault = claimed_node(2).await.identity.vault().clone();
-    let (alice, bob) = (claimed_node(1).await, bob_on(&memory, &vault, 1));
+    let (alice, bob) = (claimed_node(1).await, bob_on(&memory, 1));
     identity::create_with(&bob, Mnemonic::from_entropy([2; 32])).await.unwrap();
     add_friend(&bob, &alice).await;
     let log = chain(&alice, 7, None, 0, &posts(2_500, 0));
-    receive_all(&bob, &alice, &log[..2_000]).await;
+    // The share of one day, and the rest.
+    assert_eq!(receive_all(&bob, &alice, &log[..2_000]).await.accepted, 2_000);
     bob.clock.advance(DAY_MS);
-    receive_all(&bob, &alice, &log[2_000..]).await;
+    assert_eq!(receive_all(&bob, &alice, &log[2_000..]).await.accepted, 500);
+    assert_eq!(count_bodies(&bob, &person_id(&alice)), 2_500);
     let mut events = bob.events.subscribe();
     let other = chain(&alice, 7, Some(ids(&log)[9]), 10, &[Body::Post(note("the other side"))]);
     assert_eq!(receive_all(&bob, &alice, &other).await.forked.len(), 1);
@@ -190,7 +171,7 @@ async fn forked_log_is_undone_in_resumable_steps() {
     bob.store.close();
     drop(bob);
 
-    let bob = bob_on(&memory, &vault, 2);
+    let bob = bob_on(&memory, 2);
     assert_eq!(count_bodies(&bob, &person_id(&alice)), 1_500);
     let more = chain(&alice, 7, ids(&log).last().copied(), 2_500, &[Body::Post(note("more"))]);
     assert_eq!(receive_all(&bob, &alice, &more).await.voided, 1, "the log has ended");
