@@ -264,20 +264,57 @@ pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs.sync_folder(path.parent().unwrap_or(Path::new("/")))
 }
 
-/// Creates a folder unless it exists, and makes its name durable. A new folder is removed if that
-/// fails, because a later sync of its parent would succeed without writing the name.
+/// Creates a folder unless it exists, and makes its name durable.
+///
+/// An earlier sync of the name may have failed. A second sync succeeds then and does not write the
+/// name, because the kernel takes it for written. A caller writes nothing into the folder after
+/// such a failure, so the name of an empty folder is changed twice before the sync, and the name of
+/// a folder with files in it is durable.
 ///
 /// # Errors
-/// The file system's.
+/// The file system's. Then the folder may exist, and must not be used before another call succeeds.
 pub fn create_folder_durably(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
-    let is_new = !fs.exists(folder)?;
-    fs.create_folder(folder)?;
-    let synced = fs.sync_folder(folder.parent().unwrap_or(Path::new("/")));
-    if synced.is_err() && is_new {
-        // The error of the sync is the one to report.
-        let _ = fs.remove_folder(folder);
+    let parent = match folder.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    };
+    if !fs.exists(folder)? {
+        fs.create_folder(folder)?;
+        return fs.sync_folder(parent);
     }
-    synced
+    let synced = change_name(fs, folder).and_then(|()| fs.sync_folder(parent));
+    match synced {
+        // This process can't have created the folder: it may not change the names beside it.
+        Err(error) if is_name_of_others(&error) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Changes the name of a folder to another one and back if the folder is empty.
+fn change_name(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
+    let Some(name) = folder.file_name() else { return Ok(()) };
+    if !fs.list(folder)?.is_empty() {
+        return Ok(());
+    }
+    let mut other = name.to_owned();
+    other.push(".unsynced");
+    let other = folder.with_file_name(other);
+    fs.rename(folder, &other)?;
+    fs.rename(&other, folder)
+}
+
+/// True if an error means that the name of a folder is not this process's to change: it may not
+/// write beside it, or a file system is mounted there.
+fn is_name_of_others(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::CrossesDevices
+            | io::ErrorKind::InvalidInput
+    )
 }
 
 /// True if an error means that the disk, or the user's quota, is full.

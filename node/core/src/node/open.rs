@@ -2,7 +2,6 @@
 //! put together.
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use super::{Identity, LoginState, Node, Presence};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
-use crate::fs::{Fs, OsFs};
+use crate::fs::{self, Fs, OsFs};
 use crate::random::Random;
 use crate::space::{FreeSpace, Margins};
 use crate::store::{
@@ -129,21 +128,16 @@ pub fn claim(data: &Path) -> Result<FolderLock, NodeOpenError> {
     Ok(FolderLock::acquire(&OsFs, data)?)
 }
 
-/// Creates a folder and its ancestors durably. Otherwise a power cut could remove the folder's
-/// name, and with it data that was acknowledged.
-fn create_folder(folder: &Path) -> io::Result<()> {
-    let new: Vec<&Path> = folder
-        .ancestors()
-        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
-        .collect();
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    for created in new {
-        match created.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => OsFs.sync_folder(parent)?,
-            _ => OsFs.sync_folder(Path::new("."))?,
-        }
+/// Creates the ancestors of the data folder, and the folder, durably: each before the next one.
+/// Otherwise a power cut could remove a name above acknowledged data. So a folder that is not empty
+/// has durable names.
+fn create_folder(data: &Path) -> io::Result<()> {
+    let data = std::path::absolute(data)?;
+    if std::fs::read_dir(&data).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Ok(());
     }
-    Ok(())
+    let ancestors: Vec<&Path> = data.ancestors().collect();
+    ancestors.into_iter().rev().try_for_each(|folder| fs::create_folder_durably(&OsFs, folder))
 }
 
 impl NodeOptions {

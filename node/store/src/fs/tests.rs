@@ -68,6 +68,24 @@ fn synced_writes_survive_a_power_cut() {
 }
 
 #[test]
+fn replaced_file_is_old_or_new_after_a_power_cut() {
+    let (fs, path) = (MemoryFs::new(), Path::new("/file"));
+    replace(&fs, path, b"old").unwrap();
+    fs.record();
+    let before = usize::try_from(fs.calls()).unwrap();
+    replace(&fs, path, b"newer").unwrap();
+    let calls = usize::try_from(fs.calls()).unwrap() - before;
+    for (call, seed) in (0..calls).flat_map(|call| (0..16).map(move |seed| (call, seed))) {
+        for how in [PowerCut::Nothing, PowerCut::Prefix, PowerCut::Subset] {
+            let left = fs.power_cut_before(call, how, seed).unwrap();
+            let found = read(&left, path, 9).unwrap();
+            assert!(found == b"old" || found == b"newer", "before {call}: {found:?}");
+        }
+    }
+    assert_eq!(read(&fs.power_cut(PowerCut::Nothing, 0), path, 9).unwrap(), b"newer");
+}
+
+#[test]
 fn failed_sync_leaves_visible_bytes_that_are_never_durable() {
     let fs = MemoryFs::new();
     let file = fs.create(Path::new("/x")).unwrap();
@@ -110,20 +128,62 @@ fn name_of_a_failed_folder_sync_is_never_durable() {
 }
 
 #[test]
-fn new_folder_whose_name_is_not_durable_is_removed() {
+fn folder_is_durable_after_a_failed_sync_and_a_restart() {
+    let (folder, file) = (Path::new("/folder"), Path::new("/folder/file"));
+    // The creation or its sync fails, alone or with all calls after it.
+    for (first, last) in [(1, 1), (2, 2), (1, 9), (2, 9)] {
+        let fs = MemoryFs::new();
+        (first..=last).for_each(|call| fs.fail_at(call, Fault::Io));
+        create_folder_durably(&fs, folder).unwrap_err();
+        create_folder_durably(&fs, folder).err();
+        fs.heal();
+        // The next process, on the same boot.
+        let fs = fs.crash();
+        create_folder_durably(&fs, folder).unwrap();
+        replace(&fs, file, b"a row").unwrap();
+        let fs = fs.power_cut(PowerCut::Nothing, 0);
+        assert_eq!(read(&fs, file, 9).unwrap(), b"a row", "calls {first} to {last} failed");
+        // A folder with files in it is neither moved nor removed.
+        fs.fail_at(1, Fault::Io);
+        create_folder_durably(&fs, folder).unwrap_err();
+        fs.heal();
+        assert_eq!(read(&fs, file, 9).unwrap(), b"a row");
+    }
+}
+
+#[test]
+fn folder_is_durable_after_a_stop_before_its_sync() {
     let (fs, folder) = (MemoryFs::new(), Path::new("/folder"));
-    for call in 1..=2 {
+    fs.create_folder(folder).unwrap();
+    let fs = fs.crash();
+    create_folder_durably(&fs, folder).unwrap();
+    assert!(fs.power_cut(PowerCut::Nothing, 0).exists(folder).unwrap());
+}
+
+#[test]
+fn empty_folder_survives_a_failed_change_of_its_name() {
+    for call in 1..=3 {
+        let (fs, folder) = (MemoryFs::new(), Path::new("/folder"));
+        create_folder_durably(&fs, folder).unwrap();
         fs.fail_at(call, Fault::Io);
         create_folder_durably(&fs, folder).unwrap_err();
         fs.heal();
-        assert!(!fs.exists(folder).unwrap(), "failed at call {call}");
+        create_folder_durably(&fs, folder).unwrap();
+        assert!(fs.power_cut(PowerCut::Nothing, 0).exists(folder).unwrap(), "call {call}");
     }
-    create_folder_durably(&fs, folder).unwrap();
-    let fs = fs.power_cut(PowerCut::Nothing, 0);
-    assert!(fs.exists(folder).unwrap());
-    // An older folder stays, whatever is in it.
-    fs.fail_at(2, Fault::Io);
-    create_folder_durably(&fs, folder).unwrap_err();
-    fs.heal();
-    assert!(fs.exists(folder).unwrap());
+}
+
+#[test]
+fn existing_folder_among_names_of_others_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    for _ in 0..2 {
+        create_folder_durably(&OsFs, &data).unwrap();
+        assert_eq!(OsFs.list(folder.path()).unwrap().len(), 1);
+    }
+    // A file system is mounted there.
+    create_folder_durably(&OsFs, Path::new("/proc")).unwrap();
+    create_folder_durably(&OsFs, Path::new("/")).unwrap();
+    let absent = Path::new("/proc/freehold-absent");
+    create_folder_durably(&OsFs, absent).unwrap_err();
 }

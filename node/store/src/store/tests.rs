@@ -135,9 +135,11 @@ fn options_on(fs: &MemoryFs, through: Arc<dyn Fs>) -> StoreOptions {
     let mut options = StoreOptions::in_memory(fs.clone(), Hints::default());
     options.fs = through.clone();
     options.segment_len = 7 * 1024;
-    let _ = crate::fs::create_folder_durably(&*through, Path::new("/data"));
+    let created = crate::fs::create_folder_durably(&*through, Path::new("/data"));
     let space = FreeSpace::new(through.clone(), Path::new("/data"), Margins::NONE);
+    let (data, random) = (Path::new("/data"), Random::seeded(2));
+    // A folder whose name is not durable is not used.
     options.blobs =
-        Blobs::new(through, Path::new("/data"), vault().keys(), Random::seeded(2), space).ok();
+        created.ok().and_then(|()| Blobs::new(through, data, vault().keys(), random, space).ok());
     options
 }
