@@ -3,6 +3,7 @@
 use super::*;
 use crate::blobs::file::Form;
 use crate::fs::{Fault, PowerCut};
+use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 
 /// Power cuts with their seeds.
 const CUTS: [(PowerCut, u64); 4] =
@@ -244,6 +245,31 @@ fn failed_flush_loses_no_small_blob() {
                 break;
             }
         }
+    }
+}
+
+/// Stores a large blob without one kind of sync and cuts the power; true if the blob was lost.
+fn loses_without(skipped: impl Fn(FsCall, &Path) -> bool + Send + Sync + 'static) -> bool {
+    let fs = MemoryFs::new();
+    let hook = move |call, path: &Path| match skipped(call, path) {
+        true => Action::Skip,
+        false => Action::Proceed,
+    };
+    let id = open_on(HookedFs::new(fs.clone(), hook)).put(&content(140_000, 1)).unwrap().id;
+    let after = open_in(&fs.power_cut(PowerCut::Nothing, 0));
+    read(&after, &id).is_err()
+}
+
+#[test]
+fn each_missing_sync_of_a_large_blob_is_detected() {
+    assert!(!loses_without(|_, _| false));
+    assert!(loses_without(|call, _| call == FsCall::Sync));
+    // The names in `/`, `/blobs`, `/blobs/ab` and `/blobs/ab/cd`.
+    for depth in 1..=4 {
+        let is_skipped = move |call, path: &Path| {
+            call == FsCall::SyncFolder && path.components().count() == depth
+        };
+        assert!(loses_without(is_skipped), "{depth}");
     }
 }
 

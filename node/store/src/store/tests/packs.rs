@@ -2,6 +2,7 @@
 //! and power cuts at every call are in `packs/faults.rs`, damaged packs in `packs/damage.rs`.
 
 use super::*;
+use crate::fs::PowerCut;
 
 mod damage;
 mod faults;
@@ -187,6 +188,8 @@ fn erased_blob_leaves_no_byte_in_any_pack() {
     assert_eq!(opened.blobs.rewrite_packs(&opened.store, 40).unwrap().packs, 1);
     (15..20).for_each(|n| opened.erase(n).unwrap());
     assert_eq!(opened.blobs.pack_numbers().unwrap(), Vec::<u32>::new());
+    let after = fs.crash().power_cut(PowerCut::Nothing, 0);
+    assert_eq!(after.list(Path::new("/data/packs")).unwrap(), [], "nor after a power cut");
     opened.put(1).unwrap();
     opened.store.checkpoint().unwrap();
     assert_eq!(opened.blobs.pack_numbers().unwrap(), [3], "a number is never used twice");

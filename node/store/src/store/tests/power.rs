@@ -289,6 +289,25 @@ mod breaks {
     }
 
     #[test]
+    fn missing_sync_of_a_folder_name_is_detected() {
+        // The names of the data folder, and of the folders in it.
+        for parent in ["/", "/data"] {
+            let hook = move |call, path: &Path| match call == FsCall::SyncFolder
+                && path == Path::new(parent)
+            {
+                true => Action::Skip,
+                false => Action::Proceed,
+            };
+            broken(hook).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn missing_snapshot_folder_sync_is_detected() {
+        skipping(&[FsCall::SyncFolder], "snapshots").unwrap_err();
+    }
+
+    #[test]
     fn missing_checkpoint_sync_loses_nothing() {
         skipping(&[FsCall::Sync], "checkpoint").unwrap();
     }

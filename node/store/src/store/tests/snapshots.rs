@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 
 use super::faults::{put, rows};
 use super::*;
-use crate::fs::Fault;
+use crate::fs::{Fault, PowerCut};
 use crate::testing::hooked_fs::{Action, FsCall, HookedFs};
 
 fn names(fs: &MemoryFs) -> Vec<String> {
@@ -99,6 +99,35 @@ fn failed_snapshot_leaves_no_file() {
         }
     }
     assert!(failed > 10, "{failed}");
+}
+
+#[test]
+fn removed_snapshots_and_segments_stay_removed() {
+    let fs = MemoryFs::new();
+    let store = Store::open(options(&fs)).unwrap();
+    let segments = |fs: &MemoryFs| {
+        crate::wal::segment::list(fs, Path::new("/data/log")).unwrap().into_iter().map(|s| s.first)
+    };
+    for n in 1..=60 {
+        put(&store, n).unwrap();
+        if n % 20 == 0 {
+            store.snapshot().unwrap();
+        }
+    }
+    let (snapshots, log): (_, Vec<u64>) = (names(&fs), segments(&fs).collect());
+    assert!(snapshots.len() == 2 && log[0] > 1, "{snapshots:?} {log:?}");
+    // The last one made was the last change of the disk.
+    let after = fs.power_cut(PowerCut::Nothing, 0);
+    assert_eq!((names(&after), segments(&after).collect()), (snapshots, log));
+}
+
+#[test]
+fn first_snapshot_survives_a_power_cut() {
+    let fs = MemoryFs::new();
+    let store = Store::open(options(&fs)).unwrap();
+    put(&store, 1).unwrap();
+    store.snapshot().unwrap();
+    assert_eq!(names(&fs.power_cut(PowerCut::Nothing, 0)), [file_name(1)]);
 }
 
 /// A store with a running snapshot that ends when the store is stopped.
