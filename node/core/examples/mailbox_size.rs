@@ -93,7 +93,8 @@ async fn deliver_all(node: &Node, messages: usize) {
 fn message(number: usize) -> Vec<u8> {
     let mut text = format!(
         "From: Ann Example <ann{}@example.org>\r\nTo: bob@example.net\r\nSubject: Message number \
-         {number} about the garden\r\nMessage-ID: <{number}.garden@example.org>\r\nDate: Mon, 2 Jun \
+         {number} about the garden\r\nMessage-ID: <{number}.garden@example.org>\r\n\
+         Date: Mon, 2 Jun \
          2025 10:00:00 +0000\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
         number % 50
     );

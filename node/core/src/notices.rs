@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn running_copy_is_told_with_the_witness() {
+    async fn running_copy_notice_names_the_witness() {
         let (alice, people) = with_friends(&["bob"]).await;
         alice.presence.set_own_copies(people[0], START);
         let heard_by = vec!["Bob".to_owned()];
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn retired_node_is_told_and_makes_no_invite() {
+    async fn retired_node_gets_a_notice_and_makes_no_invite() {
         let (alice, bob) = TestNode::pair().await;
         let key = alice.identity.node_key();
         let request =

@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn summary_is_plain_text_cut_at_a_word() {
-        let text = "# Title\n\nThe *bread* rose, slowly.\n\n```\ncode\n```\n\n> And [then](https://x.example) it fell.";
+        let text = "# Title\n\nThe *bread* rose, slowly.\n\n```\ncode\n```\n\n> And \
+            [then](https://x.example) it fell.";
         assert_eq!(summary(text, 100), "The bread rose, slowly. And then it fell.");
         assert_eq!(summary(text, 16), "The bread rose…");
         assert_eq!(summary("<script>alert(1)</script>", 50), "");

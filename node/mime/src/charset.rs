@@ -286,7 +286,9 @@ mod tests {
         #[test]
         fn any_bytes_decode_to_bounded_text(
             bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
-            label in proptest::sample::select(vec!["utf-8", "utf-7", "utf-16", "gb18030", "big5", "x", "cp437", "iso-2022-kr", "hz"]),
+            label in proptest::sample::select(vec![
+                "utf-8", "utf-7", "utf-16", "gb18030", "big5", "x", "cp437", "iso-2022-kr", "hz",
+            ]),
         ) {
             proptest::prop_assert!(decode(&bytes, Some(label)).len() <= bytes.len() * 3 + 3);
         }

@@ -86,7 +86,7 @@ impl Fields {
                 self.year = Some(year(third)?);
                 return Some(());
             }
-            // ISO 8601; other orders of numbers can't be told apart.
+            // ISO 8601; other orders of numbers are ambiguous.
             if first.len() != 4 {
                 return None;
             }

@@ -284,7 +284,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_body_decodes_to_no_more_bytes(
-            body in proptest::collection::vec(proptest::sample::select(b"Aa0+/=\r\n _!#`".to_vec()), 0..200),
+            body in proptest::collection::vec(
+                proptest::sample::select(b"Aa0+/=\r\n _!#`".to_vec()),
+                0..200,
+            ),
         ) {
             for encoding in [Encoding::Base64, Encoding::QuotedPrintable, Encoding::Uuencode] {
                 proptest::prop_assert!(decode(&body, encoding).bytes.len() <= body.len());

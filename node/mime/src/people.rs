@@ -60,9 +60,9 @@ pub fn first(fields: &[u8], name: &str, charset: Option<&str>) -> Vec<Person> {
 }
 
 /// The words of an entry that is encoded words and nothing else, such as
-/// `=?utf-8?Q?Ann_=3Cann=40a.example=3E?=`. RFC 2047 5 (3) forbids them in an address. Whoever
-/// checks the author of a message sees no address there, so one that comes out of the encoding is
-/// shown, and is not used.
+/// `=?utf-8?Q?Ann_=3Cann=40a.example=3E?=`. RFC 2047 5 (3) forbids them in an address. A
+/// check of the author sees no address there, so an address that comes out of the encoding is shown
+/// and is not used.
 fn encoded(mailbox: &Mailbox, charset: Option<&str>) -> Option<String> {
     let mut raw = mailbox.local.clone();
     if !mailbox.host.is_empty() {

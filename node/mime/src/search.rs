@@ -90,9 +90,13 @@ mod tests {
     fn search_text_is_decoded() {
         assert_eq!(field(b" =?utf-8?q?Gr=C3=BC=C3=9Fe?= an\r\n alle\r\n"), "Grüße an alle");
         assert_eq!(field(b" plain\r\n text"), "plain text");
-        let message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\
-Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=FC=\r\n=DFe\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\
-Content-Transfer-Encoding: base64\r\n\r\nPHA+SGVsbG8gPGI+d29ybGQ8L2I+PC9wPg==\r\n--b\r\nContent-Type: image/png\r\n\r\nhidden\r\n--b--\r\n";
+        let message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\
+            Content-Type: text/plain; charset=iso-8859-1\r\n\
+            Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=FC=\r\n=DFe\r\n--b\r\n\
+            Content-Type: text/html; charset=utf-8\r\n\
+            Content-Transfer-Encoding: base64\r\n\r\nPHA+SGVsbG8gPGI+d29ybGQ8L2I+PC9wPg==\r\n\
+            --b\r\n\
+            Content-Type: image/png\r\n\r\nhidden\r\n--b--\r\n";
         let text = body(message.as_bytes(), &Structure::parse(message.as_bytes()));
         assert!(
             text.contains("Grüße") && text.contains("Hello world") && !text.contains("hidden"),

@@ -88,7 +88,12 @@ pub(crate) fn append(
     let (now, last) = (node.clock.now(), rows::clock(tx)?);
     let hlc = Hlc::next(last, now);
     if hlc < last {
-        tracing::warn!(%last, %hlc, "this machine's clock was ahead; friends' nodes hold back entries of that time until it comes");
+        tracing::warn!(
+            %last,
+            %hlc,
+            "this machine's clock was ahead; friends' nodes hold back entries of that time until \
+             it comes"
+        );
     }
     let header = EntryHeader {
         log,

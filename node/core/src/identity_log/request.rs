@@ -135,7 +135,8 @@ pub enum UploadError {
     AnotherPerson(PersonId),
     /// The log has gained another op since the request.
     #[error(
-        "your identity log has grown since this request was made; make the request again and sign that"
+        "your identity log has grown since this request was made; make the request again and sign \
+         that"
     )]
     Outdated,
     /// Two ops follow the same one, and the upload does not decide between them.

@@ -1,6 +1,6 @@
 //! The browser of a login. One that has logged in before has a token, by which its guesses are
-//! counted apart from those of its network: whoever shares the network guesses passwords and
-//! would otherwise keep the owner out.
+//! counted apart from those of its network. Otherwise another device of the network could guess
+//! passwords until the owner's login is refused.
 //!
 //! The token is an id and a keyed hash of it. Only this node can make one, so nothing is stored. It
 //! opens nothing: a stolen one gives its thief a few guesses and then the same delays.

@@ -23,8 +23,9 @@ const SEARCHED_MAX: usize = 20;
 const HEADER_LEN_MAX: usize = 64 * 1024;
 
 /// Stores a message that a mail program appends to a folder. If the folder is Sent and this node or
-/// another program has just stored a copy of the message there, that copy is kept alone and gets
-/// the flags. A copy with Bcc recipients, which a sent message has not, replaces the other.
+/// another program has just stored a copy of the message there, no second one is stored and the
+/// first gets the flags. A copy with Bcc recipients, which a sent message has not, replaces the
+/// other.
 ///
 /// # Errors
 /// As [`super::deliver`].
@@ -92,7 +93,7 @@ mod tests {
     };
     use crate::testing::TestNode;
 
-    const LETTER: &str = "Message-ID: <one@laptop>\r\nSubject: Tide\r\n\r\ntext\r\n";
+    const MESSAGE: &str = "Message-ID: <one@laptop>\r\nSubject: Tide\r\n\r\ntext\r\n";
 
     #[allow(clippy::disallowed_methods, reason = "a test may block")]
     async fn append_to(node: &Node, name: &str, text: &str) -> Message {
@@ -127,18 +128,18 @@ mod tests {
     #[tokio::test]
     async fn appended_copy_joins_the_submitted_message() {
         let alice = TestNode::new("alice").await.allowing_queued_mail();
-        send(&alice, &format!("Received: by us\r\n{LETTER}")).await;
-        let joined = append_to(&alice, "Sent", LETTER).await;
+        send(&alice, &format!("Received: by us\r\n{MESSAGE}")).await;
+        let joined = append_to(&alice, "Sent", MESSAGE).await;
         let sent = in_sent(&alice);
         assert_eq!((sent.len(), sent[0].uid), (1, joined.uid));
         assert!(sent[0].flags.has(Flags::FLAGGED));
-        let with_bcc = format!("Bcc: eve@e.example\r\n{LETTER}");
+        let with_bcc = format!("Bcc: eve@e.example\r\n{MESSAGE}");
         let hidden = append_to(&alice, "Sent", &with_bcc).await;
         let sent = in_sent(&alice);
         assert_eq!((sent.len(), sent[0].uid), (1, hidden.uid), "no recipient is forgotten");
         // The other way round.
-        append_to(&alice, "Sent", &LETTER.replace("one", "two")).await;
-        send(&alice, &LETTER.replace("one", "two")).await;
+        append_to(&alice, "Sent", &MESSAGE.replace("one", "two")).await;
+        send(&alice, &MESSAGE.replace("one", "two")).await;
         assert_eq!(in_sent(&alice).len(), 2);
         assert_eq!(queue::due(&alice, alice.clock.now(), 10).unwrap().len(), 2, "both are sent");
     }
@@ -146,14 +147,14 @@ mod tests {
     #[tokio::test]
     async fn other_messages_are_not_joined() {
         let alice = TestNode::new("alice").await.allowing_queued_mail();
-        send(&alice, LETTER).await;
-        append_to(&alice, "Drafts", LETTER).await;
-        append_to(&alice, "Sent", &LETTER.replace("one", "other")).await;
+        send(&alice, MESSAGE).await;
+        append_to(&alice, "Drafts", MESSAGE).await;
+        append_to(&alice, "Sent", &MESSAGE.replace("one", "other")).await;
         append_to(&alice, "Sent", "Subject: no id\r\n\r\n").await;
         append_to(&alice, "Sent", "Subject: no id\r\n\r\n").await;
         assert_eq!(in_sent(&alice).len(), 4);
         alice.clock.advance(JOIN_MS);
-        append_to(&alice, "Sent", LETTER).await;
+        append_to(&alice, "Sent", MESSAGE).await;
         assert_eq!(in_sent(&alice).len(), 5);
         let drafts = folder_named(&alice, "Drafts").unwrap().unwrap();
         assert_eq!(drafts.total, 1);

@@ -183,11 +183,15 @@ mod tests {
 
     #[test]
     fn summary_has_decoded_header_fields_and_preview() {
-        let text = b"From: =?utf-8?q?B=C3=B6b?= <bob@bob.example>\r\nTo: alice@alice.example, Carol <carol@carol.example>\r\n\
-            Subject: On\r\n the hill\r\nDate: Fri, 1 May 2026 10:00:00 +0200\r\nMessage-ID: <m2@bob.example>\r\n\
+        let text = b"From: =?utf-8?q?B=C3=B6b?= <bob@bob.example>\r\n\
+            To: alice@alice.example, Carol <carol@carol.example>\r\n\
+            Subject: On\r\n the hill\r\nDate: Fri, 1 May 2026 10:00:00 +0200\r\n\
+            Message-ID: <m2@bob.example>\r\n\
             In-Reply-To: <m1@alice.example>\r\nReferences: <m0@x> <m1@alice.example>\r\n\
-            Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>Look,\r\na <b>view</b></p>\r\n\
-            --b\r\nContent-Type: image/png\r\nContent-Disposition: attachment; filename=a.png\r\n\r\nx\r\n--b--\r\n";
+            Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n\
+            <p>Look,\r\na <b>view</b></p>\r\n\
+            --b\r\nContent-Type: image/png\r\nContent-Disposition: attachment; \
+            filename=a.png\r\n\r\nx\r\n--b--\r\n";
         let summary = summarise(text);
         assert_eq!(
             summary.from,
@@ -239,7 +243,8 @@ mod tests {
         let ids = format!("<{long}> ").repeat(20);
         let people = format!("\"{long}\" <{long}@x>, ").repeat(20);
         let text = format!(
-            "From: {people}x@x\r\nTo: {people}x@x\r\nSubject: {long}\r\nMessage-ID: <{long}>\r\nIn-Reply-To: {ids}\r\nReferences: {ids}\r\n\r\n{long}"
+            "From: {people}x@x\r\nTo: {people}x@x\r\nSubject: {long}\r\nMessage-ID: <{long}>\r\n\
+             In-Reply-To: {ids}\r\nReferences: {ids}\r\n\r\n{long}"
         );
         assert!(row::encode(1, &summarise(text.as_bytes())).len() < VALUE_LEN_MAX);
         for hostile in [
@@ -262,20 +267,27 @@ mod tests {
 
     #[test]
     fn nested_rfc822_message_has_a_summary() {
-        let text = b"Subject: on\r\nContent-Type: multipart/mixed; boundary=xx\r\n\r\n--xx\r\nContent-Type: message/rfc822\r\n\r\n\
+        let text = b"Subject: on\r\nContent-Type: multipart/mixed; boundary=xx\r\n\r\n--xx\r\n\
+            Content-Type: message/rfc822\r\n\r\n\
             Content-Type: message/rfc822\r\n\r\n\r\n--xx--\r\n";
         assert_eq!(summarise(text).subject, "on");
     }
 
     #[test]
     fn damaged_message_has_a_bounded_summary() {
-        let mail = "From: =?utf-8?q?R=C3=BCth?= <ruth@a.example>, \"B, C\" <b@c.example>\r\nTo: g: a@b.example, c@d.example;\r\n\
-            Subject: =?iso-8859-1?b?/Pb8?=\r\n folded\r\nDate: Sun, 22 Nov 2026 10:00:00 +0200\r\nMessage-ID: <1@a.example>\r\n\
+        let mail = "From: =?utf-8?q?R=C3=BCth?= <ruth@a.example>, \"B, C\" <b@c.example>\r\n\
+            To: g: a@b.example, c@d.example;\r\n\
+            Subject: =?iso-8859-1?b?/Pb8?=\r\n folded\r\nDate: Sun, 22 Nov 2026 10:00:00 +0200\r\n\
+            Message-ID: <1@a.example>\r\n\
             References: <a@b> <c@d> <e@f>\r\nIn-Reply-To: <e@f>\r\nMIME-Version: 1.0\r\n\
-            Content-Type: multipart/mixed; boundary=\"xx\"\r\n\r\n--xx\r\nContent-Type: text/html; charset=windows-1252\r\n\
-            Content-Transfer-Encoding: quoted-printable\r\n\r\n<p>Hello =E4</p>\r\n--xx\r\nContent-Type: message/rfc822\r\n\r\n\
-            Subject: inner\r\n\r\ntext\r\n--xx\r\nContent-Type: application/pdf; name*0*=utf-8''a%20; name*1=b.pdf\r\n\
-            Content-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--xx--\r\n";
+            Content-Type: multipart/mixed; boundary=\"xx\"\r\n\r\n--xx\r\n\
+            Content-Type: text/html; charset=windows-1252\r\n\
+            Content-Transfer-Encoding: quoted-printable\r\n\r\n<p>Hello =E4</p>\r\n--xx\r\n\
+            Content-Type: message/rfc822\r\n\r\n\
+            Subject: inner\r\n\r\ntext\r\n--xx\r\nContent-Type: application/pdf; \
+            name*0*=utf-8''a%20; name*1=b.pdf\r\n\
+            Content-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n\r\nAAEC\r\n\
+            --xx--\r\n";
         fuzz(
             "mail summary",
             &[mail.as_bytes().to_vec(), b"Subject: only this\r\n\r\n".to_vec()],

@@ -48,8 +48,8 @@ pub enum AddError {
     Rendition(RenditionError),
     /// The file is a photo in an unsupported format (HEIC). It was stored, so that nothing is lost.
     #[error(
-        "this kind of {} can't be shown here yet: the file is kept, save it as an ordinary JPEG and \
-         add that", .media_type.name()
+        "this kind of {} can't be shown here yet: the file is stored; save it as an ordinary JPEG \
+         and add that", .media_type.name()
     )]
     StoredUnsupported {
         /// Its media type.

@@ -411,7 +411,7 @@ async fn forbidden_characters_are_removed_from_posts() {
 }
 
 #[tokio::test]
-async fn slug_of_older_rules_is_kept_by_an_edit() {
+async fn slug_of_older_rules_survives_an_edit() {
     let alice = TestNode::new("alice").await;
     let post = publish_post(&alice, "Post", "text").await;
     let old = "tiếng-việt-co-dấu";

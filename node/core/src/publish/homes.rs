@@ -18,7 +18,8 @@ use crate::store::{StoreError, Tx};
 pub enum HomesError {
     /// A node of the person's has published the highest version there is.
     #[error(
-        "one of your nodes has published its addresses with the highest version there is; retire that node"
+        "one of your nodes has published its addresses with the highest version there is; retire \
+         that node"
     )]
     NoHigherVersion,
     /// It could not be written.

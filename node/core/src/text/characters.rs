@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forbidden_characters_are_removed_and_line_ends_kept() {
+    fn forbidden_characters_are_removed_but_no_line_ends() {
         for (text, kept) in [
             ("Em\u{10}dash\u{0}\u{1}\u{1b}\u{7f}\u{9f}", "Emdash"),
             ("\u{fffe}a\u{ffff}b\u{1fffe}c\u{10ffff}d\u{fdd0}", "abcd"),

@@ -66,7 +66,8 @@ pub(crate) const SHAPES: [Shape; 30] = [
     }),
     ("character references", |len| repeated(HTML, "&#8203;&amp&x", len)),
     ("enclosed pictures", |len| {
-        let head = "Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n";
+        let head = "Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\n\
+            Content-Type: text/html\r\n\r\n";
         let images: String = (0..100_000).map(|n| format!("<img src=cid:{}>", n % 900)).collect();
         let mut head = format!("{head}{}\r\n", images.get(..800_000).unwrap_or(&images));
         for n in 0..900 {

@@ -122,7 +122,10 @@ fn address_is_written_with_needed_quotes() {
 proptest::proptest! {
     #[test]
     fn address_parser_survives_any_bytes(
-        bytes in proptest::collection::vec(proptest::sample::select(b"ab@.,;:<>()[]\"\\ \t\r\n\xff".to_vec()), 0..200),
+        bytes in proptest::collection::vec(
+            proptest::sample::select(b"ab@.,;:<>()[]\"\\ \t\r\n\xff".to_vec()),
+            0..200,
+        ),
     ) {
         parse(&bytes);
     }

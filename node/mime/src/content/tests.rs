@@ -152,10 +152,12 @@ fn text_is_decoded_and_joined() {
     };
     let flowed = "Content-Type: text/plain; format=flowed; delsp=yes\r\n\r\na \r\nb\r\n";
     assert_eq!(decoded(flowed), "ab\n");
-    let footer = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+    let footer = "Content-Type: text/plain; charset=utf-8\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\n\
         R3LDvMOfZQ==\r\n____\r\nlist\r\n";
     assert_eq!(decoded(footer), "Grüße\n____\r\nlist\r\n");
-    let quoted = "Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable (x)\r\n\r\nGr=FC=\r\n=DFe";
+    let quoted = "Content-Type: text/plain; charset=iso-8859-1\r\n\
+        Content-Transfer-Encoding: quoted-printable (x)\r\n\r\nGr=FC=\r\n=DFe";
     assert_eq!(decoded(quoted), "Grüße");
 }
 
@@ -168,10 +170,17 @@ fn charset_of_the_text_is_found() {
 proptest::proptest! {
     #[test]
     fn each_part_is_in_one_list(lines in proptest::collection::vec(
-        proptest::sample::select(vec!["--a", "--b", "--a--", "--b--", "", "x", "Content-Disposition: attachment; filename=x",
-            "Content-Type: multipart/alternative; boundary=a", "Content-Type: multipart/related; boundary=b",
-            "Content-Type: multipart/mixed; boundary=b", "Content-Type: text/html", "Content-Type: image/png; name=y",
-            "Content-Type: message/rfc822", "Content-ID: <a>"]), 0..60)) {
+        proptest::sample::select(vec![
+            "--a", "--b", "--a--", "--b--", "", "x",
+            "Content-Disposition: attachment; filename=x",
+            "Content-Type: multipart/alternative; boundary=a",
+            "Content-Type: multipart/related; boundary=b",
+            "Content-Type: multipart/mixed; boundary=b",
+            "Content-Type: text/html",
+            "Content-Type: image/png; name=y",
+            "Content-Type: message/rfc822",
+            "Content-ID: <a>",
+        ]), 0..60)) {
         let message = lines.join("\r\n");
         let structure = Structure::parse(message.as_bytes());
         let content = Content::of(message.as_bytes(), &structure);

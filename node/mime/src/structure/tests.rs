@@ -3,9 +3,13 @@
 
 use super::*;
 
-const NESTED: &str = "From: a@b\r\nContent-Type: multipart/mixed; boundary=outer\r\n\r\npreamble\r\n--outer\r\n\r\nplain\r\n--outer\r\n\
-Content-Type: message/rfc822\r\nContent-Description: inner\r\n\r\nSubject: in\r\nContent-Type: multipart/alternative; boundary=\"out\"\r\n\r\n\
---out\r\nContent-Type: text/plain\r\n\r\none\r\ntwo\r\n\r\n--out\r\nContent-Type: text/html\r\n\r\n<p>\r\n--out--\r\nepilogue\r\n--outer--\r\n";
+const NESTED: &str = "From: a@b\r\nContent-Type: multipart/mixed; boundary=outer\r\n\r\n\
+    preamble\r\n--outer\r\n\r\nplain\r\n--outer\r\n\
+    Content-Type: message/rfc822\r\nContent-Description: inner\r\n\r\nSubject: in\r\n\
+    Content-Type: multipart/alternative; boundary=\"out\"\r\n\r\n\
+    --out\r\nContent-Type: text/plain\r\n\r\none\r\ntwo\r\n\r\n--out\r\n\
+    Content-Type: text/html\r\n\r\n\
+    <p>\r\n--out--\r\nepilogue\r\n--outer--\r\n";
 
 fn body<'a>(message: &'a str, path: &[u32]) -> Option<&'a str> {
     let structure = Structure::parse(message.as_bytes());
@@ -94,13 +98,15 @@ fn multipart_without_delimiters_is_text() {
 
 #[test]
 fn delimiter_ends_a_header_without_empty_line() {
-    let text = "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n--b\r\n\r\n1\r\n--b\r\n\r\n2\r\n--b--\r\n";
+    let text = "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n--b\r\n\r\n1\r\n\
+        --b\r\n\r\n2\r\n--b--\r\n";
     assert_eq!(leaves(text), ["1", "2"]);
 }
 
 #[test]
 fn boundary_is_found_without_parameter() {
-    let text = "Content-Type: multipart/mixed\r\n\r\n-- \r\npreamble\r\n--x y\r\nContent-Type: text/plain\r\n\r\n1\r\n\
+    let text = "Content-Type: multipart/mixed\r\n\r\n-- \r\npreamble\r\n--x y\r\n\
+        Content-Type: text/plain\r\n\r\n1\r\n\
         --x y\r\n\r\n2\r\n--x y--\r\n";
     assert_eq!(leaves(text), ["1", "2"]);
 }
@@ -109,7 +115,8 @@ fn boundary_is_found_without_parameter() {
 fn any_of_two_content_types_has_the_boundary() {
     for body in ["--A\r\n\r\n1\r\n--A\r\n\r\n2\r\n--A--", "--B\r\n\r\n1\r\n--B\r\n\r\n2\r\n--B--"] {
         let text = format!(
-            "Content-Type: multipart/mixed; boundary=A\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n{body}"
+            "Content-Type: multipart/mixed; boundary=A\r\nContent-Type: multipart/mixed; \
+             boundary=B\r\n\r\n{body}"
         );
         assert_eq!(leaves(&text), ["1", "2"]);
     }
@@ -212,10 +219,15 @@ fn nested_structures_of_24_mib_fit_a_small_stack() {
 proptest::proptest! {
     #[test]
     fn part_ranges_stay_within_any_message(lines in proptest::collection::vec(
-        proptest::sample::select(vec!["--a", "--b", "--a--", "--b--", "--ab", "--a x", "", "x", " y",
-            "Content-Type: multipart/mixed; boundary=a", "Content-Type: multipart/digest; boundary=b",
-            "Content-Type: multipart/mixed", "Content-Type: multipart/mixed; boundary=ab",
-            "Content-Type: message/rfc822", "Subject: \u{fc}"]), 0..60)) {
+        proptest::sample::select(vec![
+            "--a", "--b", "--a--", "--b--", "--ab", "--a x", "", "x", " y",
+            "Content-Type: multipart/mixed; boundary=a",
+            "Content-Type: multipart/digest; boundary=b",
+            "Content-Type: multipart/mixed",
+            "Content-Type: multipart/mixed; boundary=ab",
+            "Content-Type: message/rfc822",
+            "Subject: \u{fc}",
+        ]), 0..60)) {
         let message = lines.join("\r\n");
         let structure = Structure::parse(message.as_bytes());
         assert_eq!(structure.part(Structure::ROOT).body.end, message.len());

@@ -175,8 +175,7 @@ impl<'a> Compaction<'a> {
         }
         self.remove_left_over()?;
         let filled = self.fill().inspect_err(|_| {
-            // The files must not take the space that others need. What remains, the next start
-            // removes.
+            // The files must not take the space that others need. The next start removes the rest.
             let _ = remove_folder(fs, &self.folder);
         });
         let old = self.exchange(filled?)?;

@@ -45,7 +45,8 @@ impl fmt::Display for Health {
         match self {
             Self::Sound => f.write_str("sound"),
             Self::Low => f.write_str(
-                "the disk is nearly full: mail and friends' content are refused until space is free",
+                "the disk is nearly full: mail and friends' content are refused until space is \
+                 free",
             ),
             Self::Full => f.write_str(
                 "the disk is full: new mail, posts and photos are refused until space is free",

@@ -43,7 +43,7 @@ async fn old_messages_are_purged_by_the_day_they_moved() {
     let (alice, inbox) = filled(4).await;
     let days = |count| alice.clock.advance(count * DAY_MS);
     let junk = special_folder(&alice, SpecialUse::Junk).unwrap().unwrap().id;
-    // The letters themselves are old.
+    // The messages themselves are old.
     days(100);
     move_messages(&alice, inbox, &[1], bin(&alice)).await.unwrap();
     move_messages(&alice, inbox, &[2], junk).await.unwrap();

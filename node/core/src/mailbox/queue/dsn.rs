@@ -31,7 +31,7 @@ pub(super) enum Action {
 }
 
 impl Action {
-    /// In the order in which a report tells them.
+    /// In the order of a report.
     const ALL: [Self; 4] = [Self::Failed, Self::Delayed, Self::Delivered, Self::Relayed];
 
     pub(super) fn name(self) -> &'static str {
@@ -160,10 +160,13 @@ fn top(node: &Node, report: &Report, original: &str, boundary: &str, now: Timest
     let titled = if subject.is_empty() { title.to_owned() } else { format!("{title}: {subject}") };
     let name = if subject.is_empty() { String::new() } else { format!(" “{subject}”") };
     let mut text = format!(
-        "From: Mail delivery <postmaster@{domain}>\r\nTo: <{to}>\r\nSubject: {}\r\nDate: {date}\r\nMessage-ID: <{message_id}@{domain}>\r\n\
+        "From: Mail delivery <postmaster@{domain}>\r\nTo: <{to}>\r\nSubject: {}\r\nDate: {date}\r\n\
+         Message-ID: <{message_id}@{domain}>\r\n\
          Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
-         Content-Type: multipart/report; report-type=delivery-status; boundary=\"{boundary}\"\r\n\r\n\
-         --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+         Content-Type: multipart/report; report-type=delivery-status; \
+         boundary=\"{boundary}\"\r\n\r\n\
+         --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: 8bit\r\n\r\n",
         encoded(&titled)
     );
     for action in Action::ALL {

@@ -55,7 +55,8 @@ pub enum SubmitError {
 }
 
 /// The most recipients that are recorded as written to in the commit of the message itself, which
-/// has at most 1,000 rows.
+/// has at most 1,000 rows. A commit before it records the others: if the second one fails, an
+/// address counts as known to which nothing was sent, and the other order could forget one.
 const RECORDED_WITHIN: usize = 300;
 
 /// Queues a message, and with `copy_to_sent` stores a copy if Sent has none, in one commit; once

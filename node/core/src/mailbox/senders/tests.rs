@@ -63,7 +63,7 @@ async fn people_whom_the_owner_wrote_to_use_no_share() {
     alice.use_up_share(Share::MailOfStrangers).await;
     let of = |sender| of(&alice, "192.0.2.1", sender);
     assert_eq!(of("carol19@EXAMPLE.org"), Ok(Vec::new()));
-    // A delivery report is not the owner's letter.
+    // The owner did not write a delivery report.
     assert_eq!(of("carol0@example.org"), Err(UsedUp::Total));
     assert_eq!(of("dave@example.org"), Err(UsedUp::Total));
 }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn avif_and_heic_are_told_apart_by_brand() {
+    fn avif_and_heic_are_distinguished_by_brand() {
         for (brands, media_type) in [
             (&[b"heic", b"mif1", b"heic"][..], Some(MediaType::Heic)),
             (&[b"mif1", b"heic"], Some(MediaType::Heic)),

@@ -35,7 +35,7 @@ fn skip(file: &mut impl Seek, len: u32) -> io::Result<()> {
     file.seek_relative(i64::from(len))
 }
 
-/// PNG 3, 11.3.2.1: `acTL`, with the number of frames, stands before the first `IDAT`.
+/// PNG 3, 11.3.2.1: `acTL`, with the number of frames, comes before the first `IDAT`.
 fn png(file: &mut (impl BufRead + Seek)) -> io::Result<bool> {
     file.seek(SeekFrom::Start(8))?;
     for _ in 0..CHUNKS_MAX {

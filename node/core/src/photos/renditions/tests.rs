@@ -157,7 +157,7 @@ fn picture_with_too_many_pixels_is_refused_before_decoding() {
     png[29..33].copy_from_slice(&checksum.to_be_bytes());
     let (width, height) = (50_000, 50_000);
     assert_eq!(make(&png), Err(RenditionError::TooManyPixels { width, height }));
-    // The frame header of a JPEG stands right after the quantisation tables.
+    // The frame header of a JPEG comes right after the quantisation tables.
     let mut jpeg = encoded(&halves(2, 2), ImageFormat::Jpeg);
     let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);

@@ -6,7 +6,8 @@ use crate::mailbox::{Submission, SubmitError, body, folder_named, messages, subm
 use crate::testing::TestNode;
 
 fn submission(node: &Node, from: &str, recipients: &[&str]) -> Submission {
-    let text = b"From: alice@alice.example\r\nTo: bob@bob.example\r\nSubject: The hill\r\n\r\nShall we?\r\n";
+    let text = b"From: alice@alice.example\r\nTo: bob@bob.example\r\nSubject: The hill\r\n\r\n\
+        Shall we?\r\n";
     Submission {
         id: IdempotencyKey::new(node),
         from: from.into(),

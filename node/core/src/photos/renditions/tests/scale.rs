@@ -50,8 +50,8 @@ fn picture_that_does_not_fit_into_memory_is_refused() {
     let is_refused = |bytes: &[u8], mebibytes: u64| {
         matches!(with(bytes, mebibytes), Err(RenditionError::OutOfMemory { .. }))
     };
-    // 24 megapixels, decoded in half the size: 64 MiB, and what is kept free. The rest of the file
-    // is missing, which is found out after that.
+    // 24 megapixels, decoded in half the size: 64 MiB, and the memory that stays free. The rest of
+    // the file is missing, which is found out after that.
     let small = encoded(&slope(64, 48), ImageFormat::Jpeg);
     let jpeg = with_size(small.clone(), 6000, 4000);
     assert!(is_refused(&jpeg, 56));
