@@ -15,13 +15,11 @@ use axum::http::{Request, StatusCode, Uri, header};
 use freehold_core::friends::{self, Invite, RESOLUTION_LEN_MAX, ShortInvite};
 use freehold_core::node::Node;
 use freehold_core::store::StoreError;
+use freehold_listen::opportunistic_tls;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -101,7 +99,7 @@ async fn ask(node: &Node, short: &ShortInvite) -> Result<Option<Bytes>, Failed> 
     }
     let host = authority.host().trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(host).map_err(failed)?;
-    let tls = TlsConnector::from(Arc::new(tls_config()?));
+    let tls = TlsConnector::from(Arc::new(opportunistic_tls().map_err(failed)?));
     exchange(tls.connect(name, stream).await.map_err(failed)?, &uri, &authority).await
 }
 
@@ -162,58 +160,5 @@ async fn exchange(
             Ok(answer) => Ok(answer),
             Err(cause) => Err(ended.err().map_or(cause, failed)),
         },
-    }
-}
-
-/// TLS that encrypts, and leaves it to the invite's token to authenticate the answer.
-fn tls_config() -> Result<ClientConfig, Failed> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = Arc::new(AnyCertificate(Arc::clone(&provider)));
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(failed)?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
-}
-
-/// Accepts any certificate whose key the server has.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
