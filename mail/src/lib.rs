@@ -24,9 +24,6 @@ use state::MailState;
 pub use config::{MailConfig, MailConfigError};
 pub use startup::refuse_during_startup;
 
-/// How long sessions may take to end when mail stops; the process as a whole has 5 s.
-const STOP_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// The running SMTP and IMAP servers and queue of one node.
 pub struct Mail {
     state: MailState,
@@ -58,10 +55,10 @@ impl Mail {
         self.addresses
     }
 
-    /// Accepts no more connections, lets sessions and deliveries end for two seconds, then cuts off
+    /// Accepts no more connections, lets sessions and deliveries end within `limit`, then cuts off
     /// the rest.
-    pub async fn shutdown(self) {
-        if !self.state.drain.finish(STOP_TIMEOUT).await {
+    pub async fn shutdown(self, limit: Duration) {
+        if !self.state.drain.finish(limit).await {
             tracing::warn!("some mail connections did not end in time and were cut off");
         }
     }

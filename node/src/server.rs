@@ -36,8 +36,10 @@ use crate::{console, data_folder, exit};
 /// How long connections may take to finish their requests; web, mail and federation cut off theirs
 /// a little earlier.
 const DRAIN_WITHIN: Duration = Duration::from_millis(2250);
-/// How long the store may take for its last checkpoint. Both together stay under the five seconds a
-/// stop may take.
+/// How long mail's sessions may take to end.
+const MAIL_DRAIN_WITHIN: Duration = Duration::from_secs(2);
+/// How long the store may take for its last checkpoint. It and [`DRAIN_WITHIN`] together stay under
+/// the five seconds a stop may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// How often a read-only node checks if its disk can be written.
 const WRITABLE_CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -257,7 +259,8 @@ impl Server {
                     federation.shutdown().await;
                 }
             };
-            tokio::join!(self.web.shutdown(), self.mail.shutdown(), federation);
+            let mail = self.mail.shutdown(MAIL_DRAIN_WITHIN);
+            tokio::join!(self.web.shutdown(), mail, federation);
         };
         if tokio::time::timeout(DRAIN_WITHIN, servers).await.is_err() {
             tracing::warn!("a connection did not end in time and was cut");

@@ -10,6 +10,7 @@ use freehold_core::testing::TestNode;
 use freehold_mail::MailConfig;
 use tokio::net::TcpListener;
 
+use crate::imap::TIMEOUT;
 use crate::link::{self, Side};
 use crate::server::{Client, TestServer, texts, until};
 
@@ -285,7 +286,7 @@ async fn queued_message_survives_a_restart_and_expires() {
     );
     until(&alice.node, || first(&alice.node).attempts == 1).await;
     let TestServer { node, mail, .. } = alice;
-    mail.shutdown().await;
+    mail.shutdown(TIMEOUT).await;
     assert_eq!(in_queue(&node), 1);
     node.clock.advance(49 * 60 * 60 * 1000);
     // After the restart it is due at once.
@@ -308,7 +309,7 @@ async fn removed_route_fails_the_message() {
     assert!(submit(&alice, &["bob@bob.example"], "Subject: stay\r\n\r\n").await.starts_with("250"));
     until(&alice.node, || first(&alice.node).attempts == 1).await;
     let TestServer { node, mail, .. } = alice;
-    mail.shutdown().await;
+    mail.shutdown(TIMEOUT).await;
     node.clock.advance(1000);
     let alice = TestServer::open(node, MailConfig::default()).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;

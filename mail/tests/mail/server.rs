@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::imap::TIMEOUT;
+
 /// A self-signed certificate for localhost, and the configuration that uses it.
 pub fn tls() -> (Arc<ServerConfig>, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -71,7 +73,7 @@ impl TestServer {
 
     /// Stops the mail and drops the node.
     pub async fn close(self) {
-        self.mail.shutdown().await;
+        self.mail.shutdown(TIMEOUT).await;
     }
 }
 

@@ -16,6 +16,7 @@ use freehold_core::vault::{Unlock, Vault};
 use freehold_mail::MailConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::imap::TIMEOUT;
 use crate::server::{Client, TestServer, bodies, serve, texts};
 use crate::transcript::Transcript;
 
@@ -102,7 +103,7 @@ async fn shutdown_finishes_the_message_in_progress() {
     envelope(&mut busy).await;
     assert!(busy.command("DATA").await.starts_with("354"));
     let TestServer { node, mail, .. } = alice;
-    let stopping = tokio::spawn(mail.shutdown());
+    let stopping = tokio::spawn(mail.shutdown(TIMEOUT));
     assert!(idle.reply().await.starts_with("421 4.3.2 "));
     assert!(busy.command("Subject: last\r\n\r\n.").await.starts_with("250"));
     assert!(busy.reply().await.starts_with("421 4.3.2"));
@@ -119,7 +120,7 @@ async fn shutdown_in_the_middle_of_a_message_gets_421() {
     assert!(client.command("DATA").await.starts_with("354"));
     client.send(b"Subject: half\r\n\r\nhal").await;
     let TestServer { node, mail, .. } = alice;
-    let stopping = tokio::spawn(mail.shutdown());
+    let stopping = tokio::spawn(mail.shutdown(TIMEOUT));
     assert!(client.reply().await.starts_with("421 4.3.2 "));
     assert_eq!(client.reply().await, "");
     stopping.await.unwrap();
@@ -136,7 +137,7 @@ async fn interrupted_message_is_not_stored() {
     client.send(b"Subject: half\r\n\r\nhal").await;
     drop(client);
     let TestServer { node, mail, .. } = alice;
-    mail.shutdown().await;
+    mail.shutdown(TIMEOUT).await;
     assert_eq!(texts(&node, SpecialUse::Inbox).len(), 0);
 }
 
@@ -223,7 +224,7 @@ async fn full_disk_gets_452_before_the_message() {
     fs.set_free(1_000_000);
     envelope(&mut client).await;
     assert!(client.command("DATA").await.starts_with("354"));
-    mail.shutdown().await;
+    mail.shutdown(TIMEOUT).await;
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test may block")]

@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
 
 use freehold_core::clock::Clock;
 use freehold_core::mailbox::{self, IdempotencyKey, Submission};
@@ -17,11 +16,9 @@ use freehold_core::{logins, publish};
 use freehold_mail::{Mail, MailConfig};
 use tokio::runtime::Runtime;
 
-use crate::imap::deliver;
+use crate::imap::{TIMEOUT, deliver};
 use crate::server::serve;
 
-/// Longer than any wait of a test that passes.
-const TIMEOUT: Duration = Duration::from_secs(20);
 /// Longer than a blob that is kept in memory until a checkpoint, in bytes.
 const LARGE_LEN: usize = 300 * 1024;
 
@@ -205,7 +202,7 @@ fn held_blob_reads_leave_both_workers_free() {
     server.gate.open();
     assert!(fetching.assert_completes("f OK").contains("A line of"));
     assert_eq!(searching.assert_completes("s OK"), "* SEARCH 2\r\n");
-    server.runtime.block_on(mail.shutdown());
+    server.runtime.block_on(mail.shutdown(TIMEOUT));
 }
 
 #[test]
@@ -241,7 +238,7 @@ fn list_commands_open_no_blob() {
     }
     client.send("b UID SEARCH SUBJECT 66\r\n");
     assert_eq!(client.assert_completes("b OK"), "* SEARCH 67\r\n");
-    server.runtime.block_on(mail.shutdown());
+    server.runtime.block_on(mail.shutdown(TIMEOUT));
 }
 
 #[test]
@@ -273,7 +270,7 @@ fn search_stops_when_its_client_has_left() {
     let opened = server.gate.take_opened();
     let messages = 2 * (4 * 1024 * 1024 / LARGE_LEN + 1);
     assert!(opened * MESSAGES <= of_all * messages, "{opened} of {of_all} files were opened");
-    server.runtime.block_on(mail.shutdown());
+    server.runtime.block_on(mail.shutdown(TIMEOUT));
 }
 
 #[test]
@@ -288,7 +285,7 @@ fn search_ends_with_bye_at_a_stop() {
     server.gate.close(|what| what == FsCall::Open);
     searching.send("s SEARCH BODY nowhere\r\n");
     server.gate.wait_until_held(1);
-    let stopping = server.runtime.spawn(mail.shutdown());
+    let stopping = server.runtime.spawn(mail.shutdown(TIMEOUT));
     other.assert_completes("* BYE");
     server.gate.open();
     assert!(searching.line().starts_with("* BYE"));
@@ -307,7 +304,7 @@ fn search_result_reaches_a_half_closed_client() {
     searching.send("s SEARCH BODY nowhere\r\n");
     searching.0.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
     assert!(searching.assert_completes("s OK").ends_with("* SEARCH\r\n"));
-    server.runtime.block_on(mail.shutdown());
+    server.runtime.block_on(mail.shutdown(TIMEOUT));
 }
 
 #[test]
@@ -335,7 +332,7 @@ fn held_spool_writes_leave_both_workers_free() {
     sender.assert_completes("250 2.0.0 ");
     appending.send("\r\n");
     appending.assert_completes("a OK [APPENDUID ");
-    server.runtime.block_on(mail.shutdown());
+    server.runtime.block_on(mail.shutdown(TIMEOUT));
 }
 
 #[test]
@@ -354,7 +351,7 @@ fn held_queue_reads_leave_both_workers_free() {
     client.assert_completes("+ ");
     server.gate.open();
     client.assert_completes("* 2 EXISTS");
-    server.runtime.block_on(mail.shutdown());
+    server.runtime.block_on(mail.shutdown(TIMEOUT));
 }
 
 /// Queues a message from alice to herself.
