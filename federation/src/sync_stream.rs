@@ -231,7 +231,10 @@ impl SyncStream<'_> {
                     }
                 }
                 (Action::End(reason), _) => return Ok(Some(StreamEnd::by_us(reason))),
-                (Action::Ended { reason, retry_after }, _) => {
+                (Action::Ended { reason, retry_after }, friend) => {
+                    if let (Reason::Leaving, Some(friend)) = (reason, friend) {
+                        node.presence.set_left(friend, node.clock.now());
+                    }
                     return Ok(Some(StreamEnd { reason, retry_after }));
                 }
             }

@@ -20,6 +20,7 @@ use self::invites::CreatedInvite;
 pub use self::invites::invite_links;
 use crate::avatar::Avatar;
 use crate::dates;
+use crate::done::Done;
 use crate::idempotency;
 use crate::layout::Layout;
 use crate::problem::Problem;
@@ -28,14 +29,16 @@ use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::viewer::Owner;
 
+/// The page of friends.
+const PAGE: &str = "/home/friends";
 /// A friend's node counts as online for this long after it was last seen, so that a reconnect does
 /// not show as offline. In milliseconds.
 const ONLINE_MS: u64 = 3 * 60 * 1000;
 
-/// True if a friend's node is connected, or was a moment ago.
+/// True if a friend's node is connected, or was a moment ago and has not said that it stops.
 pub(crate) fn is_online(friend: &Friend, now: Timestamp) -> bool {
     let is_recent = friend.last_seen.is_some_and(|seen| now.millis_since(seen) < ONLINE_MS);
-    friend.state == FriendState::Friend && (friend.is_online || is_recent)
+    friend.state == FriendState::Friend && (friend.is_online || (is_recent && !friend.has_left))
 }
 
 pub(crate) fn routes() -> Routes {
@@ -129,10 +132,16 @@ struct ShowQuery {
     made: String,
 }
 
-async fn show(State(site): State<Site>, _: Owner, Query(query): Query<ShowQuery>) -> PageResult {
+async fn show(
+    State(site): State<Site>,
+    _: Owner,
+    Query(query): Query<ShowQuery>,
+    done: Done,
+) -> PageResult {
     let made = site.made_once.lock().await.get(&query.made, site.node.clock.now());
     let created = made.map(|made| CreatedInvite::of(&made.secret));
-    response::page(&friends_page(&site, InviteResult { created, ..InviteResult::default() })?)
+    let page = friends_page(&site, InviteResult { created, ..InviteResult::default() })?;
+    response::page(&FriendsPage { page: page.page.saying(done), ..page })
 }
 
 fn friends_page(site: &Site, result: InviteResult) -> Result<FriendsPage, Problem> {
@@ -286,7 +295,7 @@ fn person(text: &str) -> Result<PersonId, Problem> {
 
 async fn accept_request(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     match friends::accept_request(&site.node, person(&id)?).await {
-        Ok(_) => Ok(response::see_other("/home/friends")),
+        Ok(_) => Ok(response::see_other(&Done::FriendAdded.at(PAGE))),
         Err(BefriendError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }
@@ -294,7 +303,7 @@ async fn accept_request(State(site): State<Site>, _: Owner, Path(id): Path<Strin
 
 async fn reject_request(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     friends::reject_request(&site.node, person(&id)?).await?;
-    Ok(response::see_other("/home/friends"))
+    Ok(response::see_other(&Done::RequestRejected.at(PAGE)))
 }
 
 async fn remove(
@@ -308,7 +317,7 @@ async fn remove(
         Some(_) => friends::remove_and_forget(&site.node, person).await?,
         None => friends::remove(&site.node, person).await?,
     }
-    Ok(response::see_other("/home/friends"))
+    Ok(response::see_other(&Done::FriendRemoved.at(PAGE)))
 }
 
 async fn block(
@@ -323,7 +332,7 @@ async fn block(
         None => friends::block(&site.node, person).await?,
     };
     if is_blocked {
-        Ok(response::see_other("/home/friends#blocked"))
+        Ok(response::see_other(&Done::FriendBlocked.at("/home/friends#blocked")))
     } else {
         Err(Problem::NotFound)
     }
@@ -331,5 +340,5 @@ async fn block(
 
 async fn unblock(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     friends::unblock(&site.node, person(&id)?).await?;
-    Ok(response::see_other("/home/friends"))
+    Ok(response::see_other(&Done::FriendUnblocked.at(PAGE)))
 }

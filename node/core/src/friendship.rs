@@ -73,6 +73,8 @@ pub struct Friend {
     pub last_seen: Option<Timestamp>,
     /// True if their node is connected now.
     pub is_online: bool,
+    /// True if their node has said that it stops, and has not connected since.
+    pub has_left: bool,
 }
 
 #[derive(Clone, Encode, Decode)]
@@ -131,6 +133,7 @@ impl FriendRow {
             state,
             last_seen,
             is_online: false,
+            has_left: false,
         })
     }
 }

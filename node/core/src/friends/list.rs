@@ -49,6 +49,7 @@ pub(crate) fn with_profile(node: &Node, friend: &mut Friend) -> Result<(), Store
     let (is_connected, last_contact) = node.presence.of(&friend.person);
     friend.is_online = is_connected && friend.state == FriendState::Friend;
     friend.last_seen = friend.last_seen.max(last_contact);
+    friend.has_left = node.presence.has_left(&friend.person);
     Ok(())
 }
 

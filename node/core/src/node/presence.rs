@@ -22,6 +22,8 @@ struct Contact {
     /// Open connections.
     connections: usize,
     last: Timestamp,
+    /// The friend's node has said that it stops, and has not connected since.
+    has_left: bool,
     clock_ahead_ms: Option<i64>,
     /// Two copies of the friend's node were heard.
     copies: Option<Timestamp>,
@@ -41,8 +43,10 @@ impl Presence {
     /// Marks a friend's node as connected until the returned guard is dropped.
     #[must_use]
     pub fn connected(&self, person: PersonId, clock: &Clock) -> Connected {
-        let contact = Contact { last: clock.now(), ..Contact::default() };
-        self.contacts().entry(person).or_insert(contact).connections += 1;
+        self.update(person, clock.now(), |contact| {
+            contact.connections += 1;
+            contact.has_left = false;
+        });
         Connected { presence: self.clone(), person, clock: clock.clone() }
     }
 
@@ -54,6 +58,16 @@ impl Presence {
             contact.is_some_and(|contact| contact.connections > 0),
             contact.map(|contact| contact.last),
         )
+    }
+
+    /// Notes that a friend's node has said that it stops.
+    pub fn set_left(&self, person: PersonId, now: Timestamp) {
+        self.update(person, now, |contact| contact.has_left = true);
+    }
+
+    /// True if a friend's node has said that it stops, and has not connected since.
+    pub fn has_left(&self, person: &PersonId) -> bool {
+        self.contacts().get(person).is_some_and(|contact| contact.has_left)
     }
 
     /// Notes by how many milliseconds the clock of a friend's node is ahead of this one's; negative
@@ -159,5 +173,18 @@ mod tests {
         clock.advance(500);
         assert_eq!(presence.of(&bob), (false, Some(Timestamp(2000))));
         assert_eq!(presence.of(&PersonId([3; 32])), (false, None));
+    }
+
+    #[test]
+    fn friend_has_left_until_the_next_connection() {
+        let (presence, clock, bob) =
+            (Presence::default(), Clock::manual(Timestamp(1000)), PersonId([2; 32]));
+        assert!(!presence.has_left(&bob));
+        let connected = presence.connected(bob, &clock);
+        presence.set_left(bob, clock.now());
+        drop(connected);
+        assert!(presence.has_left(&bob));
+        let _again = presence.connected(bob, &clock);
+        assert!(!presence.has_left(&bob));
     }
 }
