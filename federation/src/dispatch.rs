@@ -21,7 +21,7 @@ use crate::{hello, maintain, refresh, serve};
 /// Interval between two checks for expired partial blobs.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A step of the machine's clock that friends are told of, in milliseconds: half of what they
+/// A step of the machine's clock that is sent to friends, in milliseconds: half of what they
 /// accept as the future.
 const CLOCK_STEP_MS: u64 = AHEAD_MAX_MS / 2;
 
@@ -33,7 +33,7 @@ pub(crate) async fn run(state: Arc<FederationState>, mut network: mpsc::Receiver
     refresh::refresh_friends(&state, &targets_sender).await;
     state.run.spawn_until_stop(refresh::run(Arc::clone(&state), targets_sender));
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
-    let mut told = Told::now(&state);
+    let mut announced = Announced::now(&state);
     loop {
         tokio::select! {
             () = state.run.stop.cancelled() => return,
@@ -43,13 +43,13 @@ pub(crate) async fn run(state: Arc<FederationState>, mut network: mpsc::Receiver
             },
             event = events.recv() => match event {
                 Ok(event) => {
-                    if event == Event::Identity && told.head_may_have_changed(&state) {
+                    if event == Event::Identity && announced.head_may_have_changed(&state) {
                         dialer.dial_all(Instant::now());
                     }
                     on_core_event(&state, event);
                 }
                 Err(RecvError::Lagged(_)) => {
-                    if told.head_may_have_changed(&state) {
+                    if announced.head_may_have_changed(&state) {
                         dialer.dial_all(Instant::now());
                     }
                     state.refresh.friends.notify_one();
@@ -65,7 +65,7 @@ pub(crate) async fn run(state: Arc<FederationState>, mut network: mpsc::Receiver
             }
             _ = sweep.tick() => {
                 state.partial_blobs.drop_expired(state.node.clock.now());
-                told.clock_may_have_changed(&state);
+                announced.clock_may_have_changed(&state);
             }
             () = sleep_until(dialer.next_dial()) => {
                 for (key, addresses) in dialer.due(Instant::now()) {
@@ -76,16 +76,15 @@ pub(crate) async fn run(state: Arc<FederationState>, mut network: mpsc::Receiver
     }
 }
 
-/// The state of this node that the last hellos have told. Friends stay connected for days, so a
-/// change of the owner's identity log is told to them at once, and so is a step of this machine's
-/// clock.
-struct Told {
+/// The state of this node in the last hellos. Friends stay connected for days, so a change of the
+/// owner's identity log is sent to them at once, and so is a step of this machine's clock.
+struct Announced {
     head: Option<[u8; 32]>,
     clock: Timestamp,
     at: Instant,
 }
 
-impl Told {
+impl Announced {
     fn now(state: &FederationState) -> Self {
         Self { head: own_head(state), clock: state.node.clock.now(), at: Instant::now() }
     }

@@ -81,7 +81,7 @@ async fn exchange(
 }
 
 /// Answers one follow message. The token of an open invite comes before every rate that strangers
-/// share, and pays for the look-up of the peer's log: whoever holds an invite is answered.
+/// share, and pays for the look-up of the peer's log: the holder of an invite is answered.
 pub(crate) async fn serve(
     state: &FederationState,
     peer: &Peer,

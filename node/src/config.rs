@@ -156,7 +156,8 @@ impl Config {
         table.retain(|_, settings| settings.as_table().is_none_or(|s| !s.is_empty()));
         let path = data.join(FILE_NAME);
         let text = format!(
-            "# Settings that differ from the defaults; `freehold config` prints all settings.\n\n{}",
+            "# Settings that differ from the defaults; `freehold config` prints all \
+             settings.\n\n{}",
             toml::to_string(&table)?
         );
         // Written to a new file and renamed: a truncated file would keep the node from starting.

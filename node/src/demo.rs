@@ -91,7 +91,8 @@ fn lock(folder: &Path) -> Result<File> {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
             let message = format!(
-                "a demo is already running in {}; stop it first, or name another folder with --data",
+                "a demo is already running in {}; stop it first, or name another folder with \
+                 --data",
                 folder.display()
             );
             Err(exit::with(exit::UNAVAILABLE, message))
@@ -206,7 +207,8 @@ async fn run_until_stopped(nodes: &mut [DemoNode], mut stop: Stop) -> Result<()>
         // A user started this node with the printed command and may still be using it.
         if let Some(process) = node.running_pid().await {
             console::print(format!(
-                "{}'s node was not started by this demo and keeps running. To stop it: kill {process}",
+                "{}'s node was not started by this demo and keeps running. To stop it: kill \
+                 {process}",
                 node.name
             ));
         }

@@ -184,7 +184,8 @@ fn bind_error(refused: &[(&str, SocketAddr, std::io::Error)]) -> String {
     if let [(name, at, error)] = refused {
         let setting = name.split(' ').next().unwrap_or_default();
         let advice = format!(
-            "choose another with --set listen.{setting}=\"127.0.0.1:PORT\" or in freehold.toml, section [listen]"
+            "choose another with --set listen.{setting}=\"127.0.0.1:PORT\" or in freehold.toml, \
+             section [listen]"
         );
         return format!("can't listen on {at} for {name}: {}; {advice}", why(error));
     }

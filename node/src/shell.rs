@@ -35,11 +35,13 @@ pub(crate) fn mail_commands(
             "printf 'From: {address}\\nTo: {address}\\nSubject: Test message\\n\\nIt works.\\n' | \\"
         ),
         format!(
-            "  curl --cacert {certificate} --url smtps://localhost:{} --user {user} --mail-from {address} --mail-rcpt {address} --crlf --upload-file -",
+            "  curl --cacert {certificate} --url smtps://localhost:{} --user {user} --mail-from \
+             {address} --mail-rcpt {address} --crlf --upload-file -",
             ports.smtps.port()
         ),
         format!(
-            "curl --cacert {certificate} --url 'imaps://localhost:{}/INBOX;MAILINDEX=*' --user {user}",
+            "curl --cacert {certificate} --url 'imaps://localhost:{}/INBOX;MAILINDEX=*' --user \
+             {user}",
             ports.imaps.port()
         ),
     ]

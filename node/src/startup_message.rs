@@ -81,7 +81,8 @@ impl StartupMessage {
             Some(_) if self.mail_needs_header() => {}
             Some(address) => {
                 lines.push(
-                    "Mail programs need an app password. These commands make one, send a message and read it:\n"
+                    "Mail programs need an app password. These commands make one, send a message \
+                     and read it:\n"
                         .to_owned(),
                 );
                 lines.push(format!(
@@ -95,7 +96,8 @@ impl StartupMessage {
             }
             None if self.mail_needs_header() => {}
             None => lines.push(
-                "After the set-up this text is printed again, with commands that send and read mail."
+                "After the set-up this text is printed again, with commands that send and read \
+                 mail."
                     .to_owned(),
             ),
         }

@@ -25,7 +25,8 @@ pub enum FederationConfigError {
     NoStrangers,
     /// `memory_bytes_max` is less than the node itself needs.
     #[error(
-        "{0} bytes are less than the node itself needs, so every connection would be refused; the least is {MEMORY_BYTES_MIN}"
+        "{0} bytes are less than the node itself needs, so every connection would be refused; the \
+         least is {MEMORY_BYTES_MIN}"
     )]
     Memory(usize),
 }

@@ -22,7 +22,7 @@ async fn next_hello(fixture: &mut Fixture) -> Hello {
 }
 
 #[tokio::test]
-async fn changed_identity_log_is_told_to_connected_friends() {
+async fn changed_identity_log_is_sent_to_connected_friends() {
     let mut fixture = Fixture::with_friend().await;
     let before = fixture.alice.identity.log().unwrap();
     let body = OpBody::SetDomain(Some("alice.example".to_owned()));
@@ -31,15 +31,15 @@ async fn changed_identity_log_is_told_to_connected_friends() {
         panic!("no claim")
     };
     identity_log::upload(&fixture.alice, &signed).await.unwrap();
-    let told = next_hello(&mut fixture).await;
+    let hello = next_hello(&mut fixture).await;
     let after = fixture.alice.identity.log().unwrap();
     assert_ne!(after.head(), before.head());
-    assert_eq!((told.head, told.ops), (after.head().0, 2));
+    assert_eq!((hello.head, hello.ops), (after.head().0, 2));
     fixture.shutdown().await;
 }
 
 #[tokio::test]
-async fn alternating_runs_of_a_friend_are_told_to_both() {
+async fn alternating_runs_of_a_friend_are_reported_to_both() {
     let fixture = Fixture::with_friend().await;
     let mallory = person_id(&fixture.mallory);
     let now = fixture.alice.clock.now();

@@ -131,7 +131,7 @@ impl Addresses {
 }
 
 /// This node's addresses for friends: the configured external ones, then the listen addresses that
-/// others can use, TCP first. The order does not change: friends are told of each change.
+/// others can use, TCP first. The order does not change: each change is sent to friends.
 fn own_addresses(swarm: &Swarm<Behaviour>, external: &[Multiaddr], reach: Reach) -> Vec<String> {
     let (me, mut seen) = (*swarm.local_peer_id(), HashSet::new());
     let mut listeners: Vec<&Multiaddr> =

@@ -60,7 +60,8 @@ fn chain(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
                 format!("{name} holds a private key and no certificate; are the files swapped?")
             }
             false => format!(
-                "{name} holds no certificate in PEM, a text with the line -----BEGIN CERTIFICATE-----"
+                "{name} holds no certificate in PEM, a text with the line -----BEGIN \
+                 CERTIFICATE-----"
             ),
         }));
     }
@@ -87,7 +88,8 @@ fn key(path: &Path, bytes: &[u8]) -> Result<Arc<dyn SigningKey>> {
                 format!("{name} holds a certificate and no private key; are the files swapped?")
             }
             false => format!(
-                "{name} holds no private key in PEM, a text with the line -----BEGIN PRIVATE KEY-----"
+                "{name} holds no private key in PEM, a text with the line -----BEGIN PRIVATE \
+                 KEY-----"
             ),
         }));
     }

@@ -32,7 +32,8 @@ pub(super) fn new(new: IdentityNew) -> Result<()> {
     let claim = identity::transfer::create_claim(&mnemonic, &card).map_err(invalid)?;
     let person = claim.person().context("the claim names no person")?;
     console::print(
-        "These 24 words are the keys to your identity: with them you move your posts and your friends to a new machine.",
+        "These 24 words are the keys to your identity: with them you move your posts and your \
+         friends to a new machine.",
     );
     let phrase = mnemonic.phrase();
     show_once(mnemonic, person, new.at)?;
@@ -59,7 +60,8 @@ pub(super) fn new_mnemonic() -> Result<Mnemonic> {
 fn show_once(mnemonic: Mnemonic, person: PersonId, addresses: Vec<String>) -> Result<()> {
     let card = RecoveryCard::new(mnemonic, person, addresses);
     console::print_durably(format!(
-        "Write this card on paper, or print it. It is shown only once and is stored nowhere.\n\n{card}\n"
+        "Write this card on paper, or print it. It is shown only once and is stored \
+         nowhere.\n\n{card}\n"
     ))
     .map_err(|error| {
         exit::with(
@@ -95,7 +97,8 @@ pub(super) async fn request(target: Target, arguments: IdentityRequest) -> Resul
     if write_or_print(&arguments.out, &text)? {
         console::print(format!("This asks to {}", change.trim_end()));
         console::print(format!(
-            "The request is in {}. Take it to the computer where you use your 24 words, and there run:",
+            "The request is in {}. Take it to the computer where you use your 24 words, and there \
+             run:",
             arguments.out.display()
         ));
         console::print(format!("  freehold identity sign {}", arguments.out.display()));
@@ -152,7 +155,8 @@ pub(super) fn change_words(change: IdentityChangeWords) -> Result<()> {
     let new = new_mnemonic()?;
     let signed = replace_mnemonic(&log, &old, &new).map_err(invalid)?;
     console::print(
-        "\nThese are the new words. The old ones stop being valid once your node has the signed file.",
+        "\nThese are the new words. The old ones stop being valid once your node has the signed \
+         file.",
     );
     show_once(new, log.person(), change.at)?;
     let typed = prompt::mnemonic("Type the new 24 words, from your paper, then Enter:")?;

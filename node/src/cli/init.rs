@@ -32,7 +32,8 @@ pub(super) async fn run(target: Target, init: arguments::Init) -> Result<()> {
     if let Err(error) = request::send(&target, Request::SetUp(set_up)).await {
         if is_mnemonic_new {
             console::print(
-                "The set-up failed. If you can run `freehold init` again, the 24 words above are not valid: destroy them.",
+                "The set-up failed. If you can run `freehold init` again, the 24 words above are \
+                 not valid: destroy them.",
             );
         }
         return Err(error);

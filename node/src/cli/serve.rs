@@ -73,7 +73,8 @@ async fn serve(target: &Target, stop: &mut Stop) -> Result<Outcome> {
         stopped = server.shutdown() => stopped.map(|()| outcome),
         () = stop.requested() => {
             console::eprint(
-                "freehold: stopped at once after a second signal; nothing is lost, the next start reads the log",
+                "freehold: stopped at once after a second signal; nothing is lost, the next start \
+                 reads the log",
             );
             Ok(Outcome::Stopped)
         }

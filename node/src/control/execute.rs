@@ -107,7 +107,8 @@ pub(crate) async fn execute(
             let (base, is_public) = (context.url(Some(&owner)), context.web.public_url.is_some());
             let (url, long) = freehold_web::invite_links(&invite, &base, is_public);
             let mut text = format!(
-                "{url}\n\nGive this address to one friend, who pastes it into their own node. It works once."
+                "{url}\n\nGive this address to one friend, who pastes it into their own node. It \
+                 works once."
             );
             if let Some(long) = &long {
                 text.push_str(&format!(
@@ -122,7 +123,8 @@ pub(crate) async fn execute(
                 Ok(invite) => invite,
                 Err(error @ FindInviteError::NotAnInvite) => {
                     let message = format!(
-                        "{error}: an invitation looks like http://alice.localhost:7080/i#…; a friend's node makes one with `freehold invite`"
+                        "{error}: an invitation looks like http://alice.localhost:7080/i#…; a \
+                         friend's node makes one with `freehold invite`"
                     );
                     return Err(exit::with(exit::DATA, message));
                 }
@@ -178,7 +180,10 @@ pub(crate) async fn execute(
         }
         Request::PhotoList => {
             let list = photos::list(node, &Visitor::Owner, None, LISTED_MAX)?;
-            let value = list.iter().map(|photo| json!({ "id": photo.id.to_string(), "file": photo.file_name, "alt": photo.alt }));
+            let value = list.iter().map(|photo| {
+                let id = photo.id.to_string();
+                json!({ "id": id, "file": photo.file_name, "alt": photo.alt })
+            });
             Ok(Response::text(format!("{} photos", list.len()))
                 .with(value.collect::<Vec<_>>().into()))
         }

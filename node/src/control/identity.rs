@@ -62,7 +62,11 @@ pub(super) fn show(node: &Node) -> Result<Response> {
         .nodes
         .iter()
         .map(|(key, of)| json!({ "key": key.to_string(), "retired": of.retired.is_some() }));
-    let value = json!({ "person": log.person().to_string(), "nodes": listed.collect::<Vec<_>>(), "domain": state.domain });
+    let value = json!({
+        "person": log.person().to_string(),
+        "nodes": listed.collect::<Vec<_>>(),
+        "domain": state.domain,
+    });
     Ok(Response::text(text).with(value))
 }
 
@@ -109,7 +113,8 @@ pub(crate) fn request_from_log(
         IdentityChange::RetireNode { .. } => {
             return Err(exit::with(
                 exit::USAGE,
-                "--log can't be used to retire a node: the request must come from a node that holds its entries",
+                "--log can't be used to retire a node: the request must come from a node that \
+                 holds its entries",
             ));
         }
     };

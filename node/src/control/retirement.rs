@@ -1,4 +1,4 @@
-//! The effects of a retirement in numbers, told before the owner signs it.
+//! The effects of a retirement in numbers, shown before the owner signs it.
 
 use anyhow::Result;
 use freehold_core::friends::{self, FriendState};
@@ -70,7 +70,8 @@ fn stranded(node: &Node, others: usize) -> Result<String> {
         if others == 0 {
             "They hear nothing from you until you invite them from a new node."
         } else {
-            "Each that you have not invited at your other node hears nothing more; invite them there."
+            "Each that you have not invited at your other node hears nothing more; invite them \
+             there."
         }
     ))
 }

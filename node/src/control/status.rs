@@ -54,7 +54,8 @@ pub(super) fn status(context: &ControlContext) -> Result<Response> {
     let warnings: String = notices.iter().map(|notice| format!("\n{notice}")).collect();
     let engine = node.store.engine_files().ok();
     let text = format!(
-        "{} at {url}\n{posts} posts, {friends} friends, {inbox} messages in the inbox, {queued} in the queue\nprocess {}, data in {}{}{}{warnings}",
+        "{} at {url}\n{posts} posts, {friends} friends, {inbox} messages in the inbox, {queued} in \
+         the queue\nprocess {}, data in {}{}{}{warnings}",
         owner.as_ref().map_or("Not set up", |owner| owner.name.as_str()),
         std::process::id(),
         context.data.display(),
@@ -122,7 +123,8 @@ fn unreadable(context: &ControlContext, health: &Health) -> Response {
 fn oversized(engine: EngineFiles) -> String {
     let mib = engine.len >> 20;
     format!(
-        "\nthe storage engine's files take {mib} MiB, much more than they hold; the node makes them anew when it has less to do and space on the disk"
+        "\nthe storage engine's files take {mib} MiB, much more than they hold; the node makes \
+         them anew when it has less to do and space on the disk"
     )
 }
 

@@ -92,7 +92,8 @@ async fn check_pictures_equal(content: &Content, nodes: &[DemoNode]) -> Result<(
     }
     ensure!(compared > 0, "no picture could be compared");
     console::print(format!(
-        "ok  {compared} pictures in friends' posts are equal, byte by byte, on the reader's own node"
+        "ok  {compared} pictures in friends' posts are equal, byte by byte, on the reader's own \
+         node"
     ));
     Ok(())
 }

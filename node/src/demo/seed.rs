@@ -280,7 +280,8 @@ pub(super) async fn send_mail(
     text: &str,
 ) -> Result<()> {
     let message = format!(
-        "From: {} <{}>\r\nTo: {} <{}>\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{}",
+        "From: {} <{}>\r\nTo: {} <{}>\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\nContent-Type: \
+         text/plain; charset=utf-8\r\n\r\n{}",
         from.name,
         from.address(),
         to.name,

@@ -177,9 +177,9 @@ fn retirement_is_explained_in_numbers_before_it_is_signed() {
     let key = shown.split_whitespace().find(|word| word.len() == 64).unwrap();
     let request = node.sibling("request.txt");
     let out = ["--out", request.to_str().unwrap()];
-    let told =
+    let printed =
         node.run_ok(&[&["identity", "request", "retire-node", &key[..8]][..], &out].concat());
     for part in ["1 post", "Stays:", "Goes:", "the node you are asking", "last node", "Friends:"] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
 }
