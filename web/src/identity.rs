@@ -41,13 +41,18 @@ struct WebfingerQuery {
 async fn webfinger(State(site): State<Site>, Query(query): Query<WebfingerQuery>) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let person = site.node.identity.person().ok_or(Problem::NotFound)?;
-    let subject = format!("acct:{}", profile::address(&profile));
     if query.resource.is_empty() {
         return Err(Problem::BadRequest); // RFC 7033 4.2
     }
-    if !query.resource.eq_ignore_ascii_case(&subject) {
-        return Err(Problem::NotFound);
-    }
+    // The domain that the identity log asks to vouch may be another one than that of the mail.
+    let vouching = site.node.identity.log().and_then(|log| log.state().domain.clone());
+    let vouched = vouching.map(|domain| format!("{}@{domain}", profile.login));
+    let subject = [Some(profile::address(&profile)), vouched]
+        .into_iter()
+        .flatten()
+        .map(|address| format!("acct:{address}"))
+        .find(|subject| query.resource.eq_ignore_ascii_case(subject))
+        .ok_or(Problem::NotFound)?;
     let headers = [
         (header::CONTENT_TYPE, "application/jrd+json"),
         (header::CACHE_CONTROL, "no-cache"),

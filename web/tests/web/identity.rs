@@ -2,7 +2,10 @@
 
 use axum::http::StatusCode;
 use freehold_core::identity::IdentityLog;
-use freehold_core::testing::TestNode;
+use freehold_core::identity::op::OpBody;
+use freehold_core::identity::transfer::{self, Signed};
+use freehold_core::identity_log;
+use freehold_core::testing::{TestNode, mnemonic_of};
 
 use crate::browser::Browser;
 
@@ -43,5 +46,24 @@ async fn webfinger_leads_to_the_identity_log() {
             status,
             "{query}"
         );
+    }
+}
+
+#[tokio::test]
+async fn webfinger_answers_for_the_vouching_domain() {
+    let alice = TestNode::new("alice").await;
+    let log = alice.identity.log().unwrap();
+    let body = OpBody::SetDomain(Some("ruth.example".to_owned()));
+    let request = identity_log::request(&log, body).unwrap();
+    let Signed::Request(signed) = transfer::sign(&request, &mnemonic_of("alice")).unwrap() else {
+        panic!("a request is signed as one")
+    };
+    identity_log::upload(&alice, &signed).await.unwrap();
+    let mut stranger = Browser::stranger(&alice);
+    for domain in ["ruth.example", "alice.example"] {
+        let name = format!("acct:alice@{domain}");
+        let seen = stranger.get(&format!("/.well-known/webfinger?resource={name}")).await;
+        let descriptor: serde_json::Value = serde_json::from_str(&seen.text()).unwrap();
+        assert_eq!(descriptor["subject"], name);
     }
 }
