@@ -8,6 +8,7 @@
 
 mod autolinks;
 mod code;
+mod footnotes;
 mod headings;
 mod highlight;
 mod pictures;
@@ -93,10 +94,11 @@ fn rendered(text: &str, style: Style<'_>) -> Html {
     headings::order(&mut events);
     let events = code::highlighted(events.into_iter().map(|event| match event {
         Event::SoftBreak if keeps_line_ends => Event::HardBreak,
-        event => rewritten(event, prefix, keeps_html),
+        event => rewritten(event, keeps_html),
     }));
     let mut html = String::with_capacity(text.len() * 3 / 2);
-    pulldown_cmark::html::push_html(&mut html, events.into_iter());
+    let events = footnotes::as_html(events.into_iter(), prefix);
+    pulldown_cmark::html::push_html(&mut html, events);
     html = html.replace("<p></p>\n", "");
     for side in ["left", "center", "right"] {
         // The Content-Security-Policy forbids inline styles.
@@ -145,7 +147,7 @@ fn html_tags(events: &[Event<'_>]) -> usize {
     events.iter().map(tags).sum()
 }
 
-fn rewritten<'a>(event: Event<'a>, prefix: &str, keeps_html: bool) -> Event<'a> {
+fn rewritten<'a>(event: Event<'a>, keeps_html: bool) -> Event<'a> {
     match event {
         Event::Start(Tag::Heading { level, id, .. }) => {
             Event::Start(Tag::Heading { level, id, classes: Vec::new(), attrs: Vec::new() })
@@ -154,10 +156,6 @@ fn rewritten<'a>(event: Event<'a>, prefix: &str, keeps_html: bool) -> Event<'a> 
         Event::TaskListMarker(is_done) => {
             let mark = if is_done { "☑" } else { "☐" };
             Event::InlineHtml(CowStr::from(format!("<span class=\"task\">{mark}</span> ")))
-        }
-        Event::FootnoteReference(label) => Event::FootnoteReference(footnote_id(&label, prefix)),
-        Event::Start(Tag::FootnoteDefinition(label)) => {
-            Event::Start(Tag::FootnoteDefinition(footnote_id(&label, prefix)))
         }
         Event::Html(html) | Event::InlineHtml(html) if !keeps_html => Event::Text(html),
         Event::Html(html) => Event::Html(CowStr::from(unknown_tags_escaped(&html).into_owned())),
@@ -168,18 +166,6 @@ fn rewritten<'a>(event: Event<'a>, prefix: &str, keeps_html: bool) -> Event<'a> 
         Event::End(TagEnd::HtmlBlock) if !keeps_html => Event::End(TagEnd::Paragraph),
         other => other,
     }
-}
-
-/// A footnote's id. A label is free text; one that is not alphanumeric is replaced by its hash, so
-/// that two labels never share an id.
-fn footnote_id(label: &str, prefix: &str) -> CowStr<'static> {
-    let is_plain = !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric());
-    let name = if is_plain {
-        label.to_owned()
-    } else {
-        blake3::hash(label.as_bytes()).to_hex().chars().take(8).collect()
-    };
-    CowStr::from(format!("{prefix}fn-{name}"))
 }
 
 #[cfg(test)]

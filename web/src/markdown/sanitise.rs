@@ -100,6 +100,7 @@ fn common() -> Builder<'static> {
         .add_tag_attributes("code", ["class"])
         .add_tag_attributes("ol", ["start"])
         .add_tag_attributes("div", ["id"])
+        .add_tag_attributes("sup", ["id"])
         .add_tag_attributes("th", ["scope"])
         .add_allowed_classes("div", ["footnote-definition"])
         .add_allowed_classes("sup", ["footnote-reference", "footnote-definition-label"])

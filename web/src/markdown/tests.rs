@@ -21,8 +21,9 @@ fn markdown_has_tables_footnotes_code_and_heading_ids() {
         "<del>ran</del>",
         "<code class=\"language-rust\">",
         "<td class=\"right\">2</td>",
-        "href=\"#fn-1\"",
+        "<sup class=\"footnote-reference\" id=\"fn-1-mark\"><a href=\"#fn-1\"",
         "id=\"fn-1\"",
+        "href=\"#fn-1-mark\"",
     ] {
         assert!(html.contains(part), "{part} in {html}");
     }
