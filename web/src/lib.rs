@@ -1,4 +1,4 @@
-//! The website of a node: public pages for anyone, pages for the owner, all without JavaScript.
+//! The website of a node: public pages for anyone, pages for the owner. All work without JavaScript.
 //!
 //! A request passes `site_service` (is the host name ours? is the page cached?), then the router
 //! built from the table in `routes`, then a handler of about ten lines that calls core and renders
@@ -21,6 +21,7 @@ mod friends;
 mod headers;
 mod health;
 mod hosts;
+mod icon;
 mod idempotency;
 mod identity;
 mod known_browser;

@@ -1,5 +1,6 @@
 //! The owner's profile: the public page about it, and the settings that change it.
 
+use crate::done::Done;
 use crate::markdown;
 use askama::Template;
 use axum::extract::{Form, State};
@@ -15,7 +16,6 @@ use serde::Deserialize;
 
 use crate::avatar::AVATAR_COLOURS;
 use crate::fault::{self, Fault};
-use crate::headers::SHOWN_ANYWHERE;
 use crate::known_browser::{self, KnownBrowser};
 use crate::languages;
 use crate::layout::Layout;
@@ -31,7 +31,6 @@ use crate::viewer::{Owner, Viewer};
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .get("/about", Access::Anyone, about)
-        .get("/icon.svg", Access::Anyone, icon)
         .get("/robots.txt", Access::Anyone, robots)
         .get("/home/settings", Access::Owner, settings)
         .post("/home/settings", Access::Owner, save)
@@ -56,19 +55,6 @@ async fn about(State(site): State<Site>, viewer: Viewer) -> PageResult {
         address: profile::address(&profile),
     };
     response::public_page(&page)
-}
-
-/// The site's icon: an arched door in the owner's colour.
-async fn icon(State(site): State<Site>) -> PageResult {
-    let index = site.profile()?.map_or(0, |profile| usize::from(profile.avatar_colour));
-    let (_, colour) = AVATAR_COLOURS.get(index).unwrap_or(&AVATAR_COLOURS[0]);
-    let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 48\"><path fill=\"{colour}\" d=\"M0 46V20a20 20 0 0 1 40 0v26a2 2 0 0 1-2 2H2a2 2 0 0 1-2-2z\"/><path fill=\"#fff\" d=\"M30 24h2v6h-2z\"/></svg>"
-    );
-    Ok(response::cacheable(
-        ([SHOWN_ANYWHERE, (header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"))], svg)
-            .into_response(),
-    ))
 }
 
 /// A rule matches every path that begins with it unless it ends with `$` (RFC 9309 2.2.2), so `/i`
@@ -188,9 +174,10 @@ fn settings_page(
     })
 }
 
-async fn settings(State(site): State<Site>, owner: Owner) -> PageResult {
+async fn settings(State(site): State<Site>, owner: Owner, done: Done) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    response::page(&settings_page(&site, &owner, Profile::clone(&profile), FormResult::default())?)
+    let page = settings_page(&site, &owner, Profile::clone(&profile), FormResult::default())?;
+    response::page(&SettingsPage { page: page.page.saying(done), ..page })
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,8 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::site::Site;
 use crate::{
-    assets, friends, health, identity, logins, mailbox, photos, posts, profile, setup, timeline,
+    assets, friends, health, icon, identity, logins, mailbox, photos, posts, profile, setup,
+    timeline,
 };
 
 /// The longest form of a stranger, in bytes: a form is held in memory before its sender is known.
@@ -115,6 +116,7 @@ pub(crate) fn table() -> Routes {
         .merge(mailbox::routes())
         .merge(photos::routes())
         .merge(posts::routes())
+        .merge(icon::routes())
         .merge(profile::routes())
         .merge(setup::routes())
         .merge(timeline::routes())

@@ -98,7 +98,11 @@ fn entry(site: &Site, base: &str, post: Post) -> Result<Entry, Problem> {
             |entry| format!("urn:freehold:{entry}"),
         ),
         link,
-        title: title_of(&post, TITLE_CHARS),
+        // A note has no title; its first words would stand twice in a reader.
+        title: match post.title.is_empty() {
+            true => dates::long(published),
+            false => title_of(&post, TITLE_CHARS),
+        },
         published: dates::machine(published),
         updated: dates::machine(post.edited.unwrap_or(published)),
         summary: post.summary,
