@@ -8,6 +8,7 @@ use axum::extract::{Form, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::logins::{self, LoginError, Protocol};
+use freehold_core::profile::Profile;
 use serde::Deserialize;
 
 use crate::known_browser::{self, KnownBrowser};
@@ -31,6 +32,8 @@ pub(crate) fn routes() -> Routes {
 #[template(path = "logins/login.html")]
 struct LoginPage {
     page: Layout,
+    /// The name by which password managers file the password.
+    login: String,
     next: String,
     fault: Option<String>,
 }
@@ -83,7 +86,8 @@ async fn show(
         return Ok(response::see_other("/"));
     }
     let page = Layout::public(profile.as_deref(), "Come in", "");
-    response::page(&LoginPage { page, next: safe_next(&query.next).to_owned(), fault: None })
+    let login = login_of(profile.as_deref());
+    response::page(&LoginPage { page, login, next: safe_next(&query.next).to_owned(), fault: None })
 }
 
 async fn log_in(
@@ -109,8 +113,14 @@ async fn log_in(
             (StatusCode::TOO_MANY_REQUESTS, too_many_attempts(retry_after_ms))
         }
     };
-    let page = Layout::public(site.profile()?.as_deref(), "Come in", "");
-    response::page_with_status(status, &LoginPage { page, next, fault: Some(fault) })
+    let profile = site.profile()?;
+    let page = Layout::public(profile.as_deref(), "Come in", "");
+    let login = login_of(profile.as_deref());
+    response::page_with_status(status, &LoginPage { page, login, next, fault: Some(fault) })
+}
+
+fn login_of(profile: Option<&Profile>) -> String {
+    profile.map(|profile| profile.login.clone()).unwrap_or_default()
 }
 
 async fn log_out(State(site): State<Site>, owner: Owner, client: Client) -> PageResult {
