@@ -1,4 +1,4 @@
-//! Styles and fonts, compiled in. Their names hold a hash of their content, so caches may keep them
+//! Styles, fonts and scripts, compiled in. Their names hold a hash of their content, so caches may keep them
 //! forever.
 
 use std::collections::HashMap;
@@ -8,7 +8,9 @@ use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
+use data_encoding::BASE64;
 use flate2::Compression;
+use sha2::{Digest, Sha256};
 
 use crate::avatar::AVATAR_COLOURS;
 use crate::page_cache::CachedPage;
@@ -20,6 +22,8 @@ use crate::{pictures, theme};
 pub(crate) const STRUCTURE: &str = include_str!("../../themes/structure.css");
 /// The styles inside the frame of a message.
 pub(crate) const MESSAGE: &str = include_str!("../../themes/message.css");
+/// The script of forms for a long text. Every page works without it.
+const EDITOR: &str = include_str!("../../themes/scripts/editor.js");
 const FONTS: [(&str, &[u8]); 3] = [
     ("vollkorn.woff2", include_bytes!("../../themes/fonts/vollkorn.woff2")),
     ("vollkorn-italic.woff2", include_bytes!("../../themes/fonts/vollkorn-italic.woff2")),
@@ -48,7 +52,19 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     assets.add("paper.css", "text/css; charset=utf-8", site.into(), "same-origin");
     // The frame of a message has an opaque origin, so its style sheet and font are cross-origin.
     assets.add("message.css", "text/css; charset=utf-8", message.into(), "cross-origin");
+    assets.add(
+        "editor.js",
+        "text/javascript; charset=utf-8",
+        Bytes::from_static(EDITOR.as_bytes()),
+        "same-origin",
+    );
     assets
+});
+
+/// The element that loads the editor's script.
+static EDITOR_ELEMENT: LazyLock<String> = LazyLock::new(|| {
+    let (address, integrity) = (ASSETS.address("editor.js"), editor_integrity());
+    format!(r#"<script type="module" src="{address}" integrity="{integrity}"></script>"#)
 });
 
 /// The structure, the theme, and the generated classes: `r<tenths>` for the aspect ratio of a
@@ -115,6 +131,16 @@ pub(crate) fn find(name: &str) -> Option<Arc<CachedPage>> {
 /// The address of the asset with the plain name `name`.
 pub(crate) fn address(name: &str) -> &'static str {
     ASSETS.address(name)
+}
+
+/// The element that loads the editor's script.
+pub(crate) fn editor_element() -> &'static str {
+    &EDITOR_ELEMENT
+}
+
+/// The hash of the editor's script, as a policy and an element name it (Subresource Integrity 3.1).
+pub(crate) fn editor_integrity() -> String {
+    format!("sha256-{}", BASE64.encode(&Sha256::digest(EDITOR)))
 }
 
 /// A style sheet without comments and without needless white space. Our style sheets have no

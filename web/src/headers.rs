@@ -1,12 +1,24 @@
 //! The security headers that every response carries, whichever handler made it.
 
+use std::sync::LazyLock;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::assets;
+
 /// Nothing loads but our own styles, images and fonts; no site may frame us; forms are sent to this
-/// site only. No script runs; `connect-src` lets tools that inspect a page fetch robots.txt.
+/// site only. No script runs but that of [`PAGE_WITH_EDITOR_POLICY`]; `connect-src` lets tools that inspect a page fetch robots.txt.
 pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
+/// A page with a form for a long text. The one script that may run is named by its hash (CSP 3,
+/// 8.4), so no other file of this site can be a script.
+pub(crate) static PAGE_WITH_EDITOR_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let page = PAGE_POLICY;
+    let page = page.to_str().unwrap_or_default();
+    let policy = format!("{page}; script-src '{}'", assets::editor_integrity());
+    HeaderValue::from_str(&policy).unwrap_or(PAGE_POLICY)
+});
 /// A page that shows a message in a frame from this site.
 pub(crate) const PAGE_WITH_MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",

@@ -104,6 +104,11 @@ impl Layout {
         assets::address("paper.css")
     }
 
+    /// The element that loads the editor's script, which improves a form for a long text.
+    pub(crate) fn editor(&self) -> &'static str {
+        assets::editor_element()
+    }
+
     /// The address of the one font that every page needs at once.
     pub(crate) fn font(&self) -> &'static str {
         assets::address("vollkorn.woff2")

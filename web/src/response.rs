@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 
+use crate::headers;
 use crate::problem::Problem;
 
 /// Longer file names are cut in a download's header, in bytes.
@@ -31,6 +32,14 @@ pub(crate) fn escape_html(text: &str) -> String {
 /// A page with another status than 200, such as a form that is sent back with its faults.
 pub(crate) fn page_with_status(status: StatusCode, template: &impl Template) -> PageResult {
     Ok((status, Html(template.render()?)).into_response())
+}
+
+/// Allows the editor's script on a page.
+pub(crate) fn with_editor(page: PageResult) -> PageResult {
+    let mut page = page?;
+    let policy = headers::PAGE_WITH_EDITOR_POLICY.clone();
+    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(page)
 }
 
 /// A page that is the same for every stranger: stored in the page cache, revalidated by browsers.

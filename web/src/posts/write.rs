@@ -78,6 +78,8 @@ struct WritePage {
     /// If a preview was requested.
     preview: Option<Preview>,
     photos: PhotoChoice,
+    /// Whether the store has the form's content.
+    is_saved: bool,
     /// The change of the photos by a button, in words; not saved yet.
     photos_status: String,
     lists: PostLists,
@@ -125,6 +127,7 @@ fn write_page(
             None => "Not saved yet".to_owned(),
         },
         preview,
+        is_saved: false,
         photos_status: String::new(),
         photos: PhotoChoice::read(site, &form.photos)?,
         lists: post_lists(site, post)?,
@@ -132,6 +135,10 @@ fn write_page(
         form: PostForm { revision: form.revision.filter(|_| post.is_some()), ..form },
         fault,
     })
+}
+
+fn show(page: &WritePage) -> PageResult {
+    response::with_editor(response::page(page))
 }
 
 /// The drafts without `current`, and the newest published posts.
@@ -173,7 +180,7 @@ async fn new(
     }
     let form = PostForm { id: Some(id), ..PostForm::default() };
     let page = write_page(&site, None, form, None)?;
-    response::page(&WritePage { page: page.page.saying(done), ..page })
+    show(&WritePage { page: page.page.saying(done), is_saved: true, ..page })
 }
 
 fn find(site: &Site, id: &str) -> Result<Post, Problem> {
@@ -199,7 +206,7 @@ async fn edit(
         intent: String::new(),
     };
     let page = write_page(&site, Some(&post), form, None)?;
-    response::page(&WritePage { page: page.page.saying(done), ..page })
+    show(&WritePage { page: page.page.saying(done), is_saved: true, ..page })
 }
 
 async fn save_new(State(site): State<Site>, _: Owner, Form(fields): Form<Fields>) -> PageResult {
@@ -226,10 +233,10 @@ async fn apply(site: &Site, post: Option<Post>, mut form: PostForm) -> PageResul
     if let Some(change) = PhotoChange::of(&form.intent) {
         let text = change.apply(&mut form.photos);
         let page = write_page(site, post.as_ref(), form, None)?;
-        return response::page(&WritePage { photos_status: text, ..page });
+        return show(&WritePage { photos_status: text, ..page });
     }
     if form.intent == "preview" {
-        return response::page(&write_page(site, post.as_ref(), form, None)?);
+        return show(&write_page(site, post.as_ref(), form, None)?);
     }
     let id = post.as_ref().map(|post| post.id);
     let is_published = post.as_ref().is_some_and(|post| post.state == PostState::Published);
@@ -287,7 +294,8 @@ fn not_saved(site: &Site, mut form: PostForm, id: Option<PostId>, error: &PostEr
 
 fn send_back(site: &Site, post: Option<&Post>, form: PostForm, fault: Fault) -> PageResult {
     let page = write_page(site, post, form, Some(fault))?;
-    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    response::with_editor(response::page_with_status(status, &page))
 }
 
 async fn withdraw(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
