@@ -24,6 +24,7 @@ use freehold_core::mailbox::{self, Flags, Folder, FolderId, Message, SpecialUse,
 use serde::Deserialize;
 
 use crate::dates;
+use crate::done::Done;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -81,6 +82,8 @@ struct Sidebar {
     empty_text: &'static str,
     /// The UID before which older messages begin.
     older: Option<u32>,
+    /// Where the message is that was moved away from this folder just now, to undo that.
+    moved: Option<(u32, u32)>,
     /// True for the bin and for junk if there is anything in them.
     can_be_emptied: bool,
 }
@@ -92,24 +95,29 @@ struct ListPage {
     sidebar: Sidebar,
 }
 
-#[derive(Deserialize)]
-struct Older {
+#[derive(Default, Deserialize)]
+struct ListQuery {
     before: Option<u32>,
+    /// The message that was moved away from this folder, as `folder.uid`.
+    #[serde(default)]
+    moved: String,
 }
 
-async fn inbox(State(site): State<Site>, owner: Owner) -> PageResult {
+async fn inbox(State(site): State<Site>, owner: Owner, done: Done) -> PageResult {
     let inbox = mailbox::special_folder(&site.node, SpecialUse::Inbox)?.ok_or(Problem::NotFound)?;
-    folder(State(site), owner, Path(inbox.id.0), Query(Older { before: None })).await
+    folder(State(site), owner, Path(inbox.id.0), Query(ListQuery::default()), done).await
 }
 
 async fn folder(
     State(site): State<Site>,
     _: Owner,
     Path(id): Path<u32>,
-    Query(query): Query<Older>,
+    Query(query): Query<ListQuery>,
+    done: Done,
 ) -> PageResult {
     let sidebar = sidebar(&site, id, query.before, None)?;
-    let page = site.owner_layout(&sidebar.title, "Mail")?;
+    let sidebar = Sidebar { moved: message::moved(&site, &query.moved)?, ..sidebar };
+    let page = site.owner_layout(&sidebar.title, "Mail")?.saying(done);
     response::page(&ListPage { page, sidebar })
 }
 
@@ -165,6 +173,7 @@ fn sidebar(
         folders: folders.iter().map(|folder| folder_row(folder, id)).collect(),
         messages: messages.collect(),
         older,
+        moved: None,
         can_be_emptied: empty::is_purgeable(current.special) && current.total > 0,
     })
 }

@@ -19,6 +19,7 @@ use self::unsupported::UnsupportedFile;
 use crate::blob_response::{self, JPEG};
 use crate::blobs;
 use crate::dates;
+use crate::done::Done;
 use crate::fault;
 use crate::layout::Layout;
 use crate::pictures::{self, Picture};
@@ -150,13 +151,19 @@ fn find(site: &Site, visitor: &Visitor, name: &str) -> Result<Photo, Problem> {
     found.ok_or(Problem::NotFound)
 }
 
-async fn show(State(site): State<Site>, viewer: Viewer, Path(name): Path<String>) -> PageResult {
+async fn show(
+    State(site): State<Site>,
+    viewer: Viewer,
+    Path(name): Path<String>,
+    done: Done,
+) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let photo = find(&site, &viewer.0, &name)?;
     if photo.slug != name {
         return Ok(response::moved_permanently(&address(&photo)));
     }
     let page = photo_page(&site, &viewer, &profile, &photo)?;
+    let page = PhotoPage { page: page.page.saying(done), ..page };
     if page.is_private { response::page(&page) } else { response::public_page(&page) }
 }
 
@@ -228,7 +235,12 @@ async fn file(
     blob_response::cacheable_stream(&headers, &rendition.blob, reader, JPEG, CACHE_CONTROL)
 }
 
-async fn manage(State(site): State<Site>, _: Owner, Query(query): Query<Older>) -> PageResult {
+async fn manage(
+    State(site): State<Site>,
+    _: Owner,
+    Query(query): Query<Older>,
+    done: Done,
+) -> PageResult {
     let (found, older) = page_of(&site, &Visitor::Owner, query.before.as_deref())?;
     let mut pictures: Vec<Picture> = found
         .iter()
@@ -236,7 +248,7 @@ async fn manage(State(site): State<Site>, _: Owner, Query(query): Query<Older>) 
         .collect();
     pictures::mark_first_row(&mut pictures);
     response::page(&ManagePage {
-        page: site.owner_layout("Photos", "Photos")?,
+        page: site.owner_layout("Photos", "Photos")?.saying(done),
         pictures,
         older,
         unsupported: unsupported::list(&site)?,
@@ -303,7 +315,7 @@ async fn change(
     let photo = own(&site, &id)?;
     let (audience, caption) = (form.audience(), form.caption.replace("\r\n", "\n"));
     match photos::change(&site.node, photo.id, form.alt, caption, audience).await {
-        Ok(photo) => Ok(response::see_other(&format!("/photos/{}", photo.slug))),
+        Ok(photo) => Ok(response::see_other(&Done::PhotoChanged.at(&address(&photo)))),
         Err(error) => not_changed(&site, &photo, error),
     }
 }
@@ -311,7 +323,7 @@ async fn change(
 async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let photo = own(&site, &id)?;
     match photos::delete(&site.node, photo.id).await {
-        Ok(()) => Ok(response::see_other("/home/photos")),
+        Ok(()) => Ok(response::see_other(&Done::PhotoDeleted.at("/home/photos"))),
         Err(error) => not_changed(&site, &photo, error),
     }
 }

@@ -283,7 +283,8 @@ mod tests {
             let (stored, headers) = read(text, complete(), piece);
             assert_eq!(
                 stored,
-                "FROM: Alice\r\n <a@b>\r\nSubject: s\r\nDate: d\r\nMessage-ID: m\r\n\r\nBcc: body\r\n"
+                "FROM: Alice\r\n <a@b>\r\nSubject: s\r\nDate: d\r\nMessage-ID: m\r\n\r\nBcc: \
+                 body\r\n"
             );
             assert_eq!(headers.authors(), Some(&b"FROM: Alice\r\n <a@b>\r\n"[..]));
         }

@@ -73,7 +73,8 @@ fn line(
     };
     let with = protocol(envelope, tls.is_some());
     format!(
-        "Received: {from}by {hostname} (Freehold) with {with} id {id}{tls_comment}{for_clause};\r\n\t{}\r\n",
+        "Received: {from}by {hostname} (Freehold) with {with} id \
+         {id}{tls_comment}{for_clause};\r\n\t{}\r\n",
         date(now)
     )
 }

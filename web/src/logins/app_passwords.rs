@@ -7,6 +7,7 @@ use freehold_core::profile;
 use serde::Deserialize;
 
 use crate::dates;
+use crate::done::Done;
 use crate::idempotency;
 use crate::layout::Layout;
 use crate::made_once::Made;
@@ -65,7 +66,7 @@ struct ListQuery {
     made: String,
 }
 
-fn list_page(site: &Site, created: Option<Made>) -> PageResult {
+fn list_page(site: &Site, created: Option<Made>, done: Done) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let now = site.node.clock.now();
     let app_passwords = logins::app_passwords(&site.node)?.into_iter().map(|app| AppPassword {
@@ -76,7 +77,7 @@ fn list_page(site: &Site, created: Option<Made>) -> PageResult {
         ),
         label: app.label,
     });
-    let page = site.owner_layout("Mail programs", "Settings")?;
+    let page = site.owner_layout("Mail programs", "Settings")?.saying(done);
     let endpoints = site.mail.as_ref().map(|mail| Endpoints {
         host: mail.host(&profile),
         imaps: mail.imaps,
@@ -93,9 +94,14 @@ fn list_page(site: &Site, created: Option<Made>) -> PageResult {
     })
 }
 
-async fn list(State(site): State<Site>, _: Owner, Query(query): Query<ListQuery>) -> PageResult {
+async fn list(
+    State(site): State<Site>,
+    _: Owner,
+    Query(query): Query<ListQuery>,
+    done: Done,
+) -> PageResult {
     let created = site.made_once.lock().await.get(&query.made, site.node.clock.now());
-    list_page(&site, created)
+    list_page(&site, created, done)
 }
 
 /// A second press of the button and a reload create no second password.
@@ -116,5 +122,5 @@ async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>
 async fn revoke(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let id: AppPasswordId = id.parse().map_err(|_| Problem::NotFound)?;
     logins::revoke_app_password(&site.node, id).await?;
-    Ok(response::see_other("/home/settings/apps"))
+    Ok(response::see_other(&Done::AppPasswordRevoked.at("/home/settings/apps")))
 }

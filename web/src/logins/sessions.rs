@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use freehold_core::logins::{self, SessionId};
 
 use crate::dates;
+use crate::done::Done;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -53,7 +54,7 @@ struct SessionsPage {
     programs: Vec<ProgramSession>,
 }
 
-async fn list(State(site): State<Site>, owner: Owner) -> PageResult {
+async fn list(State(site): State<Site>, owner: Owner, done: Done) -> PageResult {
     let now = site.node.clock.now();
     let browsers = logins::sessions(&site.node)?.into_iter().map(|session| BrowserSession {
         id: session.id.to_string(),
@@ -72,7 +73,7 @@ async fn list(State(site): State<Site>, owner: Owner) -> PageResult {
             since: dates::ago(session.created, now),
         });
     response::page(&SessionsPage {
-        page: site.owner_layout("Who is in", "Settings")?,
+        page: site.owner_layout("Who is in", "Settings")?.saying(done),
         browsers: browsers.collect(),
         programs: programs.collect(),
     })
@@ -81,12 +82,12 @@ async fn list(State(site): State<Site>, owner: Owner) -> PageResult {
 async fn end_browser(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let id: SessionId = id.parse().map_err(|_| Problem::NotFound)?;
     logins::end_session(&site.node, id).await?;
-    Ok(response::see_other(PAGE))
+    Ok(response::see_other(&Done::SessionsEnded.at(PAGE)))
 }
 
 async fn end_program(State(site): State<Site>, _: Owner, Path(number): Path<u64>) -> PageResult {
     logins::end_program_session(&site.node, number);
-    Ok(response::see_other(PAGE))
+    Ok(response::see_other(&Done::SessionsEnded.at(PAGE)))
 }
 
 async fn end_all(State(site): State<Site>, _: Owner, client: Client) -> PageResult {

@@ -20,6 +20,7 @@ use super::host_names::honest_address;
 use super::message;
 use super::parsed::{ParsedMessage, parsed};
 use crate::blobs;
+use crate::done::Done;
 use crate::fault::Fault;
 use crate::idempotency;
 use crate::layout::Layout;
@@ -113,7 +114,7 @@ async fn show(State(site): State<Site>, _: Owner, Query(query): Query<MessageFor
         None => query,
     };
     let form = MessageForm { key: idempotency::new_key(&site), ..form };
-    response::page(&ComposePage::new(&site, form, None)?)
+    response::with_editor(response::page(&ComposePage::new(&site, form, None)?))
 }
 
 /// The parts of a message that a reply repeats.
@@ -244,7 +245,7 @@ async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>)
 async fn sent(site: &Site, form: &MessageForm) -> PageResult {
     mark_answered(site, &form.reply).await;
     let sent = mailbox::special_folder(&site.node, SpecialUse::Sent)?.ok_or(Problem::NotFound)?;
-    Ok(response::see_other(&format!("/home/mail/{}", sent.id.0)))
+    Ok(response::see_other(&Done::MessageSent.at(&format!("/home/mail/{}", sent.id.0))))
 }
 
 fn refusal(error: &SubmitError) -> Fault {
@@ -253,7 +254,8 @@ fn refusal(error: &SubmitError) -> Fault {
 
 fn send_back(site: &Site, form: MessageForm, fault: Fault) -> PageResult {
     let page = ComposePage::new(site, form, Some(fault))?;
-    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    response::with_editor(response::page_with_status(status, &page))
 }
 
 /// Sets `\Answered` on the message to which this replied. The reply is queued already, so a failure

@@ -5,6 +5,7 @@ use axum::extract::{Form, Path, State};
 use freehold_core::mailbox::{self, FlagError, FolderId, SpecialUse};
 use serde::Deserialize;
 
+use crate::done::Done;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
@@ -39,7 +40,7 @@ fn problem(error: FlagError) -> Problem {
 async fn empty(State(site): State<Site>, _: Owner, Path(id): Path<u32>) -> PageResult {
     let folder = purgeable(&site, id)?;
     mailbox::empty_folder(&site.node, folder).await.map_err(problem)?;
-    Ok(response::see_other(&format!("/home/mail/{id}")))
+    Ok(response::see_other(&Done::FolderEmptied.at(&format!("/home/mail/{id}"))))
 }
 
 async fn delete(
@@ -49,7 +50,7 @@ async fn delete(
 ) -> PageResult {
     let folder = purgeable(&site, id)?;
     mailbox::delete_for_good(&site.node, folder, &[uid]).await.map_err(problem)?;
-    Ok(response::see_other(&format!("/home/mail/{id}")))
+    Ok(response::see_other(&Done::MessageDeleted.at(&format!("/home/mail/{id}"))))
 }
 
 #[derive(Deserialize)]
@@ -69,5 +70,5 @@ async fn save_bin_days(
         days => Some(days.parse().map_err(|_| Problem::BadRequest)?),
     };
     mailbox::set_bin_days(&site.node, days).await?;
-    Ok(response::see_other("/home/settings#bin"))
+    Ok(response::see_other(&Done::BinDaysSaved.at("/home/settings#bin")))
 }

@@ -19,6 +19,7 @@ use super::parsed::{ParsedMessage, parsed};
 use super::pictures;
 use super::{Sidebar, sidebar};
 use crate::avatar::Avatar;
+use crate::done::Done;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -302,11 +303,21 @@ async fn mark_unread(
 ) -> PageResult {
     let (message, _) = find(&site, folder, uid)?;
     change_flags(&site, &message, FlagChange::Remove(Flags::of(Flags::SEEN))).await?;
-    Ok(response::see_other(&format!("/home/mail/{folder}")))
+    Ok(response::see_other(&Done::MarkedUnread.at(&format!("/home/mail/{folder}"))))
+}
+
+/// The folder and UID of a message that was moved, if it is still there.
+pub(super) fn moved(site: &Site, text: &str) -> Result<Option<(u32, u32)>, Problem> {
+    let place = text
+        .split_once('.')
+        .and_then(|(folder, uid)| Some((folder.parse::<u32>().ok()?, uid.parse::<u32>().ok()?)));
+    let Some((folder, uid)) = place else { return Ok(None) };
+    Ok(mailbox::message(&site.node, FolderId(folder), uid)?.map(|_| (folder, uid)))
 }
 
 #[derive(Deserialize)]
 struct MoveForm {
+    /// The name of a special folder, or the number of any folder.
     to: String,
 }
 
@@ -316,16 +327,28 @@ async fn move_to(
     Path((folder, uid)): Path<(u32, u32)>,
     Form(form): Form<MoveForm>,
 ) -> PageResult {
-    let special = match form.to.as_str() {
-        "inbox" => SpecialUse::Inbox,
-        "archive" => SpecialUse::Archive,
-        "junk" => SpecialUse::Junk,
-        "trash" => SpecialUse::Trash,
-        _ => return Err(Problem::BadRequest),
+    let special = |special| mailbox::special_folder(&site.node, special);
+    let (target, done) = match form.to.as_str() {
+        "inbox" => (special(SpecialUse::Inbox)?, Done::MovedToInbox),
+        "archive" => (special(SpecialUse::Archive)?, Done::MovedToArchive),
+        "junk" => (special(SpecialUse::Junk)?, Done::MovedToJunk),
+        "trash" => (special(SpecialUse::Trash)?, Done::MovedToTrash),
+        id => {
+            let id = id.parse().map_err(|_| Problem::BadRequest)?;
+            (mailbox::folder(&site.node, FolderId(id))?, Done::Moved)
+        }
     };
-    let target = mailbox::special_folder(&site.node, special)?.ok_or(Problem::NotFound)?;
-    match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target.id).await {
-        Ok(_) => Ok(response::see_other(&format!("/home/mail/{folder}"))),
+    let target = target.ok_or(Problem::NotFound)?.id;
+    match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target).await {
+        // An undo leads to the folder in which the message is again.
+        Ok(_) if done == Done::Moved => {
+            Ok(response::see_other(&done.at(&format!("/home/mail/{}", target.0))))
+        }
+        Ok(moved) => {
+            let undo = moved.first().map(|(_, new)| format!("?moved={}.{new}", target.0));
+            let list = format!("/home/mail/{folder}{}", undo.unwrap_or_default());
+            Ok(response::see_other(&done.at(&list)))
+        }
         Err(TransferError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }

@@ -70,9 +70,12 @@ fn play<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>, mut yes_count: u
 fn mixed_input() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         8 => prop::sample::select(vec![
-            "EHLO a.test\r\n", "HELO a.test\r\n", "MAIL FROM:<a@b.test>\r\n", "RCPT TO:<c@host.test>\r\n", "DATA\r\n", "BDAT 5\r\n", "BDAT 9 LAST\r\n",
-            "BDAT 0 LAST\r\n", "RSET\r\n", "NOOP\r\n", "AUTH PLAIN\r\n", "AUTH PLAIN AGEAYg==\r\n", "AUTH LOGIN\r\n", "YQ==\r\n", "*\r\n", "QUIT\r\n",
-            "\r\n.\r\n", ".\r\n", "\r\n", "\n", "\r", ".", "text", "\n.\n", "RCPT TO:<", "MAIL FROM:<> SIZE=1 BODY=8BITMIME\r\n", "VRFY a\r\n",
+            "EHLO a.test\r\n", "HELO a.test\r\n", "MAIL FROM:<a@b.test>\r\n", "RCPT \
+             TO:<c@host.test>\r\n", "DATA\r\n", "BDAT 5\r\n", "BDAT 9 LAST\r\n",
+            "BDAT 0 LAST\r\n", "RSET\r\n", "NOOP\r\n", "AUTH PLAIN\r\n", "AUTH PLAIN \
+             AGEAYg==\r\n", "AUTH LOGIN\r\n", "YQ==\r\n", "*\r\n", "QUIT\r\n",
+            "\r\n.\r\n", ".\r\n", "\r\n", "\n", "\r", ".", "text", "\n.\n", "RCPT TO:<", "MAIL \
+             FROM:<> SIZE=1 BODY=8BITMIME\r\n", "VRFY a\r\n",
         ]).prop_map(|word| word.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..20),
         1 => (0usize..400).prop_map(|len| vec![b'x'; len]),
