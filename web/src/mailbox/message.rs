@@ -340,6 +340,8 @@ async fn move_to(
     };
     let target = target.ok_or(Problem::NotFound)?.id;
     match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target).await {
+        // A second press of the button.
+        Ok(moved) if moved.is_empty() => Ok(response::see_other(&format!("/home/mail/{folder}"))),
         // An undo leads to the folder in which the message is again.
         Ok(_) if done == Done::Moved => {
             Ok(response::see_other(&done.at(&format!("/home/mail/{}", target.0))))

@@ -48,13 +48,15 @@ impl Seen {
             self.text()
         );
         let target = self.header("location");
-        target.split(['?', '&']).take_while(|part| !part.starts_with("done=")).fold(
+        let (target, fragment) = target.find('#').map_or((target, ""), |at| target.split_at(at));
+        let path = target.split(['?', '&']).take_while(|part| !part.starts_with("done=")).fold(
             String::new(),
             |path, part| match path.as_str() {
                 "" => part.to_owned(),
                 path => format!("{path}{}{part}", if path.contains('?') { '&' } else { '?' }),
             },
-        )
+        );
+        path + fragment
     }
 
     fn document(&self) -> Document {

@@ -62,3 +62,27 @@ async fn link_from_another_site_marks_no_message_as_read() {
     owner.get(&path).await;
     assert_eq!(unseen(), 0);
 }
+
+#[tokio::test]
+async fn move_is_reported_and_undone() {
+    let alice = TestNode::new("alice").await;
+    let place = deliver(&alice, b"Subject: The survey\r\n\r\nSee you.\r\n").await;
+    let inbox = place.split_once('/').unwrap().0;
+    let mut owner = Browser::owner(&alice).await;
+    let moved = owner.post(&format!("/home/mail/{place}/move"), &[("to", "trash")]).await;
+    let list = owner.get(moved.header("location")).await;
+    assert!(list.has("#done[role='status']"));
+    let undo = list.one("#undo").attr("action").to_owned();
+    let undone = owner.post(&undo, &[("to", inbox)]).await;
+    let list = owner.get(undone.header("location")).await;
+    assert!(list.has("#done") && !list.has("#undo"));
+    assert!(list.text().contains("The survey"));
+    // A link that names a message which is not there offers nothing.
+    for name in ["1.99", "99.1", "1", "x.y", "1.1.1", "-1.1"] {
+        let list = owner.get(&format!("/home/mail?moved={name}")).await;
+        assert_eq!(list.status.as_u16(), 200, "{name}");
+        assert!(!list.has("#undo"), "{name}");
+    }
+    let again = owner.post(&undo, &[("to", inbox)]).await;
+    assert!(!again.header("location").contains("done="), "nothing was moved");
+}
