@@ -105,6 +105,18 @@ class Node:
             raise ConnectionError(response["error"])
         return response["value"]
 
+    def make_app_password(self):
+        """Makes the password for mail. The control socket may take connections a moment after /readyz answers."""
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self.app_password = self.ask(ask="app-password", label="kill")["app_password"]
+                return
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+
     def post_form(self, path, body, content_type, cookie=""):
         connection = http.client.HTTPConnection("127.0.0.1", self.ports["web"], timeout=20)
         try:
