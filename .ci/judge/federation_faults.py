@@ -15,11 +15,13 @@ from faults.copies import clocks, copies, theft
 from faults.identity import domain, retirement, words
 from faults.invites import external_name, half_open, inner_addresses, invites
 from faults.machines import Network
+from faults.process import stop_nodes_on_sigterm
 from faults.report import failed, finish
 
 freehold = str(Path(sys.argv[1] if len(sys.argv) > 1 else "target/debug/freehold").resolve())
 if os.geteuid() != 0:
     sys.exit("needs root: network namespaces")
+stop_nodes_on_sigterm()
 network = Network(freehold)
 try:
     alice, bob = network.node("alice").start(), network.node("bob").start()

@@ -14,12 +14,14 @@ from faults.letters import letters
 from faults.logins import Guesses, crowd, revocation, second_press
 from faults.next_hops import NextHop, next_hops
 from faults.own_node import OwnNode, domains, folders
+from faults.process import stop_nodes_on_sigterm
 from faults.received import received
 from faults.report import check, finish
 from faults.requests import requests
 
 node, freehold = json.load(open(sys.argv[1]))["people"][0], os.path.abspath(sys.argv[2])
 seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 60
+stop_nodes_on_sigterm()
 
 owner = Browser(node["ports"]["web"])
 check("the owner logs in", owner.log_in(node["password"]))

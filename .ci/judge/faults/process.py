@@ -1,8 +1,15 @@
 """Commands that a judge runs, and waiting for what they do."""
+import signal
 import subprocess
+import sys
 import time
 
 LISTENERS = ("web", "smtp", "submission", "smtps", "imap", "imaps", "libp2p")
+
+
+def stop_nodes_on_sigterm():
+    """Lets SIGTERM, which `timeout` sends, take the way through `finally`, where the nodes are stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
 
 
 def run(*command, **options):
