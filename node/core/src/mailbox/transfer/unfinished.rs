@@ -146,10 +146,9 @@ pub(super) async fn undo(node: &Node, copy: CopyId) -> Result<(), StoreError> {
             return Ok(());
         };
         let uids: Vec<u32> = row.uids.iter().flat_map(|(first, last)| *first..=*last).collect();
-        match delete_for_good(node, row.folder, &uids).await {
-            Err(FlagError::Store(error)) => return Err(error),
-            // Without the folder there are no copies.
-            Ok(_) | Err(_) => {}
+        // Any other error means that there is no such folder, so there are no copies.
+        if let Err(FlagError::Store(error)) = delete_for_good(node, row.folder, &uids).await {
+            return Err(error);
         }
         node.store.commit(move |tx| delete_unchanged(tx, &key, &row)).await?;
     }
