@@ -68,7 +68,7 @@ fn synced_writes_survive_a_power_cut() {
 }
 
 #[test]
-fn replaced_file_is_old_or_new_after_a_power_cut() {
+fn replaced_file_is_old_or_new_after_power_cut() {
     let (fs, path) = (MemoryFs::new(), Path::new("/file"));
     replace(&fs, path, b"old").unwrap();
     fs.record();
@@ -128,7 +128,7 @@ fn name_of_a_failed_folder_sync_is_never_durable() {
 }
 
 #[test]
-fn folder_is_durable_after_a_failed_sync_and_a_restart() {
+fn folder_is_durable_after_failed_sync_and_restart() {
     let (folder, file) = (Path::new("/folder"), Path::new("/folder/file"));
     // The creation or its sync fails, alone or with all calls after it.
     for (first, last) in [(1, 1), (2, 2), (1, 9), (2, 9)] {
