@@ -283,38 +283,38 @@ pub fn create_folder_durably(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
         fs.create_folder(folder)?;
         return fs.sync_folder(parent);
     }
-    let synced = change_name(fs, folder).and_then(|()| fs.sync_folder(parent));
-    match synced {
-        // This process can't have created the folder: it may not change the names beside it.
-        Err(error) if is_name_of_others(&error) => Ok(()),
-        synced => synced,
-    }
+    change_name(fs, folder)?;
+    unless_of_others(fs.sync_folder(parent))
 }
 
 /// Changes the name of a folder to another one and back if the folder is empty.
 fn change_name(fs: &dyn Fs, folder: &Path) -> io::Result<()> {
     let Some(name) = folder.file_name() else { return Ok(()) };
-    if !fs.list(folder)?.is_empty() {
-        return Ok(());
+    match fs.list(folder) {
+        Ok(entries) if entries.is_empty() => {}
+        listed => return unless_of_others(listed.map(drop)),
     }
     let mut other = name.to_owned();
     other.push(".unsynced");
     let other = folder.with_file_name(other);
-    fs.rename(folder, &other)?;
-    fs.rename(&other, folder)
+    match fs.rename(folder, &other) {
+        Ok(()) => fs.rename(&other, folder),
+        refused => unless_of_others(refused),
+    }
 }
 
-/// True if an error means that the name of a folder is not this process's to change: it may not
-/// write beside it, or a file system is mounted there.
-fn is_name_of_others(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
+/// No error if this process can't have created the folder, because it may not change the names
+/// beside it: they are another user's, or a file system is mounted there.
+fn unless_of_others(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| match error.kind() {
         io::ErrorKind::PermissionDenied
-            | io::ErrorKind::ReadOnlyFilesystem
-            | io::ErrorKind::ResourceBusy
-            | io::ErrorKind::CrossesDevices
-            | io::ErrorKind::InvalidInput
-    )
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::ResourceBusy
+        | io::ErrorKind::CrossesDevices
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::Unsupported => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// True if an error means that the disk, or the user's quota, is full.
