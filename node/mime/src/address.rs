@@ -213,7 +213,8 @@ impl Reader {
     /// An entry without angle brackets: an address, addresses, or a name with an address behind.
     fn plain_words(&mut self, phrase: Vec<u8>, plain: &[u8], comment: Vec<u8>) {
         let mut words = words(plain);
-        let is_address = |word: &[u8]| word.contains(&b'@');
+        // A quoted string alone is a name, also with an `@` in it.
+        let is_address = |word: &[u8]| word.contains(&b'@') && !is_quoted(word);
         let named = |name: Vec<u8>| Some(name).filter(|name| !name.is_empty());
         if words.is_empty() {
             return;
@@ -230,7 +231,7 @@ impl Reader {
             Some(last) if words.is_empty() && !is_quoted(&last) => {
                 Mailbox { name: named(comment), ..mailbox(last) }
             }
-            Some(last) if is_address(&last) && !is_quoted(&last) => {
+            Some(last) if is_address(&last) => {
                 // `Ann [ann@a.example]`
                 let inside = last.strip_prefix(b"[").and_then(|last| last.strip_suffix(b"]"));
                 let last = inside.map_or(last.clone(), <[u8]>::to_vec);
