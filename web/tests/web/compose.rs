@@ -31,6 +31,23 @@ async fn empty_message_is_sent_only_when_meant() {
 }
 
 #[tokio::test]
+async fn refused_message_opens_at_the_field() {
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
+    let mut owner = Browser::owner(&alice).await;
+    let long = "x".repeat(901);
+    for (name, form) in [
+        ("to", [("to", "Nobody Known"), ("subject", ""), ("text", "x")]),
+        ("subject", [("to", "bob@b.example"), ("subject", &long), ("text", "x")]),
+        ("text", [("to", "bob@b.example"), ("subject", ""), ("text", " ")]),
+    ] {
+        let refused = owner.post("/home/mail/write", &form).await;
+        refused.fault(name);
+        assert_eq!(refused.one("[autofocus]").attr("name"), name);
+    }
+    assert!(!owner.get("/home/mail/write").await.has("[autofocus]"));
+}
+
+#[tokio::test]
 async fn unreachable_domain_is_said_before_sending() {
     let alice = TestNode::new("alice").await.allowing_queued_mail();
     let mail = MailEndpoints {

@@ -173,6 +173,16 @@ async fn private_photo_is_public_while_a_post_shows_it() {
 }
 
 #[tokio::test]
+async fn refused_photo_opens_at_the_file() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let refused = upload(&mut owner, &[("alt", "Low sun")], b"no picture").await;
+    refused.fault("file");
+    assert_eq!(refused.one("[autofocus]").attr("name"), "file");
+    assert!(!owner.get("/home/photos/add").await.has("[autofocus]"));
+}
+
+#[tokio::test]
 async fn unusable_uploads_are_refused_and_leave_nothing() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
