@@ -23,6 +23,7 @@ use crate::dates;
 use crate::done::Done;
 use crate::idempotency;
 use crate::layout::Layout;
+use crate::made_once::Made;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
@@ -139,7 +140,10 @@ async fn show(
     done: Done,
 ) -> PageResult {
     let made = site.made_once.lock().await.get(&query.made, site.node.clock.now());
-    let created = made.map(|made| CreatedInvite::of(&made.secret));
+    let created = match made {
+        Some(Made::Invite(links)) => Some(CreatedInvite::of(links)),
+        Some(Made::AppPassword(_)) | None => None,
+    };
     let page = friends_page(&site, InviteResult { created, ..InviteResult::default() })?;
     response::page(&FriendsPage { page: page.page.saying(done), ..page })
 }

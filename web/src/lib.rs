@@ -58,6 +58,7 @@ mod viewer;
 pub use config::{WebConfig, WebConfigError};
 pub use friends::{FindInviteError, find_invite, invite_links};
 pub use listen::{Endpoint, StartError, Web};
+pub use made_once::InviteLinks;
 pub use mail_clients::MailEndpoints;
 pub use posts::path_of;
 pub use routes::{Access, Route, routes};

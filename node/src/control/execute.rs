@@ -105,9 +105,10 @@ pub(crate) async fn execute(
             let invite =
                 friends::create_invite(node, "", &(context.addresses)()).await.map_err(invalid)?;
             let (base, is_public) = (context.url(Some(&owner)), context.web.public_url.is_some());
-            let (url, long) = freehold_web::invite_links(&invite, &base, is_public);
+            let freehold_web::InviteLinks { link, long } =
+                freehold_web::invite_links(&invite, &base, is_public);
             let mut text = format!(
-                "{url}\n\nGive this address to one friend, who pastes it into their own node. It \
+                "{link}\n\nGive this address to one friend, who pastes it into their own node. It \
                  works once."
             );
             if let Some(long) = &long {
@@ -115,8 +116,8 @@ pub(crate) async fn execute(
                     "\nFor a friend whose node can't reach {base}, the same invite in full:\n{long}"
                 ));
             }
-            let whole = long.as_ref().unwrap_or(&url);
-            Ok(Response::text(text).with(json!({ "invite": url, "invite_long": whole })))
+            let whole = long.as_ref().unwrap_or(&link);
+            Ok(Response::text(text).with(json!({ "invite": link, "invite_long": whole })))
         }
         Request::FriendAdd { invite } => {
             let invite = match freehold_web::find_invite(node, &invite).await {

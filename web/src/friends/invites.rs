@@ -13,7 +13,7 @@ use super::fetch::{FindInviteError, find_invite};
 use super::{InviteResult, friends_page};
 use crate::idempotency;
 use crate::layout::Layout;
-use crate::made_once::Made;
+use crate::made_once::{InviteLinks, Made};
 use crate::problem::Problem;
 use crate::qr::Qr;
 use crate::response::{self, PageResult};
@@ -32,18 +32,14 @@ pub(super) fn routes() -> Routes {
 
 /// An invite that was just created; its link is shown for some minutes and never again.
 pub(super) struct CreatedInvite {
-    pub(super) link: String,
-    /// The link with the whole invite, if `link` has the token alone.
-    pub(super) long: Option<String>,
+    pub(super) links: InviteLinks,
     /// The link as a QR code; `None` if it is too long for one.
     pub(super) qr: Option<Qr>,
 }
 
 impl CreatedInvite {
-    /// The invite of this link, or of the short and the long one with a space between them.
-    pub(super) fn of(links: &str) -> Self {
-        let (link, long) = links.split_once(' ').map_or((links, None), |(l, long)| (l, Some(long)));
-        Self { qr: Qr::of(link), link: link.to_owned(), long: long.map(str::to_owned) }
+    pub(super) fn of(links: InviteLinks) -> Self {
+        Self { qr: Qr::of(&links.link), links }
     }
 }
 
@@ -62,17 +58,16 @@ async fn landing(State(site): State<Site>) -> PageResult {
     })
 }
 
-/// The link of an invite, and a second one with the whole invite if the first has the token alone.
-/// The short form needs a site that the bearer's node can reach: one with a public address, or one
-/// on the same machine, which is where the inviter's node is then as well.
-pub fn invite_links(invite: &Invite, base: &str, is_public: bool) -> (String, Option<String>) {
+/// The links of an invite. The short form needs a site that the bearer's node can reach: one with a
+/// public address, or one on the same machine, which is where the inviter's node is then as well.
+pub fn invite_links(invite: &Invite, base: &str, is_public: bool) -> InviteLinks {
     let is_loopback =
         |address: &String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
     let long = invite.to_url(base);
     if is_public || invite.addresses.iter().all(is_loopback) {
-        return (invite.to_short_url(base), Some(long));
+        return InviteLinks { link: invite.to_short_url(base), long: Some(long) };
     }
-    (long, None)
+    InviteLinks { link: long, long: None }
 }
 
 /// The rest of an invite for the node of somebody who has its short form; `id` is not the token.
@@ -108,9 +103,8 @@ async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>
     let result = match friends::create_invite(&site.node, &form.label, &addresses).await {
         Ok(invite) => {
             let base = site.base(site.profile()?.as_deref());
-            let (link, long) = invite_links(&invite, &base, site.config.public_url.is_some());
-            let secret = [Some(link), long].into_iter().flatten().collect::<Vec<_>>().join(" ");
-            made.insert(key, now, Made { label: String::new(), secret });
+            let links = invite_links(&invite, &base, site.config.public_url.is_some());
+            made.insert(key, now, Made::Invite(links));
             return Ok(response::see_other(&made_before));
         }
         Err(InviteError::Store(error)) => return Err(error.into()),

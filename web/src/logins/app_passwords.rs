@@ -10,7 +10,7 @@ use crate::dates;
 use crate::done::Done;
 use crate::idempotency;
 use crate::layout::Layout;
-use crate::made_once::Made;
+use crate::made_once::{Made, NewAppPassword};
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
@@ -38,7 +38,7 @@ struct AppPasswordsPage {
     endpoints: Option<Endpoints>,
     app_passwords: Vec<AppPassword>,
     /// The one that was just created; it is shown for some minutes and never again.
-    created: Option<Made>,
+    created: Option<NewAppPassword>,
     /// The key of the form.
     key: String,
 }
@@ -66,7 +66,7 @@ struct ListQuery {
     made: String,
 }
 
-fn list_page(site: &Site, created: Option<Made>, done: Done) -> PageResult {
+fn list_page(site: &Site, created: Option<NewAppPassword>, done: Done) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let now = site.node.clock.now();
     let app_passwords = logins::app_passwords(&site.node)?.into_iter().map(|app| AppPassword {
@@ -100,7 +100,11 @@ async fn list(
     Query(query): Query<ListQuery>,
     done: Done,
 ) -> PageResult {
-    let created = site.made_once.lock().await.get(&query.made, site.node.clock.now());
+    let made = site.made_once.lock().await.get(&query.made, site.node.clock.now());
+    let created = match made {
+        Some(Made::AppPassword(created)) => Some(created),
+        Some(Made::Invite(_)) | None => None,
+    };
     list_page(&site, created, done)
 }
 
@@ -112,8 +116,9 @@ async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>
     if made.get(&key, now).is_none() {
         let label = form.label.trim();
         let label = if label.is_empty() { "A mail program" } else { label };
-        let (app, secret) = logins::create_app_password(&site.node, label).await?;
-        made.insert(key.clone(), now, Made { label: app.label, secret });
+        let (app, password) = logins::create_app_password(&site.node, label).await?;
+        let created = NewAppPassword { label: app.label, password };
+        made.insert(key.clone(), now, Made::AppPassword(created));
     }
     let key = response::percent_encoded(key.as_bytes(), |byte| byte.is_ascii_alphanumeric());
     Ok(response::see_other(&format!("/home/settings/apps?made={key}")))

@@ -157,6 +157,18 @@ async fn expired_and_forged_sessions_are_refused() {
 }
 
 #[tokio::test]
+async fn app_password_is_not_shown_as_an_invite() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let made = owner.post(APP_PASSWORDS, &[("label", "phone"), ("key", "7")]).await.location();
+    assert!(owner.get(&made).await.has("#new-password"));
+    assert!(!owner.get("/home/friends?made=7").await.has("#invite-link"));
+    let made = owner.post("/home/friends/invite", &[("label", "Bob"), ("key", "8")]).await;
+    assert!(owner.get(&made.location()).await.has("#invite-link"));
+    assert!(!owner.get(&format!("{APP_PASSWORDS}?made=8")).await.has("#new-password"));
+}
+
+#[tokio::test]
 async fn app_password_is_shown_once_and_can_be_revoked() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
