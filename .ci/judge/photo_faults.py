@@ -1,5 +1,6 @@
 """Photos that other programs get wrong, uploaded to the demo by a form: colours, damaged files, files that move, too large ones.
-One line each.
+One line each. At its end it deletes the photos that it added: dozens of tiny ones would fill the first page of photos, which later
+judges read.
 
     photo_faults.py DEMO.JSON
 """
@@ -17,12 +18,15 @@ from faults.report import case, finish
 
 alice = json.load(open(sys.argv[1]))["people"][0]
 owner, stranger = Browser(alice["ports"]["web"]), Browser(alice["ports"]["web"])
+# The pages of the photos that this judge has added; it deletes them at the end.
+added = []
 
 
 def upload(file, alt="a", audience="public"):
     """The status, and the address of the photo's page or the text of the fault."""
     answer = owner.upload("/home/photos/add", {"alt": alt, "audience": audience}, file)
     if answer.status == 303:
+        added.append(answer.headers["Location"].split("?")[0])
         return answer.status, answer.headers["Location"]
     fault = re.search(r'id="file-fault"[^>]*>([^<]*)', answer.text)
     return answer.status, fault[1] if fault else ""
@@ -186,6 +190,15 @@ def _():
 def _():
     for path in ("/photos", "/photos/the-oldest-of-many", "/about"):
         assert re.search(r'<meta name="description" content="[^"]+">', page(path, stranger)), path
+
+
+@case("deleted photos are gone")
+def _():
+    kept = re.findall(r'href="(/home/photos/kept/[^"]*)" download', page("/home/photos"))
+    for path in added + kept:
+        assert owner.post(path + "/delete", {}).status == 303, path
+    for path in ("/photos/the-oldest-of-many", "/photos/one-of-many-0"):
+        assert stranger.get(path).status == 404, path
 
 
 sys.exit(finish())

@@ -112,7 +112,7 @@ await fault('the feed resolves addresses and leaves code alone', async () => {
 });
 
 await fault('public pictures can be shown by other sites', async () => {
-  const photos = (await seen('/photos')).text.match(/\/photos\/[0-9a-f]{32}\/[0-9]+\.jpg/);
+  const photos = (await seen('/photos')).text.match(/\/photos\/[0-9a-f]{32}\/400\.jpg/);
   if (!photos) return 'no photo';
   const other = createServer((_, response) => { response.setHeader('content-type', 'text/html'); response.end(`<img src="${base}${photos[0]}">`); });
   await new Promise((resolve) => other.listen(0, '127.0.0.1', resolve));
