@@ -64,12 +64,14 @@ pub enum WebConfigError {
     ProxyWithoutUrl,
     /// `public_url` is `https`, and neither the node nor a proxy terminates TLS.
     #[error(
-        "it begins with https://, so either web.tls must be on or web.trusted_proxies must name the proxy that speaks TLS"
+        "it begins with https://, so either web.tls must be on or web.trusted_proxies must name \
+         the proxy that speaks TLS"
     )]
     NoTlsEndpoint,
     /// An entry of `names` is not a host name alone.
     #[error(
-        "{0:?} is no host name; write the name alone, as browsers send it: \"www.ruth.example\", without scheme, port, path or wildcard"
+        "{0:?} is no host name; write the name alone, as browsers send it: \"www.ruth.example\", \
+         without scheme, port, path or wildcard"
     )]
     Name(String),
     /// A limit that admits nothing.

@@ -1,4 +1,4 @@
-//! Timestamps as text for people, in the owner's time zone: a browser does not tell its own without
+//! Timestamps as text for people, in the owner's time zone: a browser does not send its own without
 //! scripts.
 //!
 //! The zone belongs to the request ([`in_zone`]) and is no parameter of each function, because one

@@ -1,4 +1,4 @@
-//! The outcome of a form, said in one line on the page that follows it. The redirect names it in
+//! The outcome of a form, shown in one line on the next page. The redirect names it in
 //! its query, so a reload or a shared address only shows the line again.
 
 use std::convert::Infallible;
@@ -46,7 +46,7 @@ const NAMES: [(Done, &str, &str); 25] = [
     (
         Done::Withdrawn,
         "withdrawn",
-        "Withdrawn: it is off your site, and friends’ houses are being told.",
+        "Withdrawn: it is off your site, and the withdrawal is on its way to your friends.",
     ),
     (Done::ThrownAway, "thrown-away", "The draft is gone."),
     (Done::PhotoChanged, "photo-changed", "The photo is changed."),
@@ -94,7 +94,7 @@ impl Done {
         NAMES.iter().find(|(done, ..)| *done == self)
     }
 
-    /// The address of a page that says it.
+    /// The address of a page that shows it.
     pub(crate) fn at(self, path: &str) -> String {
         let Some((_, name, _)) = self.entry() else { return path.to_owned() };
         let (address, fragment) = path.find('#').map_or((path, ""), |at| path.split_at(at));

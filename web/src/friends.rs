@@ -279,7 +279,7 @@ fn friend_row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Proble
     })
 }
 
-/// True if what this friend still says or shows today arrives tomorrow.
+/// True if the friend has used up the share of today: new posts or photos arrive tomorrow.
 fn is_over_share(site: &Site, person: PersonId, now: Timestamp) -> Result<bool, Problem> {
     let rows = &site.node.store;
     Ok(shares::is_used_up(rows, now, Share::Entries(person))?

@@ -9,7 +9,8 @@ use crate::assets;
 /// Nothing loads but our own styles, images and fonts; no site may frame us; forms are sent to this
 /// site only. No script runs but that of [`PAGE_WITH_EDITOR_POLICY`]; `connect-src` lets tools that inspect a page fetch robots.txt.
 pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 /// A page with a form for a long text. The one script that may run is named by its hash (CSP 3,
 /// 8.4), so no other file of this site can be a script.
@@ -21,13 +22,16 @@ pub(crate) static PAGE_WITH_EDITOR_POLICY: LazyLock<HeaderValue> = LazyLock::new
 });
 /// A page that shows a message in a frame from this site.
 pub(crate) const PAGE_WITH_MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
 /// The HTML of a message: an opaque origin, no scripts, no forms, nothing loaded but the style
 /// sheet, its font and the pictures that came inside the message. `sandbox` also applies if the
 /// address is opened outside the frame.
 pub(crate) const MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'self'; \
+     sandbox allow-popups allow-popups-to-escape-sandbox",
 );
 
 /// The name and value of the header that lets other sites show a public picture (Fetch 3.7):

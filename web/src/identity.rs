@@ -68,6 +68,7 @@ fn descriptor(subject: &str, person: &PersonId, base: &str) -> String {
     format!(
         "{{\"subject\":\"{subject}\",\"aliases\":[\"urn:freehold:{person}\"],\"links\":[\
          {{\"rel\":\"self\",\"type\":\"application/cbor\",\"href\":\"{base}{LOG_PATH}\"}},\
-         {{\"rel\":\"http://webfinger.net/rel/profile-page\",\"type\":\"text/html\",\"href\":\"{base}/\"}}]}}"
+         {{\"rel\":\"http://webfinger.net/rel/profile-page\",\"type\":\"text/html\",\
+         \"href\":\"{base}/\"}}]}}"
     )
 }

@@ -56,7 +56,7 @@ pub(crate) fn login_cookies(
     ]))
 }
 
-/// Marks in `User-Agent` and the names they stand for. Others imitate the later ones.
+/// Marks in `User-Agent` with the names shown. Other browsers imitate the later ones.
 const PROGRAMS: [(&str, &str); 9] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),

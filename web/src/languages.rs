@@ -1,5 +1,5 @@
-//! The languages that an owner may say they write in. Screen readers pronounce a page by it, and
-//! browsers offer no translation from another one.
+//! The languages that an owner can choose for their texts. Screen readers pronounce a page by the
+//! language, and browsers offer no translation from another one.
 
 use axum::http::{HeaderMap, header};
 use freehold_core::profile::LANGUAGE;

@@ -26,14 +26,14 @@ pub(crate) struct Layout {
     pub(crate) nav: Vec<NavLink>,
     /// True if the owner reads: the page then links to the owner's pages, not to the login.
     pub(crate) is_owner: bool,
-    /// The language of what the page says: the owner's on public pages. The words of the interface
+    /// The language of the content: the owner's on public pages. The words of the interface
     /// are English.
     pub(crate) lang: String,
-    /// For the owner: what the form before this page has done.
+    /// For the owner: the outcome of the form before this page.
     pub(crate) done: Option<&'static str>,
     /// For the owner: why nothing can be saved now.
     pub(crate) alert: Option<String>,
-    /// For the owner: what they must know about this node.
+    /// For the owner: notices about this node.
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -77,7 +77,7 @@ impl Layout {
         Self { is_owner, ..self }
     }
 
-    /// The same with one line about what a form has done. Only the owner's pages say it: a public
+    /// The same with one line about the outcome of a form. Only the owner's pages show it: a public
     /// page is the same for every stranger.
     pub(crate) fn saying(self, done: Done) -> Self {
         let done = done.text().filter(|_| self.is_owner);

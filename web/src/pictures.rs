@@ -99,7 +99,7 @@ fn small_width(width: u32, height: u32) -> u32 {
     if longer <= 400 { width.max(1) } else { (width.saturating_mul(400) / longer).max(1) }
 }
 
-/// The `srcset` of a picture's files, each with its width. A width stands in it once (HTML
+/// The `srcset` of a picture's files, each with its width. No width is in it twice (HTML
 /// 4.8.4.2), and one file alone needs none.
 fn srcset(sizes: impl IntoIterator<Item = (String, u32)>) -> String {
     let mut sizes: Vec<_> = sizes.into_iter().collect();

@@ -220,7 +220,7 @@ async fn show(
     let post = find(&site, &viewer.0, &slug)?.ok_or(Problem::NotFound)?;
     let path = path_of(&post);
     if path != format!("/{year}/{slug}") {
-        // The target is the post's own path, never what was asked for.
+        // The target is the post's own path, never the requested one.
         let is_year = year.parse::<u16>().is_ok();
         return if is_year {
             Ok(response::moved_permanently(&path))

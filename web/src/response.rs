@@ -57,9 +57,9 @@ pub(crate) fn cacheable(mut response: Response<Body>) -> Response<Body> {
 /// True for a path within this site. `//host`, `/\host` and `/<tab>/host` are addresses of other
 /// hosts for browsers (WHATWG URL 4.4, "relative slash state").
 fn is_within_site(path: &str) -> bool {
-    let mut letters = path.chars();
-    letters.next() == Some('/')
-        && !matches!(letters.next(), Some('/' | '\\'))
+    let mut chars = path.chars();
+    chars.next() == Some('/')
+        && !matches!(chars.next(), Some('/' | '\\'))
         && !path.contains(char::is_control)
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn moved_to_site(base: &str, path: &str) -> Response<Body> {
     }
 }
 
-/// No handler redirects to another site, whatever a request asks for.
+/// No handler redirects to another site, for any request.
 fn redirect(status: StatusCode, path: &str) -> Response<Body> {
     if is_within_site(path) { located(status, path) } else { Problem::BadRequest.into_response() }
 }

@@ -45,7 +45,7 @@ pub(crate) fn zone(profile: Option<&Profile>) -> TimeZone {
     TimeZone::get(name).unwrap_or(TimeZone::UTC)
 }
 
-/// The zone that this machine is set to: what a new owner is offered.
+/// The zone of this machine, the default for a new owner.
 pub(crate) fn of_this_machine() -> String {
     let zone = TimeZone::system();
     let name = zone.iana_name().filter(|name| NAMES.iter().any(|known| known == name));

@@ -177,15 +177,16 @@ fn find_fault(error: &FindInviteError) -> String {
              later, or ask for the long form of the address."
         ),
         FindInviteError::Unknown(site) => format!(
-            "{site} knows no such invite: it was used or taken back, or has ended. Ask for a new one."
+            "{site} knows no such invite: it was used, taken back or has ended. Ask for a new one."
         ),
         FindInviteError::Forged(site) => format!(
-            "What {site} answered does not belong to this invite. Ask for the long form of the \
+            "The answer of {site} does not belong to this invite. Ask for the long form of the \
              address."
         ),
         FindInviteError::Own => accept_fault(&AcceptInviteError::Own).to_owned(),
         FindInviteError::NotAnInvite | FindInviteError::Store(_) => {
-            "That is not a whole invite. Copy all of it, from http to the last letter.".to_owned()
+            "That is not a whole invite. Copy all of it, from http to the last character."
+                .to_owned()
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Deleting for good: one letter, all of the bin or of junk, and when both are emptied by
-//! themselves.
+//! Deleting for good: one message, all of the bin or of junk, and the setting after how many days
+//! both are emptied.
 
 use axum::extract::{Form, Path, State};
 use freehold_core::mailbox::{self, FlagError, FolderId, SpecialUse};
@@ -19,12 +19,12 @@ pub(super) fn routes() -> Routes {
         .post("/home/settings/bin", Access::Owner, save_bin_days)
 }
 
-/// True if letters of the folder can be deleted for good here.
+/// True if messages of the folder can be deleted for good here.
 pub(super) fn is_purgeable(special: Option<SpecialUse>) -> bool {
     matches!(special, Some(SpecialUse::Trash | SpecialUse::Junk))
 }
 
-/// The folder, if it is the bin or junk: in others a letter must be thrown away first.
+/// The folder, if it is the bin or junk: in others a message must be moved to the bin first.
 fn purgeable(site: &Site, id: u32) -> Result<FolderId, Problem> {
     let folder = mailbox::folder(&site.node, FolderId(id))?.ok_or(Problem::NotFound)?;
     if is_purgeable(folder.special) { Ok(folder.id) } else { Err(Problem::NotFound) }

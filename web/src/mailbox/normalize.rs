@@ -30,14 +30,15 @@ const LINK_TEXT_LEN_MAX: usize = 500;
 const TABLE_DEPTH: usize = 4;
 
 /// Elements that pass.
-const ALLOWED: &str = "a abbr acronym article aside b bdi bdo blockquote br caption center cite code dd del details dfn div dl dt em \
-    figcaption figure footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li mark ol p pre q rp rt ruby s samp section small span strike \
-    strong sub summary sup table tbody td tfoot th thead tr tt u ul var wbr";
+const ALLOWED: &str = "a abbr acronym article aside b bdi bdo blockquote br caption center cite \
+    code dd del details dfn div dl dt em figcaption figure footer h1 h2 h3 h4 h5 h6 header hr i \
+    img ins kbd li mark ol p pre q rp rt ruby s samp section small span strike strong sub summary \
+    sup table tbody td tfoot th thead tr tt u ul var wbr";
 /// Elements without content (HTML Standard 13.1.2, void elements).
 const VOID: &str = "br hr img wbr";
 /// Elements whose start tag closes an open paragraph.
-const BLOCKS: &str = "article aside blockquote center dd details div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li ol p \
-    pre section summary table ul";
+const BLOCKS: &str = "article aside blockquote center dd details div dl dt figcaption figure \
+    footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section summary table ul";
 const HEADINGS: [&str; 6] = ["h1", "h2", "h3", "h4", "h5", "h6"];
 /// Elements of a table outside its cells.
 const BETWEEN_CELLS: [&str; 5] = ["table", "tbody", "thead", "tfoot", "tr"];

@@ -88,7 +88,9 @@ mod tests {
 
     #[test]
     fn part_is_found_by_its_path() {
-        let inner = "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSubject: in=\r\nner\r\n\r\nx=3Dy";
+        let inner = "Content-Type: message/rfc822\r\n\
+                     Content-Transfer-Encoding: quoted-printable\r\n\r\n\
+                     Subject: in=\r\nner\r\n\r\nx=3Dy";
         let message = format!("Content-Type: message/rfc822\r\n\r\n{inner}");
         let message = ParsedMessage::of(message.into_bytes());
         let body = |path: &str| {

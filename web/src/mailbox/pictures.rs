@@ -270,8 +270,10 @@ mod tests {
     fn picture_is_found_by_content_id_and_location() {
         const PNG: &str = "Content-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n";
         let message = format!(
-            "Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\nx\r\n\
-             --b\r\nContent-Type: application/octet-stream; name=a.png\r\nContent-ID: <pic@2>\r\n{PNG}\
+            "Content-Type: multipart/related; boundary=b\r\n\r\n\
+             --b\r\nContent-Type: text/html\r\n\r\nx\r\n\
+             --b\r\nContent-Type: application/octet-stream; name=a.png\r\n\
+             Content-ID: <pic@2>\r\n{PNG}\
              --b\r\nContent-Type: image/png\r\nContent-Location: image1.png\r\n{PNG}\
              --b\r\nContent-Type: image/svg+xml\r\nContent-ID: <svg>\r\n\r\n<svg/>\r\n--b--\r\n"
         );
@@ -298,12 +300,14 @@ mod tests {
     fn picture_of_another_message_is_not_found() {
         let related = |picture: &str| {
             format!(
-                "Content-Type: multipart/related; boundary=r\r\n\r\n--r\r\nContent-Type: text/html\r\n\r\nx\r\n{picture}--r--\r\n"
+                "Content-Type: multipart/related; boundary=r\r\n\r\n\
+                 --r\r\nContent-Type: text/html\r\n\r\nx\r\n{picture}--r--\r\n"
             )
         };
         let gif = "--r\r\nContent-Type: image/gif\r\nContent-ID: <1>\r\n\r\nGIF89a\r\n";
         let message = format!(
-            "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: message/rfc822\r\n\r\n{}--m\r\n{}--m--\r\n",
+            "Content-Type: multipart/mixed; boundary=m\r\n\r\n\
+             --m\r\nContent-Type: message/rfc822\r\n\r\n{}--m\r\n{}--m--\r\n",
             related(gif),
             related("")
         );

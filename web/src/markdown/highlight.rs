@@ -26,19 +26,22 @@ const FAMILIES: [Family; 4] = [
         // A single quote encloses a character in some of these languages and begins a lifetime in
         // another.
         quotes: &['"'],
-        keywords: "abstract as async await break case catch class const continue crate default defer do else enum extends extern false \
-                   final fn for foreach from fun func function go if impl implements import in interface internal let loop match mod \
-                   move mut namespace new nil null override package private protected pub public ref return self static struct super \
-                   switch this throw throws trait true try type typedef union unsafe use using val var virtual void where while yield",
+        keywords: "abstract as async await break case catch class const continue crate default \
+                   defer do else enum extends extern false final fn for foreach from fun func \
+                   function go if impl implements import in interface internal let loop match mod \
+                   move mut namespace new nil null override package private protected pub public \
+                   ref return self static struct super switch this throw throws trait true try \
+                   type typedef union unsafe use using val var virtual void where while yield",
     },
     Family {
         languages: &["js", "javascript", "mjs", "jsx", "ts", "typescript", "tsx"],
         line: "//",
         has_blocks: true,
         quotes: &['"', '\'', '`'],
-        keywords: "as async await break case catch class const continue default delete do else enum export extends false finally for from \
-                   function if implements import in instanceof interface let new null of private public readonly return static super \
-                   switch this throw true try type typeof undefined var void while yield",
+        keywords: "as async await break case catch class const continue default delete do else \
+                   enum export extends false finally for from function if implements import in \
+                   instanceof interface let new null of private public readonly return static \
+                   super switch this throw true try type typeof undefined var void while yield",
     },
     Family {
         languages: &[
@@ -48,19 +51,23 @@ const FAMILIES: [Family; 4] = [
         line: "#",
         has_blocks: false,
         quotes: &['"', '\''],
-        keywords: "and as assert async await begin break case class continue def del do done elif else elsif end esac except exec export \
-                   False false fi finally for from function global if import in is lambda let local module my next nil None nonlocal not \
-                   or pass raise rescue return self sub then True true try unless until use while with yield",
+        keywords: "and as assert async await begin break case class continue def del do done elif \
+                   else elsif end esac except exec export False false fi finally for from function \
+                   global if import in is lambda let local module my next nil None nonlocal not or \
+                   pass raise rescue return self sub then True true try unless until use while \
+                   with yield",
     },
     Family {
         languages: &["sql", "lua", "haskell", "hs", "ada"],
         line: "--",
         has_blocks: false,
         quotes: &['"', '\''],
-        keywords: "ALTER AND AS BEGIN BY COMMIT CREATE DELETE DROP FROM GROUP INDEX INSERT INTO JOIN KEY LEFT LIMIT NOT NULL ON OR ORDER \
-                   PRIMARY SELECT SET TABLE UPDATE VALUES WHERE alter and as begin break by case class commit create data delete do drop \
-                   else elseif end false for from function group if import in index insert instance into join key left let limit local \
-                   module nil not null of on or order primary repeat return select set table then true type until update values where \
+        keywords: "ALTER AND AS BEGIN BY COMMIT CREATE DELETE DROP FROM GROUP INDEX INSERT INTO \
+                   JOIN KEY LEFT LIMIT NOT NULL ON OR ORDER PRIMARY SELECT SET TABLE UPDATE VALUES \
+                   WHERE alter and as begin break by case class commit create data delete do drop \
+                   else elseif end false for from function group if import in index insert \
+                   instance into join key left let limit local module nil not null of on or order \
+                   primary repeat return select set table then true type until update values where \
                    while",
     },
 ];
@@ -150,7 +157,8 @@ mod tests {
     #[test]
     fn keywords_strings_and_comments_have_their_classes() {
         let html = highlighted("let a = \"if \\\" <b>\"; // let it be\nletter", "rust").unwrap();
-        let expected = "<span class=\"key\">let</span> a = <span class=\"text\">&quot;if \\&quot; &lt;b&gt;&quot;</span>; \
+        let expected = "<span class=\"key\">let</span> a = \
+                        <span class=\"text\">&quot;if \\&quot; &lt;b&gt;&quot;</span>; \
                         <span class=\"remark\">// let it be</span>\nletter";
         assert_eq!(html, expected);
         assert_eq!(

@@ -310,7 +310,8 @@ fn code_is_highlighted_in_own_and_foreign_texts() {
     for html in [render(text).to_string(), render_foreign(text, "e-").to_string()] {
         assert!(
             html.contains(
-                "<pre tabindex=\"0\"><code class=\"language-rust\"><span class=\"key\">let</span> a = <span class=\"text\">\"&lt;script&gt;\"</span>;"
+                "<pre tabindex=\"0\"><code class=\"language-rust\">\
+                 <span class=\"key\">let</span> a = <span class=\"text\">\"&lt;script&gt;\"</span>;"
             ),
             "{html}"
         );

@@ -154,8 +154,8 @@ fn not_read(site: &Site, error: FormError, post: String) -> PageResult {
         FormError::FileTooLarge => {
             let mebibytes = site.config.upload_len_max / (1024 * 1024);
             format!(
-                "The file is too large: at most {mebibytes} MB. Nothing was saved. Choose a smaller \
-                 one."
+                "The file is too large: at most {mebibytes} MB. Nothing was saved. Choose a \
+                 smaller one."
             )
         }
         FormError::FieldTooLong => {
@@ -198,7 +198,7 @@ fn fault_text(error: &AddError) -> String {
         }
         AddError::Rendition(RenditionError::NotAPicture) => {
             "This file is not a JPEG, PNG, WebP or GIF picture. Save it as one of these and add \
-that."
+             that."
                 .to_owned()
         }
         AddError::Rendition(RenditionError::Unsupported(media_type)) => format!(

@@ -1,4 +1,4 @@
-//! Writing a message: recipients as people type them, and what is asked before it is sent.
+//! Writing a message: recipients as people type them, and the checks before it is sent.
 
 use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::testing::TestNode;

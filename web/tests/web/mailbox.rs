@@ -376,7 +376,7 @@ async fn each_empty_folder_has_its_own_explanation() {
 }
 
 #[tokio::test]
-async fn letter_is_deleted_for_good_from_the_bin_only() {
+async fn message_is_deleted_for_good_from_the_bin_only() {
     let alice = TestNode::new("alice").await;
     let place = deliver(&alice, PLAIN).await;
     let mut owner = Browser::owner(&alice).await;

@@ -276,7 +276,7 @@ const MOVING: &str = "R0lGODlhAwACAIEAAMgAAAAAAAAAAAAAACH5BAAKAAAALAAAAAADAAIAAA
 const DAMAGED: &str = "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAEMuMjoyKkM6NjpLR0NPZKZsZFxcZMySmnmm8dT++u3U6eX//////////+Xp////////////////////////////wAALCAAgADABAREA/8QAFgABAQEAAAAAAAAAAAAAAAAAAgEA/8QAKxAAAgECBQIEBwEAAAAAAAAAAAERACESMUFR8GFxAyKBsTKRocHR4fFC/9oACAEBAAA/AMJGIOhLeBLn50pzGiL5lSM3ER8SLIIIjEPg5tRIESJScTlYt0oSnEYoyEmFpY5fz91SbmeBLex2T5tWEwZEY5LJDMb/AH7ZCp5Ys4EkSD9apU/CeFSJKVsXOa0QJeFJpRfPfpWEo4iDIISYPXty+tWAOOPkKBBJPOe0iZ4DhnI3tZ/zvl1rT80ZDMNktq34+e9qQjIBlkk2kkfX2v8AqtiEJBhy3AXT7mw/Jr//2Q==";
 
 #[tokio::test]
-async fn moving_and_damaged_pictures_are_said_to_be() {
+async fn moving_and_damaged_pictures_are_marked() {
     let alice = TestNode::new("alice").await;
     let (mut owner, mut visitor) = (Browser::owner(&alice).await, Browser::stranger(&alice));
     let file = |text: &str| data_encoding::BASE64.decode(text.as_bytes()).unwrap();
@@ -285,13 +285,13 @@ async fn moving_and_damaged_pictures_are_said_to_be() {
     let moving = upload(&mut owner, &[("alt", "Moving")], &file(MOVING)).await.location();
     assert!(owner.get(&moving).await.has("#flaw"));
     assert!(visitor.get("/photos").await.has("img[alt='Moving']"));
-    // A damaged one is kept, and nobody sees it before its owner has looked at it.
+    // A damaged one is stored, and nobody sees it before its owner has looked at it.
     let damaged = upload(&mut owner, &[("alt", "Damaged")], &file(DAMAGED)).await.location();
     assert!(owner.get(&damaged).await.has("#flaw"));
     assert!(!visitor.get("/photos").await.has("img[alt='Damaged']"));
     owner.post(&damaged, &[("alt", "Damaged"), ("audience", "public")]).await;
     assert!(visitor.get("/photos").await.has("img[alt='Damaged']"));
-    // Beside a draft they are told too.
+    // The same for pictures of a draft.
     let add = "/home/photos/add?post=new";
     let moving = upload_to(&mut owner, add, &[("alt", "Moving")], &file(MOVING)).await.location();
     let page = owner.get(&moving).await;

@@ -118,7 +118,7 @@ async fn dates_and_language_are_the_owners() {
     assert!(saved.has("option[lang='de'][selected]"));
     let page = visitor.get("/2026/tide").await;
     assert_eq!(page.one("html").attr("lang"), "de");
-    assert_eq!(page.one("nav").attr("lang"), "en", "the words of the house");
+    assert_eq!(page.one("nav").attr("lang"), "en", "the words of the interface");
     assert_eq!(page.one("time").attr("datetime"), "2026-05-02T02:00:00+14:00");
     assert!(page.one("time").text().starts_with("2 May"));
     let feed = visitor.get("/feed.atom").await.text();

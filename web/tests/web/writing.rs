@@ -1,4 +1,4 @@
-//! Writing posts: the photos of a post, the form that comes back, what the owner is told, the list
+//! Writing posts: the photos of a post, the form that comes back, the outcome of a form, the list
 //! of all posts.
 
 use axum::http::StatusCode;
@@ -162,7 +162,7 @@ async fn new_form_of_a_published_post_opens_that_post() {
 }
 
 #[tokio::test]
-async fn owner_is_told_what_a_form_has_done() {
+async fn outcome_of_a_form_is_shown_to_the_owner() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let form = [("title", "Tide"), ("text", "one"), ("intent", "publish")];

@@ -61,7 +61,7 @@ pub(super) fn check(
     {
         Fault::new(
             "text",
-            "The letter has no subject and no words. Tick the box to send it anyway.",
+            "The message has no subject and no text. Tick the box to send it anyway.",
         )
     } else {
         return Ok(None);

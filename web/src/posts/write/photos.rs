@@ -74,7 +74,7 @@ impl PhotoChange {
         }
     }
 
-    /// Makes the change, and says it in a sentence.
+    /// Makes the change; returns a sentence about it.
     pub(super) fn apply(self, photos: &mut Vec<PhotoId>) -> String {
         let at = |id| photos.iter().position(|photo| *photo == id);
         let (from, to) = match self {
