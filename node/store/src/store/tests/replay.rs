@@ -60,39 +60,6 @@ fn replay_with_early_flush_restores_no_deleted_blob() {
 }
 
 #[test]
-fn blobs_flushed_by_a_replay_survive_a_power_cut() {
-    let fs = MemoryFs::new();
-    let with = |fs: &MemoryFs, boot| StoreOptions {
-        segment_len: 12 * 1024 * 1024,
-        boot: [boot; 32],
-        ..options(fs)
-    };
-    let options = with(&fs, 1);
-    let blobs = options.blobs.clone().unwrap();
-    let store = Store::open(options).unwrap();
-    let mut ids = Vec::new();
-    for n in 0..BLOBS {
-        let pinned = blobs.put(&content(n)).unwrap();
-        ids.push(pinned.id);
-        let put = move |tx: &mut Tx<'_>| tx.put_referring(T, &[n], b"", &[pinned.id]);
-        store.commit_blocking(put).unwrap();
-    }
-    let first_cut = fs.power_cut(PowerCut::Nothing, 0);
-    drop(store);
-    let store = Store::open(with(&first_cut, 2)).unwrap();
-    // From here on the log before this position restores no blob.
-    store.checkpoint().unwrap();
-    let second_cut = first_cut.power_cut(PowerCut::Nothing, 0);
-    drop(store);
-    let options = with(&second_cut, 3);
-    let blobs = options.blobs.clone().unwrap();
-    let _store = Store::open(options).unwrap();
-    for (n, id) in (0..).zip(&ids) {
-        assert_eq!(blobs.open(id).unwrap().read_all(SMALL_LEN_MAX).unwrap(), content(n));
-    }
-}
-
-#[test]
 fn reopened_engine_restores_no_deleted_blob() {
     let (fs, engines) = (MemoryFs::new(), Engines::default());
     let options = StoreOptions { engine: engines.source(), ..options(&fs) };
