@@ -1,5 +1,5 @@
-//! Styles, fonts and scripts, compiled in. Their names hold a hash of their content, so caches may keep them
-//! forever.
+//! Styles, fonts and scripts, compiled in. Their names hold a hash of their content, so caches may
+//! keep them forever.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
