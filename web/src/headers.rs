@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::assets;
 
 /// Nothing loads but our own styles, images and fonts; no site may frame us; forms are sent to this
-/// site only. No script runs but that of [`PAGE_WITH_EDITOR_POLICY`]; `connect-src` lets tools that inspect a page fetch robots.txt.
+/// site only. No script runs but that of [`PAGE_WITH_EDITOR_POLICY`]; `connect-src` lets tools that
+/// inspect a page fetch robots.txt.
 pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'",

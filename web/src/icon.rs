@@ -53,7 +53,7 @@ fn shown_anywhere(media_type: &'static str, body: impl IntoResponse) -> axum::re
     response::cacheable((headers, body).into_response())
 }
 
-/// What lies at a point of the drawing.
+/// A part of the drawing.
 enum Part {
     Outside,
     Door,

@@ -1,4 +1,5 @@
-//! The website of a node: public pages for anyone, pages for the owner. All work without JavaScript.
+//! The website of a node: public pages for anyone, pages for the owner. All of them work without
+//! JavaScript.
 //!
 //! A request passes `site_service` (is the host name ours? is the page cached?), then the router
 //! built from the table in `routes`, then a handler of about ten lines that calls core and renders
