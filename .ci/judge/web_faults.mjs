@@ -377,6 +377,33 @@ await fault('forced colours mark one room', async () => {
   return need(marked.size === 1 && !others.has([...marked][0]), JSON.stringify(colours));
 });
 
+await fault('a draft is saved while it is written', async () => {
+  await home.goto(base + '/home/write');
+  await home.fill('[name=title]', `Unfinished ${tag}`);
+  await home.fill('[name=text]', 'Nobody presses a button.');
+  await home.waitForURL((url) => /\/home\/write\/[0-9a-f]{32}$/.test(url.pathname));
+  await home.reload();
+  if ((await home.inputValue('[name=text]')) !== 'Nobody presses a button.') return 'the text is lost';
+  let asked = 0;
+  home.on('dialog', (dialog) => { asked += 1; dialog.accept(); });
+  await home.locator('[name=text]').pressSequentially('!');
+  await home.goto(base + '/home');
+  home.removeAllListeners('dialog');
+  return need(asked === 1, `${asked} warnings of unsaved text`);
+});
+
+await fault('the move of a letter can be undone', async () => {
+  await home.goto(base + '/home/mail');
+  const letters = home.locator('.messages a');
+  const before = await letters.count();
+  if (!before) return 'no letter';
+  await letters.first().click();
+  await Promise.all([home.waitForNavigation(), home.click('form[action$="/move"] button')]);
+  const between = await letters.count();
+  await Promise.all([home.waitForNavigation(), home.click('#undo button')]);
+  return need(between === before - 1 && (await letters.count()) === before, `${before}, ${between}, ${await letters.count()} letters`);
+});
+
 await browser.close();
 console.log(`${failures} failures`);
 process.exit(failures ? 1 : 0);
