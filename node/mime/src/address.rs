@@ -3,7 +3,7 @@
 
 mod lexical;
 
-use lexical::{angle, closed, comment, is_quoted, quoted, requote, words};
+use lexical::{angle, closed, comment, is_quoted, quoted, requote, unquoted, words};
 
 use crate::{charset, word};
 
@@ -235,7 +235,8 @@ impl Reader {
                 // `Ann [ann@a.example]`
                 let inside = last.strip_prefix(b"[").and_then(|last| last.strip_suffix(b"]"));
                 let last = inside.map_or(last.clone(), <[u8]>::to_vec);
-                Mailbox { name: named(words.join(&b" "[..])), ..mailbox(last) }
+                let name: Vec<_> = words.into_iter().map(unquoted).collect();
+                Mailbox { name: named(name.join(&b" "[..])), ..mailbox(last) }
             }
             _ => Mailbox { name: named(phrase), ..Mailbox::default() },
         };

@@ -69,6 +69,14 @@ pub(super) fn is_quoted(word: &[u8]) -> bool {
     word.starts_with(b"\"") && word.ends_with(b"\"")
 }
 
+/// The content of a word that is one quoted string; any other word as it is.
+pub(super) fn unquoted(word: Vec<u8>) -> Vec<u8> {
+    let Some(inside) = word.strip_prefix(b"\"") else { return word };
+    let mut bytes = inside.iter().copied();
+    let content = quoted(&mut bytes);
+    if is_quoted(&word) && bytes.next().is_none() { content } else { word }
+}
+
 /// Writes a text as a quoted string.
 pub(super) fn requote(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');

@@ -43,6 +43,7 @@ fn words_without_brackets_are_no_address() {
     assert_eq!(parse(b"\"bank@bank.example\""), [person("bank@bank.example", "", "")]);
     assert_eq!(parse(b"\"a@b\" \"c@d\""), [person("a@b c@d", "", "")]);
     assert_eq!(parse(b"\"a@b\" c@d"), [person("a@b", "c", "d")]);
+    assert_eq!(parse(b"\"Smith, \\\"M\\\"\" jr c@d"), [person("Smith, \"M\" jr", "c", "d")]);
     assert_eq!(parse(b"Mary Smith, a@b"), [person("Mary Smith", "", ""), person("", "a", "b")]);
     assert_eq!(parse(b"a@b c@d"), [person("", "a", "b"), person("", "c", "d")]);
     assert_eq!(parse(b"a@b; c@d"), [person("", "a", "b"), person("", "c", "d")]);
