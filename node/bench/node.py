@@ -37,7 +37,9 @@ class Node:
         self.ports = {name: free_port() for name in PORTS}
         config = self.data / "freehold.toml"
         exists = config.exists()
-        lines = ["[node]", 'log = "warn"', "[listen]"] + [f'{name} = "127.0.0.1:{port}"' for name, port in self.ports.items()]
+        # A load comes from one network, in one day.
+        shares = ["strangers_mib_per_network_day = 1000000", "strangers_mib_per_day = 1000000"]
+        lines = ["[node]", 'log = "warn"', "[mail]"] + shares + ["[listen]"] + [f'{name} = "127.0.0.1:{port}"' for name, port in self.ports.items()]
         config.write_text("\n".join(lines) + "\n")
         if not exists:
             subprocess.run([freehold, "--data", self.data, "init", "--name", login.title(), "--login", login, "--password-file", "-"],
