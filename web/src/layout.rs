@@ -30,7 +30,7 @@ pub(crate) struct Layout {
     /// are English.
     pub(crate) lang: String,
     /// For the owner: the outcome of the form before this page.
-    pub(crate) done: Option<&'static str>,
+    pub(crate) done: Option<String>,
     /// For the owner: why nothing can be saved now.
     pub(crate) alert: Option<String>,
     /// For the owner: notices about this node.
