@@ -94,8 +94,11 @@ struct OpenInvite {
 #[derive(Default)]
 struct InviteResult {
     created: Option<CreatedInvite>,
+    /// The reason why none was created.
+    not_created: Option<String>,
     /// The name of the person whose invite was accepted.
     accepted: Option<String>,
+    /// The reason why none was accepted.
     fault: Option<String>,
     /// The pasted text, sent back with a fault.
     pasted: String,

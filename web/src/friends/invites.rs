@@ -108,9 +108,11 @@ async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>
             return Ok(response::see_other(&made_before));
         }
         Err(InviteError::Store(error)) => return Err(error.into()),
-        Err(error) => InviteResult { fault: Some(create_fault(&error)), ..InviteResult::default() },
+        Err(error) => {
+            InviteResult { not_created: Some(create_fault(&error)), ..InviteResult::default() }
+        }
     };
-    response::page(&friends_page(&site, result)?)
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(&site, result)?)
 }
 
 /// The key within an address.

@@ -221,7 +221,7 @@ async fn photo_of_a_post_can_not_be_deleted() {
     assert_eq!(image.attr("alt"), "Low sun");
     let refused = owner.post(&format!("/home/photos/{}/delete", photo.id), &[]).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(!refused.one("#fault[role='alert']").text().is_empty());
+    assert!(!refused.one("#fault[role='alert'][autofocus]").text().is_empty());
     assert_eq!(photos::list(&alice, &Visitor::Owner, None, 9).unwrap().len(), 1);
 }
 
