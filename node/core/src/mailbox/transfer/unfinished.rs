@@ -94,16 +94,9 @@ pub(super) fn record(
     to: FolderId,
     copied: &[(u32, u32)],
 ) -> Result<(), StoreError> {
-    if part.is_last() { finish(tx, part) } else { add(tx, part, now, to, copied) }
-}
-
-fn add(
-    tx: &mut Tx<'_>,
-    part: Part,
-    now: Timestamp,
-    to: FolderId,
-    copied: &[(u32, u32)],
-) -> Result<(), StoreError> {
+    if part.is_last() {
+        return finish(tx, part);
+    }
     let key = row_key(part.copy, part.number / COMMITS_PER_ROW);
     let new =
         CopiesRow { folder: to, changed: now, commits: 0, uids: Vec::new(), has_failed: false };
