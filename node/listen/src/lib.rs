@@ -5,6 +5,8 @@
 //! these steps: [`Acceptor::run`] accepts the socket; a PROXY header ([`proxy`]) replaces the
 //! address where a trusted proxy connects; [`ConnectionLimiter`] grants a [`Permit`] or refuses;
 //! [`Drain`] runs the session until the session ends or the stop timeout has passed.
+//!
+//! [`opportunistic_tls`] is the other end's side: TLS of a client that verifies no server.
 
 mod accept;
 mod backoff;
