@@ -2,7 +2,6 @@
 import http.client
 import imaplib
 import json
-import os
 import random
 import signal
 import smtplib
@@ -13,6 +12,8 @@ import sys
 import threading
 import time
 import urllib.parse
+
+import control
 
 PASSWORD = "killing nodes again and again"
 PORTS = ("web", "smtp", "submission", "smtps", "imap", "imaps", "libp2p")
@@ -86,36 +87,13 @@ class Node:
         finally:
             connection.close()
 
-    def ask(self, **request):
-        """Sends a request through the control socket, as the command line does."""
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(30)
-            # The folder's path may be too long for a socket address (107 bytes).
-            folder = os.open(self.data, os.O_RDONLY)
-            try:
-                s.connect(f"/proc/self/fd/{folder}/control.sock")
-            finally:
-                os.close(folder)
-            s.sendall(json.dumps(request).encode() + b"\n")
-            response = b""
-            while not response.endswith(b"\n") and (chunk := s.recv(65536)):
-                response += chunk
-        response = json.loads(response)
-        if "error" in response:
-            raise ConnectionError(response["error"])
-        return response["value"]
+    def ask(self, patience=0, **request):
+        """Sends a request through the control socket."""
+        return control.ask(self.data, request, patience)
 
     def make_app_password(self):
-        """Makes the password for mail. The control socket may take connections a moment after /readyz answers."""
-        end = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                self.app_password = self.ask(ask="app-password", label="kill")["app_password"]
-                return
-            except (FileNotFoundError, ConnectionRefusedError):
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
+        """Makes the password for mail."""
+        self.app_password = self.ask(READY_SECONDS, ask="app-password", label="kill")["app_password"]
 
     def post_form(self, path, body, content_type, cookie=""):
         connection = http.client.HTTPConnection("127.0.0.1", self.ports["web"], timeout=20)

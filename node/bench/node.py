@@ -1,5 +1,4 @@
 """A node in its own folder, for the programs that measure one from outside."""
-import json
 import os
 import random
 import signal
@@ -10,6 +9,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+import control
 
 PORTS = ("web", "smtp", "submission", "smtps", "imap", "imaps", "libp2p")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -72,27 +73,10 @@ class Node:
 
     def ask(self, **request):
         """Sends a request through the control socket."""
-        with socket.socket(socket.AF_UNIX) as s:
-            self.connect_control(s)
-            s.sendall(json.dumps(request).encode() + b"\n")
-            response = b""
-            while not response.endswith(b"\n") and (chunk := s.recv(65536)):
-                response += chunk
-        response = json.loads(response)
-        if "error" in response:
-            sys.exit(f"{request['ask']}: {response['error']}")
-        return response["value"]
-
-    def connect_control(self, s):
-        """Connects to the control socket, which may appear a moment after /readyz answers."""
-        end = time.monotonic() + 5
-        while True:
-            try:
-                return s.connect(str(self.data / "control.sock"))
-            except (FileNotFoundError, ConnectionRefusedError):
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
+        try:
+            return control.ask(self.data, request)
+        except OSError as error:
+            sys.exit(f"{request['ask']}: {error}")
 
     def memory(self, field):
         """A field of smaps_rollup, in MiB."""
