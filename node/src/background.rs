@@ -255,7 +255,7 @@ async fn compact_engine(node: &Node) {
     }
 }
 
-/// Gives freed memory back after the start, and each time the process has grown since.
+/// Gives memory that is not needed back after the start, and each time the process has grown since.
 async fn trim_heap() {
     let mut trimmed = None;
     loop {
@@ -265,6 +265,7 @@ async fn trim_heap() {
         if trimmed.is_none_or(|least| pages > least + TRIM_AFTER_PAGES) {
             // The result does not matter: without free pages there is nothing to do.
             let _ = blocking(freehold_heap::trim).await;
+            freehold_heap::unmap_program();
             trimmed = private_pages().await;
         } else {
             trimmed = trimmed.min(Some(pages));
