@@ -45,7 +45,7 @@ from speed_sides import Ours, Theirs, each_session, fill_full, fill_list, sessio
 from speed_table import Goal, Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "node/bench"))
-from node import wait_until_idle  # noqa: E402
+from node import wait_until_given_back  # noqa: E402
 
 FIELDS = "BODY.PEEK[HEADER.FIELDS (From To Cc Subject Date Message-ID References In-Reply-To Content-Type)]"
 FETCHES = [("header fields", f"(UID {FIELDS})", Goal(ratio=0.7)), ("FLAGS", "(FLAGS)", Goal(ratio=2)),
@@ -307,7 +307,7 @@ def noop_beside(bench, name, sides, sessions, prepare, command):
 def memory(bench):
     with bench.full() as (ours, _):
         node, count = ours.node, bench.full_count
-        wait_until_idle(node)
+        wait_until_given_back(node)
         bench.table.add(f"node with {count} messages, idle after a restart, PSS", Goal(most=32), [node.memory("Pss")], unit="MiB")
         with session(ours, "INBOX") as opened:
             found = fetched(opened, "(ENVELOPE BODYSTRUCTURE FLAGS)")[1]

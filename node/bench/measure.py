@@ -14,14 +14,18 @@ import signal
 import smtplib
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import zlib
 from pathlib import Path
 
-from node import TICKS, Node, deliver, free_port, wait_until_idle
+sys.path.append(str(Path(__file__).resolve().parents[2] / ".ci/judge"))
+from faults.browser import Browser
+from node import PASSWORD, TICKS, Node, deliver, free_port, wait_until_given_back, wait_until_idle
 
 FREEHOLD = str(Path(sys.argv[1]).resolve())
 WANTED = sys.argv[2:] or ["idle", "ten", "page", "photo", "post"]
@@ -31,24 +35,29 @@ def report(name, value):
     print(f"{name:72} {value}", flush=True)
 
 
+def idle_memory(node):
+    wait_until_given_back(node)
+    return f"{node.memory('Pss'):.1f} ({node.memory('Private_Dirty'):.1f})"
+
+
 def idle(base):
     starts = []
     node = Node(FREEHOLD, base / "idle", "idle")
     for _ in range(5):
         starts.append(node.start())
         wait_until_idle(node)
-        memory = (node.memory("Pss"), node.memory("Private_Dirty"))
         node.stop()
     report("empty node, start to ready, median of 5, s", f"{statistics.median(starts):.3f}")
-    report("empty node, idle, PSS MiB (private dirty MiB)", f"{memory[0]:.1f} ({memory[1]:.1f})")
+    node.start()
+    report("empty node, idle, PSS MiB (private dirty MiB)", idle_memory(node))
+    node.stop()
 
 
 def ten(base):
     nodes = [Node(FREEHOLD, base / f"ten{i}", f"ten{i}") for i in range(10)]
     for node in nodes:
         node.start()
-    for node in nodes:
-        wait_until_idle(node)
+    wait_until_given_back(nodes[-1])
     pss = [node.memory("Pss") for node in nodes]
     report("ten empty nodes on one machine, PSS each, mean (most) MiB", f"{statistics.mean(pss):.1f} ({max(pss):.1f})")
     for node in nodes:
@@ -68,6 +77,34 @@ def publish(node, count, sessions=16):
         thread.join()
 
 
+def png(number):
+    """A picture of 16 times 16 pixels in one colour of its own."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = b"\0" + bytes([number, 90, 120]) * 16
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(row * 16)) + chunk(b"IEND", b"")
+
+
+def delete_photos(node, base, count=50):
+    """Adds photos and deletes them in the browser. Returns the processor time of one deletion, in ms."""
+    for number in range(count):
+        picture = base / f"{number}.png"
+        picture.write_bytes(png(number))
+        node.ask(ask="photo", file=str(picture), alt=f"number {number}", caption="")
+    browser = Browser(node.ports["web"])
+    if not browser.log_in(PASSWORD):
+        sys.exit("the login was refused")
+    photos = node.ask(ask="photo-list")
+    wait_until_idle(node)
+    before = node.cpu()
+    for photo in photos:
+        if (status := browser.post(f"/home/photos/{photo['id']}/delete", {}).status) != 303:
+            sys.exit(f"deleting a photo: {status}")
+    wait_until_idle(node)
+    return (node.cpu() - before) / len(photos) * 1000
+
+
 def full(base, messages=100_000, entries=10_000):
     node = Node(FREEHOLD, base / "full", "full")
     node.start()
@@ -80,8 +117,8 @@ def full(base, messages=100_000, entries=10_000):
     report(f"{entries} posts published, 16 writers, posts/s", f"{entries / (time.monotonic() - begun):.0f}")
     node.stop()
     report("full node, start to ready after a clean stop, s", f"{node.start():.2f}")
-    wait_until_idle(node)
-    report("full node, idle, PSS MiB (private dirty MiB)", f"{node.memory('Pss'):.1f} ({node.memory('Private_Dirty'):.1f})")
+    report("full node, idle, PSS MiB (private dirty MiB)", idle_memory(node))
+    report("full node, deleting a photo, CPU ms", f"{delete_photos(node, base):.1f}")
     node.stop(signal.SIGKILL)
     report("full node, start to ready after kill -9, s", f"{node.start():.2f}")
     node.stop(signal.SIGKILL)
@@ -205,9 +242,7 @@ def large(number):
 
 
 def noop(base, small_count=5000, large_count=3):
-    node = Node(FREEHOLD, base / "noop", "noop")
-    with open(node.data / "freehold.toml", "a") as config:
-        config.write("[mail]\nmessage_len_max = 67108864\n")
+    node = Node(FREEHOLD, base / "noop", "noop", mail=["message_len_max = 67108864"])
     node.start()
     deliver(node, small_count)
     for number in range(large_count):

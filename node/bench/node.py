@@ -14,6 +14,9 @@ import control
 
 PORTS = ("web", "smtp", "submission", "smtps", "imap", "imaps", "libp2p")
 TICKS = os.sysconf("SC_CLK_TCK")
+PASSWORD = "measuring a node"
+# A node gives back what only its start needed ten seconds after it.
+GIVEN_BACK_SECONDS = 12
 
 
 def free_port(given=set()):
@@ -30,9 +33,9 @@ def free_port(given=set()):
 
 
 class Node:
-    """A node in its own folder. An existing folder is kept, with new ports."""
+    """A node in its own folder. An existing folder is kept, with new ports. `mail` are lines of its configuration."""
 
-    def __init__(self, freehold, folder, login):
+    def __init__(self, freehold, folder, login, mail=()):
         self.freehold, self.data, self.login, self.process = freehold, Path(folder), login, None
         self.data.mkdir(parents=True, exist_ok=True)
         self.ports = {name: free_port() for name in PORTS}
@@ -40,11 +43,11 @@ class Node:
         exists = config.exists()
         # A load comes from one network, in one day.
         shares = ["strangers_mib_per_network_day = 1000000", "strangers_mib_per_day = 1000000"]
-        lines = ["[node]", 'log = "warn"', "[mail]"] + shares + ["[listen]"] + [f'{name} = "127.0.0.1:{port}"' for name, port in self.ports.items()]
+        lines = ["[node]", 'log = "warn"', "[mail]", *shares, *mail, "[listen]"] + [f'{name} = "127.0.0.1:{port}"' for name, port in self.ports.items()]
         config.write_text("\n".join(lines) + "\n")
         if not exists:
             subprocess.run([freehold, "--data", self.data, "init", "--name", login.title(), "--login", login, "--password-file", "-"],
-                           input=b"measuring a node", check=True, stdout=subprocess.DEVNULL)
+                           input=PASSWORD.encode(), check=True, stdout=subprocess.DEVNULL)
 
     def start(self):
         """Starts the node. Returns the seconds until /readyz answers 200."""
@@ -96,6 +99,12 @@ class Node:
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024
         return 0.0
+
+
+def wait_until_given_back(node):
+    """Waits until the node has given back the memory that only its start needed."""
+    time.sleep(GIVEN_BACK_SECONDS)
+    wait_until_idle(node)
 
 
 def wait_until_idle(node):

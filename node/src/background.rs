@@ -46,7 +46,7 @@ const COMPACT_EVERY: Duration = Duration::from_secs(3600);
 const COMPACT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The pause between two looks at the size of the process.
-const TRIM_EVERY: Duration = Duration::from_secs(20);
+const TRIM_EVERY: Duration = Duration::from_secs(10);
 /// The growth of the process after which freed memory is given back, in pages of 4 KiB.
 const TRIM_AFTER_PAGES: u64 = 4 * 256;
 
