@@ -9,6 +9,7 @@ check no-location /usr/bin/python3 .ci/judge/location.py "$run/demo.json"
 T=240 check photo-faults /usr/bin/python3 .ci/judge/photo_faults.py "$run/demo.json"
 # After the others: they write posts.
 T=180 check web-faults node .ci/judge/web_faults.mjs "$run/demo.json"
+check web-editor node .ci/judge/web_editor.mjs "$run/demo.json"
 check web-hostile node .ci/judge/web_hostile.mjs "$run/demo.json"
 [ "$ring" = full ] && . .ci/judge/web_full.sh
 true

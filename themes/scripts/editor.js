@@ -2,10 +2,13 @@
 // works without this module.
 //
 // The form's attributes: data-saved is "yes" if the node has the form's content; data-autosave has
-// the texts for a failure, and is absent if nothing may be saved without a button.
+// the text for a draft that the node refuses, and is absent if nothing may be saved without a
+// button; data-unreached has the text for a node that does not answer.
 
 /** The pause in typing after which a draft is saved, in milliseconds. */
 const PAUSE_MS = 2000;
+/** The longest pause before a node that does not answer is asked again, in milliseconds. */
+const RETRY_MS_MAX = 60_000;
 
 const form = document.querySelector('form[data-saved]');
 const state = document.querySelector('#state');
@@ -14,7 +17,8 @@ let saved = form.dataset.saved === 'yes' ? content() : '';
 let timer = 0;
 let request = null;
 let isSubmitted = false;
-let hasFailed = false;
+let isRefused = false;
+let retryMs = PAUSE_MS;
 
 function content() {
   const fields = new FormData(form);
@@ -48,40 +52,46 @@ function adopt(page, address) {
   return true;
 }
 
+/** Sends a draft. Throws if the node does not answer or cannot save now. */
 async function send(sent) {
   const body = new URLSearchParams(new FormData(form));
   body.append('intent', 'draft');
   const response = await fetch(form.action, { method: 'POST', body });
-  const page = new DOMParser().parseFromString(await response.text(), 'text/html');
-  if (!response.ok || !adopt(page, new URL(response.url))) throw new Error(response.status);
-  saved = sent;
+  const text = await response.text();
+  if (response.status >= 500 || response.status === 429) throw new Error(response.status);
+  const page = new DOMParser().parseFromString(text, 'text/html');
+  isRefused = !response.ok || !adopt(page, new URL(response.url));
+  if (!isRefused) saved = sent;
 }
 
 async function save() {
   clearTimeout(timer);
-  if (request || isSubmitted || hasFailed || isEmpty() || !isChanged()) return;
+  if (request || isSubmitted || isRefused || isEmpty() || !isChanged()) return;
   request = send(content());
   try {
     await request;
-  } catch {
+    retryMs = PAUSE_MS;
     // Only the form's own buttons show the cause, with everything that was typed.
-    hasFailed = true;
-    state.textContent = form.dataset.autosave;
+    if (isRefused) state.textContent = form.dataset.autosave;
+  } catch {
+    retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
+    state.textContent = form.dataset.unreached;
   } finally {
     request = null;
   }
-  if (!hasFailed && isChanged()) schedule();
+  if (!isRefused && isChanged()) schedule(retryMs);
 }
 
-function schedule() {
+function schedule(ms) {
   clearTimeout(timer);
-  timer = setTimeout(save, PAUSE_MS);
+  timer = setTimeout(save, ms);
 }
 
 if ('autosave' in form.dataset) {
-  form.addEventListener('input', schedule);
+  form.addEventListener('input', () => schedule(PAUSE_MS));
   document.addEventListener('visibilitychange', () => { if (document.hidden) save(); });
-  if (isChanged()) schedule();
+  addEventListener('online', save);
+  if (isChanged()) schedule(PAUSE_MS);
 }
 
 form.addEventListener('submit', (event) => {
