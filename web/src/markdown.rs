@@ -3,7 +3,8 @@
 //!
 //! Rendered text loads nothing from elsewhere: pictures are shown from the owner's own `/photos/`
 //! only and become links otherwise, and all HTML passes the sanitiser, whether the owner or
-//! somebody else wrote it. Headings begin at level 2 and skip no level, because the page's title is
+//! somebody else wrote it. Of somebody else's text, relative links lead to its author's site. Headings
+//! begin at level 2 and skip no level, because the page's title is
 //! its only `h1`.
 
 mod autolinks;
@@ -19,10 +20,11 @@ use std::fmt;
 
 use freehold_core::text::{MARKDOWN_OPTIONS, permitted, unknown_tags_escaped};
 use pulldown_cmark::{CowStr, Event, Tag, TagEnd};
+use url::Url;
 
 /// How deep blocks may be nested; deeper ones lose their block, not their text.
 const DEPTH_MAX: usize = 24;
-/// A text by the owner with more HTML tags than this shows them as text.
+/// A text with more HTML tags than this shows them as text.
 const HTML_TAGS_MAX: usize = 1000;
 
 /// HTML that has passed the sanitiser; only this module makes it.
@@ -42,17 +44,20 @@ impl fmt::Display for Html {
     }
 }
 
-/// How far a text's author is trusted: it decides which elements the owner's pages show of it.
+/// Who wrote a text: it decides which elements and links the owner's pages show of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
+pub(crate) enum Author<'a> {
     Owner,
-    Foreign,
+    Friend {
+        /// The text's address on the author's own site, if it is known.
+        address: Option<&'a str>,
+    },
 }
 
 /// How a text is rendered.
 #[derive(Clone, Copy, Debug)]
 struct Style<'a> {
-    trust: Trust,
+    author: Author<'a>,
     /// The beginning of all ids, so that a page can hold several texts.
     prefix: &'a str,
     /// True if a line end in the text is one on the page: people write short texts so.
@@ -61,35 +66,44 @@ struct Style<'a> {
 
 /// Renders the owner's own text: with photos of the site, harmless HTML and links within the site.
 pub(crate) fn render(text: &str) -> Html {
-    rendered(text, Style { trust: Trust::Owner, prefix: "", keeps_line_ends: false })
+    rendered(text, Style { author: Author::Owner, prefix: "", keeps_line_ends: false })
 }
 
 /// Renders the text of the owner's post. Without a title it is a note, whose line ends stay.
 pub(crate) fn render_post(title: &str, text: &str) -> Html {
-    rendered(text, Style { trust: Trust::Owner, prefix: "", keeps_line_ends: title.is_empty() })
+    rendered(text, Style { author: Author::Owner, prefix: "", keeps_line_ends: title.is_empty() })
 }
 
-/// Renders a post for a page that shows several: ids begin with `prefix`. Somebody else's text has
-/// no pictures, HTML or links into this site.
-pub(crate) fn render_one_of_many(title: &str, text: &str, prefix: &str, is_own: bool) -> Html {
-    let trust = if is_own { Trust::Owner } else { Trust::Foreign };
-    rendered(text, Style { trust, prefix, keeps_line_ends: title.is_empty() })
+/// Renders a post for a page that shows several: ids begin with `prefix`. A friend's text has no
+/// pictures and no links into this site.
+pub(crate) fn render_one_of_many(
+    title: &str,
+    text: &str,
+    prefix: &str,
+    author: Author<'_>,
+) -> Html {
+    rendered(text, Style { author, prefix, keeps_line_ends: title.is_empty() })
 }
 
 fn rendered(text: &str, style: Style<'_>) -> Html {
-    let Style { trust, prefix, keeps_line_ends } = style;
+    let Style { author, prefix, keeps_line_ends } = style;
+    let is_own = author == Author::Owner;
+    let base = match author {
+        Author::Friend { address: Some(address) } => Url::parse(address).ok(),
+        _ => None,
+    };
     // Rows of earlier versions may have forbidden characters.
     let text = permitted(text);
     let events = tables::bounded(autolinks::linked(&text, MARKDOWN_OPTIONS), DEPTH_MAX);
-    let is_shown = |address: &str| trust == Trust::Owner && sanitise::is_own_picture(address);
+    let is_shown = |address: &str| is_own && sanitise::is_own_picture(address);
+    let has_relative_links = is_own || base.is_some();
     let is_linked = |address: &str| {
-        sanitise::is_web(address) || trust == Trust::Owner && sanitise::is_within_site(address)
+        sanitise::is_web(address) || has_relative_links && sanitise::is_within_site(address)
     };
     let mut events: Vec<_> =
         pictures::as_text(flattened(events.into_iter()), is_shown, is_linked).collect();
-    // Only the owner's HTML is kept, and no more of it than a person writes by hand: the HTML
-    // parser is slow on many tags.
-    let keeps_html = trust == Trust::Owner && html_tags(&events) <= HTML_TAGS_MAX;
+    // No more HTML is kept than a person writes by hand: the HTML parser is slow on many tags.
+    let keeps_html = html_tags(&events) <= HTML_TAGS_MAX;
     headings::name(&mut events, prefix);
     headings::order(&mut events);
     let events = code::highlighted(events.into_iter().map(|event| match event {
@@ -104,9 +118,9 @@ fn rendered(text: &str, style: Style<'_>) -> Html {
         // The Content-Security-Policy forbids inline styles.
         html = html.replace(&format!("style=\"text-align: {side}\""), &format!("class=\"{side}\""));
     }
-    let html = match trust {
-        Trust::Owner => sanitise::owner(&html),
-        Trust::Foreign => sanitise::foreign(&html),
+    let html = match author {
+        Author::Owner => sanitise::owner(&html),
+        Author::Friend { .. } => sanitise::foreign(&html, prefix, base),
     };
     Html(tables::scrolling(&html))
 }

@@ -14,7 +14,7 @@ use freehold_core::store::StoreError;
 use freehold_core::timeline::{self, Cursor};
 use serde::Deserialize;
 
-use self::post::{Renderer, TimelinePost, rendered};
+use self::post::{Renderer, TimelinePost};
 use crate::avatar::Avatar;
 use crate::blob_response::{self, JPEG};
 use crate::blobs;
@@ -188,9 +188,7 @@ async fn show(State(site): State<Site>, _: Owner, Path(entry): Path<String>) -> 
     let entry: EntryId = parse_id(&entry)?;
     let item = timeline::get(&site.node, &entry)?.ok_or(Problem::NotFound)?;
     let text = timeline::text(&site.node, &entry)?.ok_or(Problem::NotFound)?;
-    let is_own = site.node.identity.person() == Some(item.author);
-    let html = rendered(&item, &text, is_own);
-    let post = TimelinePost { html, ..Renderer::of_one(&site)?.post(item)? };
+    let post = Renderer::of_one(&site)?.whole_post(item, &text)?;
     let title = if post.title.is_empty() { &post.name } else { &post.title };
     response::page(&PostPage { page: site.owner_layout(title, "Home")?, post })
 }

@@ -28,6 +28,8 @@ pub fn summary(text: &str, chars: usize) -> String {
     let mut plain = String::new();
     let mut hidden = 0usize;
     let mut html_block = String::new();
+    // The element whose content is not text of the page.
+    let mut inside: Option<&str> = None;
     // Whitespace is still to be removed and characters have up to four bytes.
     let len_max = chars.saturating_mul(8);
     for event in Parser::new_ext(text, MARKDOWN_OPTIONS) {
@@ -43,8 +45,15 @@ pub fn summary(text: &str, chars: usize) -> String {
             ) => {
                 hidden = hidden.saturating_sub(1);
             }
+            Event::InlineHtml(tag)
+                if inside.is_some_and(|element| html::is_end_of(element, &tag)) =>
+            {
+                inside = None;
+            }
+            Event::Text(_) | Event::Code(_) | Event::InlineHtml(_) if inside.is_some() => {}
             Event::Text(text) | Event::Code(text) if hidden == 0 => plain.push_str(&text),
             Event::InlineHtml(tag) if hidden == 0 => {
+                inside = html::hidden_element(&tag);
                 let is_text = tag.strip_prefix('<').is_some_and(is_unknown_tag);
                 plain.push_str(if is_text { &tag } else { "" });
             }
@@ -124,6 +133,10 @@ mod tests {
             "A slow rise & fall. Then bread."
         );
         assert_eq!(summary("<style>\np { color: red }\n</style>\n\nBread.", 50), "Bread.");
+        assert_eq!(
+            summary("It <script>var a = 1 < 2</script>rose <STYLE >.b{}</style> <svg/>slowly.", 50),
+            "It rose slowly."
+        );
         assert_eq!(
             summary("A Vec<String> for x<y but y>z, <i>not</i> HTML", 60),
             "A Vec<String> for x<y but y>z, not HTML"

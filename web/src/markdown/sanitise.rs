@@ -1,11 +1,12 @@
-//! The sanitiser's rules: an allowlist of elements for the owner's texts and a shorter one for
-//! everybody else's.
+//! The sanitiser's rules: an allowlist of elements and attributes. Somebody else's texts have no
+//! pictures, no links into the reader's site, and only ids with the text's own prefix.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 use freehold_core::slug::is_slug_letter;
+use url::Url;
 
 const TEXT_TAGS: [&str; 30] = [
     "a",
@@ -39,7 +40,7 @@ const TEXT_TAGS: [&str; 30] = [
     "thead",
     "tr",
 ];
-const OWNER_TAGS: [&str; 20] = [
+const HTML_TAGS: [&str; 20] = [
     "abbr",
     "cite",
     "details",
@@ -64,30 +65,20 @@ const OWNER_TAGS: [&str; 20] = [
 const CODE_CLASS_LEN_MAX: usize = 40;
 
 static OWNER: LazyLock<Builder<'static>> = LazyLock::new(|| {
-    let mut rules = common();
+    let mut rules = common(String::new());
     rules
-        .add_tags(OWNER_TAGS)
-        .add_tag_attributes("img", ["src", "alt", "title", "width", "height"])
-        .add_tag_attributes("abbr", ["title"])
+        .add_tag_attributes("img", ["src", "title", "width", "height"])
         .url_relative(UrlRelative::PassThrough)
         .link_rel(Some("noopener"));
     rules
 });
 
-static FOREIGN: LazyLock<Builder<'static>> = LazyLock::new(|| {
-    let mut rules = common();
-    rules
-        // Links within the text are kept, links into the reader's own site removed.
-        .url_relative(UrlRelative::Custom(Box::new(only_fragment)))
-        .link_rel(Some("noopener nofollow ugc"));
-    rules
-});
-
-/// The rules for both.
-fn common() -> Builder<'static> {
+/// The rules for both. Ids begin with `prefix`.
+fn common(prefix: String) -> Builder<'static> {
     let mut rules = Builder::empty();
     rules
         .add_tags(TEXT_TAGS)
+        .add_tags(HTML_TAGS)
         .add_tags(["span", "ul"])
         .clean_content_tags(
             [
@@ -97,6 +88,8 @@ fn common() -> Builder<'static> {
             .into(),
         )
         .add_tag_attributes("a", ["href", "title"])
+        .add_tag_attributes("abbr", ["title"])
+        .add_tag_attributes("img", ["alt"])
         .add_tag_attributes("code", ["class"])
         .add_tag_attributes("ol", ["start"])
         .add_tag_attributes("div", ["id"])
@@ -108,14 +101,14 @@ fn common() -> Builder<'static> {
         .add_allowed_classes("td", ["left", "center", "right"])
         .add_allowed_classes("th", ["left", "center", "right"])
         .add_url_schemes(["http", "https", "mailto"])
-        .attribute_filter(|tag, attribute, value| {
+        .attribute_filter(move |tag, attribute, value| {
             let is_allowed = match (tag, attribute) {
                 ("code", "class") => is_language(value),
                 ("img", "src") => is_own_picture(value),
                 ("img", "width" | "height") | ("ol", "start") => {
                     value.len() <= 5 && value.bytes().all(|b| b.is_ascii_digit())
                 }
-                (_, "id") => is_id(value),
+                (_, "id") => value.starts_with(&prefix) && is_id(value),
                 _ => true,
             };
             is_allowed.then_some(Cow::Borrowed(value))
@@ -160,13 +153,25 @@ fn without_empty_pictures(html: &str) -> String {
     result
 }
 
-/// Sanitises HTML made from somebody else's text.
-pub(super) fn foreign(html: &str) -> String {
-    FOREIGN.clean(html).to_string()
+/// Sanitises HTML made from somebody else's text, whose ids begin with `prefix`. Relative links are
+/// resolved against `base` (RFC 3986 5.2), or removed without one, because on the reader's site
+/// they lead elsewhere; those within the text stay.
+pub(super) fn foreign(html: &str, prefix: &str, base: Option<Url>) -> String {
+    let mut rules = common(prefix.to_owned());
+    rules
+        .url_relative(UrlRelative::Custom(Box::new(resolver(base))))
+        .link_rel(Some("noopener nofollow ugc"));
+    without_empty_pictures(&rules.clean(html).to_string())
 }
 
-fn only_fragment(url: &str) -> Option<Cow<'_, str>> {
-    url.starts_with('#').then_some(Cow::Borrowed(url))
+fn resolver(base: Option<Url>) -> impl for<'a> Fn(&'a str) -> Option<Cow<'a, str>> {
+    move |address| {
+        if address.starts_with('#') {
+            return Some(Cow::Borrowed(address));
+        }
+        let address = base.as_ref()?.join(address).ok()?;
+        is_web(address.as_str()).then(|| Cow::Owned(address.into()))
+    }
 }
 
 /// True for an `http` or `https` URL.

@@ -5,7 +5,7 @@ use freehold_core::testing::fuzz::fuzz;
 use super::*;
 
 fn render_foreign(text: &str, prefix: &str) -> Html {
-    render_one_of_many("A title", text, prefix, false)
+    render_one_of_many("A title", text, prefix, Author::Friend { address: None })
 }
 
 #[test]
@@ -100,12 +100,47 @@ fn own_pictures_are_shown_and_remote_ones_linked() {
         "a-",
     );
     assert!(
-        !foreign.as_str().contains("/photos/")
-            && !foreign.as_str().contains("/settings")
-            && !foreign.as_str().contains("<b>"),
+        !foreign.as_str().contains("/photos/") && !foreign.as_str().contains("/settings"),
         "{foreign}"
     );
     assert!(foreign.as_str().contains("href=\"#a-x\""), "{foreign}");
+}
+
+#[test]
+fn html_of_friends_is_shown_as_on_their_site() {
+    let text = "One <b>bold</b> <!-- a secret --> <kbd>key</kbd>\n\n<div>a block</div>\n\n\
+        <h2 id=\"main\">id</h2> <img src=\"/photos/a/400\" alt=\"the hill\">\n";
+    let (own, foreign) = (render(text).to_string(), render_foreign(text, "a-").to_string());
+    for part in ["<b>bold</b>", "<kbd>key</kbd>", "<div>a block</div>", ">id</h2>"] {
+        assert!(own.contains(part) && foreign.contains(part), "{part}: {own} {foreign}");
+    }
+    assert!(!own.contains("secret") && !foreign.contains("secret"), "{own} {foreign}");
+    assert!(!foreign.contains("main") && !foreign.contains("/photos/"), "{foreign}");
+    assert!(foreign.contains("the hill"), "{foreign}");
+    let many = "<b>".repeat(HTML_TAGS_MAX + 1);
+    assert!(render_foreign(&many, "a-").to_string().contains("&lt;b&gt;"));
+}
+
+#[test]
+fn relative_links_of_friends_lead_to_their_site() {
+    let author = Author::Friend { address: Some("https://bob.example/2026/a-post") };
+    let html = |text: &str| render_one_of_many("Title", text, "a-", author).to_string();
+    for (text, address) in [
+        ("[a](/2026/dup)", "https://bob.example/2026/dup"),
+        ("[a](dup)", "https://bob.example/2026/dup"),
+        ("<a href=\"/2026/dup\">a</a>", "https://bob.example/2026/dup"),
+        ("![a](/photos/hill/1600)", "https://bob.example/photos/hill/1600"),
+        ("[a](//c.example/)", "https://c.example/"),
+        ("[a](?x=1)", "https://bob.example/2026/a-post?x=1"),
+        ("[a](#a-part)", "#a-part"),
+    ] {
+        let shown = html(text);
+        assert!(shown.contains(&format!("href=\"{address}\"")), "{text}: {shown}");
+    }
+    for text in ["[a](javascript:alert(1))", "[a](data:text/html,a)", "![a](data:image/png,a)"] {
+        assert!(!html(text).contains("href"), "{text}");
+    }
+    assert!(!render_foreign("[a](/settings) [b](c)", "a-").to_string().contains("href"));
 }
 
 #[test]
@@ -254,8 +289,8 @@ fn line_end_in_a_note_is_a_line_break() {
     assert!(html.contains("<li>a<br>\nb</li>") && html.contains("c\nd"), "{html}");
     let html = render_post("Titled", text).to_string();
     assert!(html.starts_with("<p>One\nTwo<br>\nThree</p>"), "{html}");
-    for is_own in [false, true] {
-        assert!(render_one_of_many("", text, "a-", is_own).as_str().contains("One<br>"));
+    for author in [Author::Owner, Author::Friend { address: None }] {
+        assert!(render_one_of_many("", text, "a-", author).as_str().contains("One<br>"));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::markdown;
+use crate::markdown::{self, Author as TextAuthor};
 use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
 use freehold_core::feed::EntryId;
@@ -126,6 +126,14 @@ impl<'a> Renderer<'a> {
         Ok(Byline { name, avatar, href, elsewhere })
     }
 
+    /// The same as [`Self::post`], with its whole `text`.
+    pub(super) fn whole_post(&mut self, item: Item, text: &str) -> Result<TimelinePost, Problem> {
+        let is_own = self.owner == Some(item.author);
+        let Byline { elsewhere, .. } = self.byline(&item, is_own)?;
+        let html = rendered(&item, text, is_own, elsewhere.as_deref());
+        Ok(TimelinePost { html, ..self.post(item)? })
+    }
+
     fn delivery(&self, entry: &EntryId) -> Result<Option<DeliveryProgress>, Problem> {
         let status = delivery_status::of(&self.site.node, entry)?;
         Ok(status.and_then(|status| DeliveryProgress::of(&status, self.now)))
@@ -135,7 +143,7 @@ impl<'a> Renderer<'a> {
         let is_own = self.owner == Some(item.author);
         let Byline { name, avatar, href, elsewhere } = self.byline(&item, is_own)?;
         let html = if item.title.is_empty() && item.is_whole {
-            rendered(&item, &item.text, is_own)
+            rendered(&item, &item.text, is_own, elsewhere.as_deref())
         } else {
             let excerpt = text::summary(&item.text, EXCERPT_CHARS);
             format!("<p>{}</p>", response::escape_html(&excerpt))
@@ -177,8 +185,12 @@ fn edit_page(site: &Site, slug: &str) -> Result<Option<String>, Problem> {
 }
 
 /// The text as sanitised HTML. Ids in it get a prefix, so that footnotes of different posts on one
-/// page differ; a friend's Markdown is rendered with fewer rights.
-pub(super) fn rendered(item: &Item, text: &str, is_own: bool) -> String {
+/// page differ. `elsewhere` is its address on a friend's site.
+fn rendered(item: &Item, text: &str, is_own: bool, elsewhere: Option<&str>) -> String {
     let prefix = format!("e{}-", item.entry.to_string().get(..8).unwrap_or_default());
-    markdown::render_one_of_many(&item.title, text, &prefix, is_own).to_string()
+    let author = match is_own {
+        true => TextAuthor::Owner,
+        false => TextAuthor::Friend { address: elsewhere },
+    };
+    markdown::render_one_of_many(&item.title, text, &prefix, author).to_string()
 }

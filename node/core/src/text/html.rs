@@ -13,6 +13,25 @@ const HIDDEN: [&str; 9] =
 /// `;` around it.
 const REFERENCE_LEN_MAX: usize = 33;
 
+/// The element with hidden content that this tag begins, if it begins one.
+pub(super) fn hidden_element(tag: &str) -> Option<&'static str> {
+    let name = tag.strip_prefix('<')?;
+    let len = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
+    let hidden = HIDDEN
+        .iter()
+        .find(|hidden| name.get(..len).is_some_and(|name| name.eq_ignore_ascii_case(hidden)))?;
+    // Only elements of SVG and MathML can be self-closing.
+    let is_empty = matches!(*hidden, "svg" | "math") && tag.ends_with("/>");
+    (!is_empty).then_some(hidden)
+}
+
+/// True for the end tag of `element`.
+pub(super) fn is_end_of(element: &str, tag: &str) -> bool {
+    let name = tag.strip_prefix("</").unwrap_or_default();
+    let (start, rest) = name.split_at_checked(element.len()).unwrap_or_default();
+    start.eq_ignore_ascii_case(element) && !rest.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
 /// The text of a piece of HTML, in linear time. Once it is longer than `len_max` bytes, the rest is
 /// left out.
 pub(super) fn plain_text(html: &str, len_max: usize) -> String {
