@@ -168,7 +168,7 @@ fn text(message: &ParsedMessage) -> String {
 }
 
 /// A reply to the people of Reply-To, else of From (RFC 5322 3.6.2); one to all also to the others
-/// of To and Cc.
+/// of To and Cc. A reply to the owner's own message goes to the people whom that was for.
 async fn reply_form(
     site: &Site,
     folder: u32,
@@ -197,7 +197,15 @@ async fn reply_form(
     let has_author = original.from.iter().any(|person| !person.address.is_empty());
     let authors = if has_author { original.from } else { vec![sender] };
     let has_reply_to = original.reply_to.iter().any(|person| !person.address.is_empty());
-    let to = add(if has_reply_to { &original.reply_to } else { &authors }, true)?;
+    let asked = if has_reply_to { &original.reply_to } else { &authors };
+    let mut is_own = true;
+    for person in asked.iter().filter(|person| !person.address.is_empty()) {
+        is_own &= profile::owns(&site.node, &person.address)?;
+    }
+    let mut to = if is_own { add(&original.to, false)? } else { String::new() };
+    if to.is_empty() {
+        to = add(asked, true)?;
+    }
     let others: Vec<Person> = original.to.into_iter().chain(original.cc).collect();
     let cc = if to_all { add(&others, false)? } else { String::new() };
     Ok(MessageForm {

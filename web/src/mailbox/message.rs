@@ -69,12 +69,12 @@ struct OpenMessage {
     written: Option<String>,
     /// True in the folders Sent and Drafts.
     is_own: bool,
+    /// True but for drafts and reports of mail servers.
+    can_be_answered: bool,
     /// The state of delivery for each recipient; empty once all have it.
     delivery: Vec<RecipientStatus>,
     /// True if it did not reach every recipient.
     has_failed: bool,
-    /// True if it is a report of a mail server: nobody reads answers to it.
-    is_report: bool,
     /// The folders to which it can be moved: form value and label.
     targets: Vec<(&'static str, &'static str)>,
 }
@@ -199,6 +199,7 @@ async fn open_message(
         .filter(|shown| !shown.is_empty())
         .map_or("Nobody named", String::as_str)
         .to_owned();
+    let is_own = matches!(special, Some(SpecialUse::Sent | SpecialUse::Drafts));
     Ok(OpenMessage {
         uid: message.uid,
         subject: if summary.subject.is_empty() { "No subject".to_owned() } else { summary.subject },
@@ -222,7 +223,10 @@ async fn open_message(
         },
         authors: named_people::joined(parts.from.get(1..).unwrap_or_default()),
         has_long_header: parts.has_long_header,
-        has_others: parts.to.len().saturating_add(parts.cc.len()) > 1,
+        has_others: match is_own {
+            true => !parts.cc.is_empty(),
+            false => parts.to.len().saturating_add(parts.cc.len()) > 1,
+        },
         when: dates::ago(message.internal_date, now),
         machine_time: dates::machine(message.internal_date),
         blocks: (!is_too_long).then_some(shown),
@@ -231,14 +235,14 @@ async fn open_message(
             .date
             .filter(|date| date.0.abs_diff(message.internal_date.0) > DATE_GAP_MS)
             .map(dates::long),
-        is_own: matches!(special, Some(SpecialUse::Sent | SpecialUse::Drafts)),
+        is_own,
+        can_be_answered: special != Some(SpecialUse::Drafts) && !parts.is_report,
         delivery: if special == Some(SpecialUse::Sent) {
             delivery(site, message)?
         } else {
             Vec::new()
         },
         has_failed: message.flags.has_keyword(NOT_DELIVERED),
-        is_report: parts.is_report,
         targets: targets(special),
     })
 }

@@ -196,6 +196,28 @@ async fn reply_goes_to_reply_to_and_all() {
 }
 
 #[tokio::test]
+async fn reply_to_own_message_goes_to_its_recipients() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for (header, to, cc) in [
+        (
+            "To: bo@x.example, Alice <alice@alice.example>\r\nCc: cy@x.example",
+            "bo@x.example",
+            "cy@x.example",
+        ),
+        ("To: Alice <alice@alice.example>", "alice@alice.example", ""),
+        ("Reply-To: di@x.example\r\nTo: bo@x.example", "di@x.example", "bo@x.example"),
+    ] {
+        let message =
+            format!("From: Alice <alice@alice.example>\r\n{header}\r\nSubject: s\r\n\r\nx");
+        let place = deliver(&alice, message.as_bytes()).await;
+        let reply = format!("/home/mail/write?reply={}&all=1", place.replace('/', "."));
+        let form = owner.get(&reply).await;
+        assert_eq!((form.field("to").as_str(), form.field("cc").as_str()), (to, cc), "{header}");
+    }
+}
+
+#[tokio::test]
 async fn direction_of_html_is_kept() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
