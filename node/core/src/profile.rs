@@ -244,11 +244,12 @@ pub fn owns(node: &Node, address: &str) -> Result<bool, StoreError> {
 }
 
 /// Whether `user` is a user name of the owner for mail programs: the login, or any of the owner's
-/// addresses.
+/// addresses. Spaces around it, which keyboards of phones add, do not count.
 ///
 /// # Errors
 /// As [`get`].
 pub fn is_login_name(node: &Node, user: &str) -> Result<bool, StoreError> {
+    let user = user.trim();
     Ok(owns(node, user)?
         || get(node)?.is_some_and(|profile| profile.login.eq_ignore_ascii_case(user)))
 }
@@ -257,6 +258,14 @@ pub fn is_login_name(node: &Node, user: &str) -> Result<bool, StoreError> {
 mod tests {
     use super::*;
     use crate::testing::{TestNode, profile_of};
+
+    #[tokio::test]
+    async fn login_name_is_login_or_address() {
+        let alice = TestNode::new("alice").await;
+        for user in ["alice", "ALICE@alice.example", " alice", "alice@alice.example ", "a@b"] {
+            assert_eq!(is_login_name(&alice, user).unwrap(), user != "a@b", "{user:?}");
+        }
+    }
 
     #[test]
     fn language_tag_and_time_zone_name_are_checked() {

@@ -1,10 +1,12 @@
 //! The owner's password, hashed with Argon2id (RFC 9106) with OWASP's parameters: 19 MiB, two
-//! passes, one lane.
+//! passes, one lane. It is normalised to NFC first (RFC 8265 4.2.2): keyboards differ in how they
+//! compose an umlaut.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use minicbor::{Decode, Encode};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 use zeroize::Zeroizing;
 
 use crate::node::Node;
@@ -93,7 +95,7 @@ pub(super) async fn hashed(node: &Node, password: &str) -> Result<PasswordRow, P
         passes: PASSES,
         lanes: LANES,
     };
-    row.hash = *computed(&row, password).await.ok_or(PasswordError::Hash)?;
+    row.hash = *computed(&row, &normalised(password)).await.ok_or(PasswordError::Hash)?;
     Ok(row)
 }
 
@@ -122,11 +124,22 @@ impl StoredPassword {
         if password.len() > PASSWORD_LEN_MAX {
             return Ok(false);
         }
-        let hash = computed(&row, password).await.ok_or_else(|| {
-            StoreError::Unavailable("not enough memory to hash a password".to_owned())
-        })?;
-        Ok(is_set && bool::from(hash.ct_eq(&row.hash)))
+        // Earlier versions hashed a password as it was typed.
+        let typed = (!is_nfc(password)).then(|| Zeroizing::new(password.to_owned()));
+        for form in [normalised(password)].into_iter().chain(typed) {
+            let hash = computed(&row, &form).await.ok_or_else(|| {
+                StoreError::Unavailable("not enough memory to hash a password".to_owned())
+            })?;
+            if is_set && bool::from(hash.ct_eq(&row.hash)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
+}
+
+fn normalised(password: &str) -> Zeroizing<String> {
+    Zeroizing::new(password.nfc().collect())
 }
 
 async fn computed(row: &PasswordRow, password: &str) -> Option<Zeroizing<[u8; 32]>> {
@@ -141,4 +154,36 @@ async fn computed(row: &PasswordRow, password: &str) -> Option<Zeroizing<[u8; 32
         Some(hash)
     };
     crate::blocking::blocking(hash).await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestNode;
+
+    const COMPOSED: &str = "gr\u{fc}n am See";
+    const DECOMPOSED: &str = "gru\u{308}n am See";
+
+    async fn is_right(node: &Node, password: &str) -> bool {
+        stored(node).unwrap().matches(password).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn password_matches_however_it_is_composed() {
+        let alice = TestNode::new("alice").await;
+        for set in [COMPOSED, DECOMPOSED] {
+            super::super::set_password(&alice, set).await.unwrap();
+            assert!(is_right(&alice, COMPOSED).await && is_right(&alice, DECOMPOSED).await);
+            assert!(!is_right(&alice, "grun am See").await);
+        }
+    }
+
+    #[tokio::test]
+    async fn decomposed_password_of_earlier_version_matches() {
+        let alice = TestNode::new("alice").await;
+        let mut row = hashed(&alice, COMPOSED).await.unwrap();
+        row.hash = *computed(&row, DECOMPOSED).await.unwrap();
+        alice.store.commit(move |tx| put(tx, &row)).await.unwrap();
+        assert!(is_right(&alice, DECOMPOSED).await && !is_right(&alice, COMPOSED).await);
+    }
 }
