@@ -52,6 +52,12 @@ impl Spool {
         self.file = try_blocking(move || file.write(&gathered).map(|()| Some(file))).await;
     }
 
+    /// Drops the file. [`Spool::finish`] returns `error`.
+    pub(crate) fn fail(&mut self, error: StoreError) {
+        self.file = Err(error);
+        self.gathered = Vec::new();
+    }
+
     /// Writes the last bytes and makes the blob durable; a blob that travels with its row (at most
     /// 128 KiB) becomes durable with the row.
     ///

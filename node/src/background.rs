@@ -47,6 +47,8 @@ const COMPACT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The pause between two looks at the size of the process.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
+/// How many looks pass after one that found nothing to give back.
+const TRIM_WAIT_MAX: u32 = 3;
 /// The growth of the process after which freed memory is given back, in pages of 4 KiB.
 const TRIM_AFTER_PAGES: u64 = 4 * 256;
 
@@ -255,21 +257,25 @@ async fn compact_engine(node: &Node) {
     }
 }
 
-/// Gives memory that is not needed back after the start, and each time the process has grown since.
+/// Gives memory that is not needed back after the start, and while the process is larger than it was
+/// at its smallest: what a load needed is free only after it.
 async fn trim_heap() {
-    let mut trimmed = None;
+    let (mut least, mut wait) = (None::<u64>, 1);
     loop {
-        tokio::time::sleep(TRIM_EVERY).await;
+        tokio::time::sleep(TRIM_EVERY * wait).await;
         // Only Linux has the file; elsewhere memory is given back without help.
-        let Some(pages) = private_pages().await else { return };
-        if trimmed.is_none_or(|least| pages > least + TRIM_AFTER_PAGES) {
-            // The result does not matter: without free pages there is nothing to do.
-            let _ = blocking(freehold_heap::trim).await;
-            freehold_heap::unmap_program();
-            trimmed = private_pages().await;
-        } else {
-            trimmed = trimmed.min(Some(pages));
+        let Some(before) = private_pages().await else { return };
+        if least.is_some_and(|least| before <= least + TRIM_AFTER_PAGES) {
+            least = least.min(Some(before));
+            wait = 1;
+            continue;
         }
+        // The result does not matter: without free pages there is nothing to do.
+        let _ = blocking(freehold_heap::trim).await;
+        freehold_heap::unmap_program();
+        let Some(after) = private_pages().await else { return };
+        least = Some(least.map_or(after, |least| least.min(after)));
+        wait = if before > after + TRIM_AFTER_PAGES { 1 } else { TRIM_WAIT_MAX };
     }
 }
 

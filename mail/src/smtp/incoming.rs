@@ -1,12 +1,15 @@
 //! A message that is being received: its header is processed while it is spooled into a blob, and
 //! it is never whole in memory.
 
-use freehold_core::blobs::Pinned;
-use freehold_core::shares::Allowance;
+use freehold_core::blobs::{Pinned, SMALL_LEN_MAX};
+use freehold_core::blocking::try_blocking;
+use freehold_core::node::Node;
+use freehold_core::shares::{Reservation, Share};
 use freehold_core::store::StoreError;
 
 use super::envelope::Envelope;
 use super::headers::{Headers, Treatment};
+use super::receive;
 use super::reply::Reply;
 use crate::spool::Spool;
 use crate::state::MailState;
@@ -16,14 +19,22 @@ const OWN_LINES_LEN_MAX: u64 = 64 * 1024;
 /// The most Received fields; a message with more is in a mail loop (RFC 5321 6.3).
 const RECEIVED_MAX: u32 = 50;
 
+/// The bytes that a message holds of a share at a time. A shorter one is in memory until it is
+/// charged.
+const RESERVED_LEN: u64 = 1024 * 1024;
+
 /// A message that is being received.
 pub(super) struct Incoming {
     pub(super) envelope: Envelope,
     pub(super) headers: Headers,
     /// The identifier of this reception in Received and in the reply.
     pub(super) id: String,
+    node: Node,
     /// The shares of the disk that the message is charged to.
-    pub(super) charged: Vec<Allowance>,
+    reservation: Reservation,
+    /// The share that has no room for it.
+    beyond: Option<Share>,
+    len: u64,
     hasher: blake3::Hasher,
     spool: Spool,
 }
@@ -33,7 +44,7 @@ pub(super) struct Received {
     pub(super) envelope: Envelope,
     pub(super) headers: Headers,
     pub(super) id: String,
-    pub(super) charged: Vec<Allowance>,
+    pub(super) reservation: Reservation,
     pub(super) blob: Pinned,
     /// The hash of the text as received, without the additions of this server.
     pub(super) hash: [u8; 32],
@@ -47,6 +58,7 @@ impl Incoming {
         treatment: Treatment,
         id: String,
         trace: &str,
+        reservation: Reservation,
     ) -> Result<Self, StoreError> {
         let len_max = state.config.message_len_max.saturating_add(OWN_LINES_LEN_MAX);
         let mut spool = Spool::create(&state.node.blobs, len_max).await?;
@@ -55,7 +67,10 @@ impl Incoming {
             envelope,
             headers: Headers::new(treatment),
             id,
-            charged: Vec::new(),
+            node: state.node.clone(),
+            reservation,
+            beyond: None,
+            len: 0,
             hasher: blake3::Hasher::new(),
             spool,
         })
@@ -67,11 +82,38 @@ impl Incoming {
         self.hasher.update(text);
         let mut out = Vec::with_capacity(text.len());
         self.headers.read(text, &mut out);
+        self.len = self.len.saturating_add(out.len() as u64);
+        if self.len > SMALL_LEN_MAX as u64 && self.len > self.reservation.bytes() {
+            self.reserve().await;
+        }
         self.spool.write(&out).await;
+    }
+
+    /// Holds a part of the shares for the bytes so far. Without room the spool drops its file and
+    /// all further bytes.
+    async fn reserve(&mut self) {
+        let (node, none) = (self.node.clone(), Reservation::new(&self.node, Vec::new()));
+        let mut reservation = std::mem::replace(&mut self.reservation, none);
+        let bytes = self.len.next_multiple_of(RESERVED_LEN);
+        let grown = try_blocking(move || {
+            let grown = reservation.grow(&node, bytes)?;
+            Ok((grown, reservation))
+        });
+        match grown.await {
+            Ok((Ok(()), reservation)) => self.reservation = reservation,
+            Ok((Err(share), _)) => {
+                self.beyond = Some(share);
+                self.spool.fail(StoreError::Full);
+            }
+            Err(error) => self.spool.fail(error),
+        }
     }
 
     /// Ends the text and makes its blob.
     pub(super) async fn finish(mut self) -> Result<Received, Reply> {
+        if let Some(share) = self.beyond {
+            return Err(receive::used_up(share));
+        }
         let mut out = Vec::new();
         self.headers.finish(&mut out);
         self.spool.write(&out).await;
@@ -80,7 +122,7 @@ impl Incoming {
         }
         let blob = self.spool.finish().await?;
         let hash = *self.hasher.finalize().as_bytes();
-        let Self { envelope, headers, id, charged, .. } = self;
-        Ok(Received { envelope, headers, id, charged, blob, hash })
+        let Self { envelope, headers, id, reservation, .. } = self;
+        Ok(Received { envelope, headers, id, reservation, blob, hash })
     }
 }

@@ -1,6 +1,7 @@
 //! Mail from other servers: recipients are checked, and messages delivered into the inbox.
 
 use data_encoding::HEXLOWER;
+use freehold_core::blobs::SMALL_LEN_MAX;
 use freehold_core::blocking::try_blocking;
 use freehold_core::domain_name;
 use freehold_core::mailbox::queue::{Delivered, NewRecipient};
@@ -8,7 +9,7 @@ use freehold_core::mailbox::{
     self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse, StrangersLimits, UsedUp,
 };
 use freehold_core::profile::{self, Profile};
-use freehold_core::shares::{Limit, Share};
+use freehold_core::shares::{Limit, Reservation, Share};
 
 use super::address::Mailbox;
 use super::envelope::{Envelope, Recipient};
@@ -60,13 +61,12 @@ pub(super) async fn begin(
         node.blobs.check_space_for_strangers(0)?;
         mailbox::allowances(&node, from, &sender, &limits)
     });
-    let charged = allowed.await?.map_err(used_up)?;
+    let charged = allowed.await?.map_err(refused_for)?;
     let id = HEXLOWER.encode(&state.node.random.array::<8>());
     let received = trace::received(&envelope, peer, hostname, &id, state.node.clock.now());
     let trace = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));
-    let mut incoming = Incoming::begin(state, envelope, Treatment::Keep, id, &trace).await?;
-    incoming.charged = charged;
-    Ok(incoming)
+    let reservation = Reservation::new(&state.node, charged);
+    Ok(Incoming::begin(state, envelope, Treatment::Keep, id, &trace, reservation).await?)
 }
 
 fn limits(state: &MailState) -> StrangersLimits {
@@ -76,8 +76,16 @@ fn limits(state: &MailState) -> StrangersLimits {
     }
 }
 
+/// The reply to a message beyond a share of the day.
+pub(super) fn used_up(share: Share) -> Reply {
+    refused_for(match share {
+        Share::MailOfNetwork(_) => UsedUp::Network,
+        _ => UsedUp::Total,
+    })
+}
+
 /// The reply to a message beyond a share of the day: the sender tries again for some days.
-fn used_up(share: UsedUp) -> Reply {
+fn refused_for(share: UsedUp) -> Reply {
     tracing::info!(?share, "a message was refused: a share of the disk is used up for today");
     let text = match share {
         UsedUp::Network => "your network has used its share of the disk for today, try tomorrow",
@@ -93,29 +101,41 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
         Ok(received) => received,
         Err(reply) => return reply,
     };
-    match deliver(state, received).await {
-        Ok((id, report)) => {
+    let blob = (received.blob.len > SMALL_LEN_MAX as u64).then_some(received.blob.id);
+    let (reply, is_kept) = match deliver(state, received).await {
+        Ok(Stored { id, report, is_new }) => {
             tracing::info!(%id, "a message was received");
             if let Some(report) = report {
                 report_delivery(state, report).await;
             }
-            Reply::new(250, "2.0.0", format!("stored as {id}"))
+            (Reply::new(250, "2.0.0", format!("stored as {id}")), is_new)
         }
-        Err(DeliverError::ShareUsedUp(Share::MailOfNetwork(_))) => used_up(UsedUp::Network),
-        Err(DeliverError::ShareUsedUp(_)) => used_up(UsedUp::Total),
-        Err(DeliverError::Store(error)) => error.into(),
+        Err(DeliverError::ShareUsedUp(share)) => (used_up(share), false),
+        // The outcome may be unknown, and the message there after the next start.
+        Err(DeliverError::Store(error)) => (error.into(), true),
         Err(error) => {
             tracing::error!(%error, "a message could not be delivered");
-            Reply::unavailable()
+            (Reply::unavailable(), false)
         }
+    };
+    if let Some(blob) = blob.filter(|_| !is_kept)
+        && let Err(error) = mailbox::discard(&state.node, blob).await
+    {
+        tracing::warn!(%error, "the file of a message that was not stored is deleted later");
     }
+    reply
 }
 
-/// Stores the message; also returns the report that its sender wants.
-async fn deliver(
-    state: &MailState,
-    received: Received,
-) -> Result<(String, Option<Delivered>), DeliverError> {
+/// A message that was stored, now or before.
+struct Stored {
+    id: String,
+    /// The report that its sender wants.
+    report: Option<Delivered>,
+    is_new: bool,
+}
+
+/// Stores the message.
+async fn deliver(state: &MailState, received: Received) -> Result<Stored, DeliverError> {
     let node = &state.node;
     let reading = node.clone();
     let inbox = try_blocking(move || mailbox::special_folder(&reading, SpecialUse::Inbox)).await?;
@@ -129,8 +149,9 @@ async fn deliver(
         internal_date: node.clock.now(),
         flags: Flags::default(),
     };
-    mailbox::deliver_charged(node, delivery, received.charged).await?;
-    Ok((received.id, report))
+    let charged = received.reservation.allowances().to_vec();
+    let (_, is_new) = mailbox::deliver_charged(node, delivery, charged).await?;
+    Ok(Stored { id: received.id, report, is_new })
 }
 
 /// The report of success that the sender wants (RFC 3461 5.2.6); none for the null sender.

@@ -6,6 +6,7 @@ use freehold_core::blocking::{blocking, try_blocking};
 use freehold_core::mailbox::queue::{NewRecipient, ReportRequest, SubmitError};
 use freehold_core::mailbox::{self, IdempotencyKey, Submission};
 use freehold_core::profile;
+use freehold_core::shares::Reservation;
 use freehold_core::store::StoreError;
 use freehold_mime::{address, header};
 
@@ -68,7 +69,8 @@ pub(super) async fn begin(
             HEXLOWER.encode(&node.random.array::<16>())
         ),
     };
-    Incoming::begin(state, envelope, Treatment::Complete(missing), id, &received).await
+    let uncharged = Reservation::new(&state.node, Vec::new());
+    Incoming::begin(state, envelope, Treatment::Complete(missing), id, &received, uncharged).await
 }
 
 /// Checks the authors and queues the message, with a copy in Sent. 250 is sent after the commit.

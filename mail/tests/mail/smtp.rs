@@ -306,3 +306,54 @@ async fn strangers_beyond_their_daily_share_get_452() {
     drop(client);
     alice.close().await;
 }
+
+/// A message of 1.5 MB without the line that ends it.
+fn long_message() -> String {
+    format!("Subject: long\r\n\r\n{}", "0123456789abcdef\r\n".repeat(85_000))
+}
+
+#[tokio::test]
+async fn messages_that_arrive_together_stay_within_the_share() {
+    let config = MailConfig { strangers_mib_per_network_day: 3, ..MailConfig::default() };
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
+    let orphans = || alice.node.blobs.orphan_paths(&alice.node.store).unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(alice.addresses.smtp).await;
+        client.command("EHLO bob.example").await;
+        envelope(&mut client).await;
+        assert!(client.command("DATA").await.starts_with("354"));
+        client.send(long_message().as_bytes()).await;
+        // Whoever has an answer is behind the message.
+        client.send(b".\r").await;
+        clients.push(client);
+    }
+    let mut replies = Vec::new();
+    for client in &mut clients {
+        client.send(b"\n").await;
+        replies.push(client.reply().await);
+    }
+    replies.sort();
+    assert!(replies[0].starts_with("250") && replies[2].starts_with("452 4.3.1 "), "{replies:?}");
+    assert_eq!(orphans(), Vec::<std::path::PathBuf>::new());
+    drop(clients);
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn repeated_delivery_leaves_no_file() {
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let mut client = Client::connect(alice.addresses.smtp).await;
+    client.command("EHLO bob.example").await;
+    for _ in 0..3 {
+        client.command("MAIL FROM:<bob@bob.example> ENVID=e1").await;
+        client.command("RCPT TO:<alice@alice.example>").await;
+        assert!(client.command("DATA").await.starts_with("354"));
+        assert!(client.command(&format!("{}.", long_message())).await.starts_with("250"));
+    }
+    let orphans = alice.node.blobs.orphan_paths(&alice.node.store).unwrap();
+    assert_eq!(orphans, Vec::<std::path::PathBuf>::new());
+    assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
+    drop(client);
+    alice.close().await;
+}

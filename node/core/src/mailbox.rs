@@ -40,7 +40,7 @@ pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::{check, check_bodies, check_rows};
 pub use columns::{Values, values};
 pub use delete_folder::delete_folder;
-pub use deliver::{DeliverError, Delivery, deliver, deliver_charged};
+pub use deliver::{DeliverError, Delivery, deliver, deliver_charged, discard};
 pub use details::{Column, is_kept, searched, structures};
 pub use empty::{
     BIN_DAYS_MAX, bin_days, delete_for_good, empty_folder, purge_old_messages, set_bin_days,

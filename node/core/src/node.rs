@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::random::Random;
 use crate::row::{self, Record, Rows};
+use crate::shares::Arriving;
 use crate::store::{Health, Store, StoreError, Table};
 
 mod identity;
@@ -52,6 +53,8 @@ pub struct Node {
     pub random: Random,
     /// The friends' nodes that are connected.
     pub presence: Presence,
+    /// The content from other people that arrives.
+    pub arriving: Arriving,
     /// Recent wrong passwords, and the sessions that are not stored.
     pub logins: LoginState,
 }

@@ -6,7 +6,10 @@
 //! the rows of earlier days are found and deleted.
 //!
 //! An attacker gets the share of the day and one change more, because what is left of a share need
-//! only be above zero.
+//! only be above zero. Content that arrives slowly lies on the disk before it is charged: it holds a
+//! [`Reservation`] meanwhile.
+
+mod arriving;
 
 use minicbor::{Decode, Encode};
 
@@ -20,8 +23,10 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// How many rows of earlier days one charge deletes: more than it adds.
 const DELETED_EACH: usize = 4;
 
+pub use arriving::{Arriving, Reservation};
+
 /// A kind of content, and the person or network that it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Share {
     /// The entries of a friend.
     Entries(PersonId),

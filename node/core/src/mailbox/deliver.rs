@@ -150,10 +150,11 @@ pub(super) struct PreparedDelivery {
 /// # Errors
 /// When there is no such folder or the store refuses; nothing is stored then.
 pub async fn deliver(node: &Node, delivery: Delivery) -> Result<Message, DeliverError> {
-    deliver_charged(node, delivery, Vec::new()).await
+    deliver_charged(node, delivery, Vec::new()).await.map(|(message, _)| message)
 }
 
-/// As [`deliver`], and charges the message to shares of the disk in the same commit.
+/// As [`deliver`], and charges the message to shares of the disk in the same commit. Also returns
+/// false if the message was delivered before: then its blob is of no use.
 ///
 /// # Errors
 /// As [`deliver`], and [`DeliverError::ShareUsedUp`].
@@ -161,7 +162,7 @@ pub async fn deliver_charged(
     node: &Node,
     delivery: Delivery,
     charged: Vec<Allowance>,
-) -> Result<Message, DeliverError> {
+) -> Result<(Message, bool), DeliverError> {
     let prepared = prepare(node, delivery).await?;
     let commit = move |tx: &mut Tx<'_>| {
         // Others may have used it up since the message began.
@@ -177,9 +178,19 @@ pub async fn deliver_charged(
         for allowance in charged.iter().filter(|_| is_new) {
             shares::charge(tx, prepared.now, allowance, cost, 1)?;
         }
-        Ok(message)
+        Ok((message, is_new))
     };
     node.store.commit(commit).await
+}
+
+/// Deletes the blob of a message that was refused, or delivered before: a stranger could fill the
+/// disk with them until the next collection. A blob that something refers to stays.
+///
+/// # Errors
+/// The store's.
+pub async fn discard(node: &Node, blob: BlobId) -> Result<(), StoreError> {
+    let (blobs, store) = (node.blobs.clone(), node.store.clone());
+    try_blocking(move || blobs.unlink_now(&store, &[blob]).map(drop)).await
 }
 
 /// Checks a delivery's flags and reads its message.

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use crate::fs::{self, Fs, OsFs};
 use crate::random::Random;
+use crate::shares::Arriving;
 use crate::space::{FreeSpace, Margins};
 use crate::store::{
     self, EngineSource, FolderLock, Progress, Stop, Store, StoreError, StoreOptions,
@@ -251,6 +252,7 @@ impl Node {
             clock,
             random,
             presence: Presence::default(),
+            arriving: Arriving::default(),
             logins: LoginState::default(),
         };
         node.prepare()?;
