@@ -10,6 +10,12 @@ use super::{Flaw, MediaType, PIXELS_MAX, RenditionError, jpeg, moving};
 
 /// The most memory a decoder may allocate, in bytes: four bytes for each pixel, and some more.
 const DECODE_ALLOC_MAX: u64 = 512 * 1024 * 1024;
+/// The same for PNG, whose decoder counts rows, texts and the unpacked profile, but no pixels.
+const PNG_ALLOC_MAX: u64 = 16 * 1024 * 1024;
+/// The longest ICC profile that is applied, in bytes.
+const PROFILE_LEN_MAX: usize = 4 * 1024 * 1024;
+/// The longest edge, in pixels. Scaling takes 32 bytes for each pixel of an edge.
+const EDGE_MAX: u32 = 65_535;
 /// The memory of a decoder beside the pixels that it returns, in bytes for each pixel.
 const DECODER_PIXEL_LEN: u64 = 4;
 
@@ -56,7 +62,8 @@ pub(super) fn with_image<R: BufRead + Seek>(
 ) -> Result<Decoded, RenditionError> {
     let mut reader = ImageReader::with_format(file, format);
     let mut limits = Limits::default();
-    limits.max_alloc = Some(DECODE_ALLOC_MAX);
+    let is_png = format == ImageFormat::Png;
+    limits.max_alloc = Some(if is_png { PNG_ALLOC_MAX } else { DECODE_ALLOC_MAX });
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
@@ -66,16 +73,17 @@ pub(super) fn with_image<R: BufRead + Seek>(
     // A picture with a damaged orientation or profile is shown without it.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().ok().flatten();
+    let profile = profile.filter(|profile| profile.len() <= PROFILE_LEN_MAX);
     let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     Ok(Decoded { picture, is_cmyk: false, width, height, orientation, profile, flaw: None })
 }
 
-/// Refuses a picture with too many pixels, or with none.
+/// Refuses a picture with too many pixels, in all or on an edge, or with none.
 pub(super) fn check_pixels(width: u32, height: u32) -> Result<(), RenditionError> {
     let pixels = u64::from(width) * u64::from(height);
     match pixels {
         0 => Err(RenditionError::Damaged),
-        1..=PIXELS_MAX => Ok(()),
+        1..=PIXELS_MAX if width.max(height) <= EDGE_MAX => Ok(()),
         _ => Err(RenditionError::TooManyPixels { width, height }),
     }
 }

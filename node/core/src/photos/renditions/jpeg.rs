@@ -35,7 +35,12 @@ pub(super) fn decode<R: BufRead + Seek>(
     file.rewind().map_err(decode::unreadable)?;
     let mut stream = JpegStream::new(&mut *file);
     match scaled(&mut stream, &frame) {
+        // Whether scans are missing after those that are there, nobody knows.
+        Ok(decoded) if frame.is_progressive && !stream.has_eoi().unwrap_or(false) => {
+            Ok(Decoded { flaw: Some(Flaw::Damaged), ..decoded })
+        }
         Ok(decoded) => Ok(decoded),
+        Err(_) if stream.is_refused() => Err(RenditionError::Damaged),
         Err(jpeg_decoder::Error::Unsupported(_)) => {
             lenient(file, &frame, memory).map_err(|error| match error {
                 // Arithmetic coding, twelve bits for each sample: whole, and of a rare kind.
@@ -45,8 +50,13 @@ pub(super) fn decode<R: BufRead + Seek>(
         }
         Err(_) => {
             let has_eoi = stream.has_eoi().unwrap_or(false);
+            if stream.is_refused() {
+                return Err(RenditionError::Damaged);
+            }
             match lenient(file, &frame, memory) {
-                Ok(decoded) if has_eoi => Ok(Decoded { flaw: Some(Flaw::Damaged), ..decoded }),
+                Ok(decoded) if has_eoi || frame.is_progressive => {
+                    Ok(Decoded { flaw: Some(Flaw::Damaged), ..decoded })
+                }
                 // A file that lacks only its last bytes has a complete last row.
                 Ok(decoded) if !has_plain_last_row(&decoded.picture) => Ok(decoded),
                 _ if has_eoi => Err(RenditionError::Damaged),

@@ -149,14 +149,15 @@ fn file_that_is_no_picture_is_refused() {
 
 #[test]
 fn picture_with_too_many_pixels_is_refused_before_decoding() {
-    let mut png = encoded(&halves(2, 2), ImageFormat::Png);
-    png[16..20].copy_from_slice(&50_000u32.to_be_bytes());
-    png[20..24].copy_from_slice(&50_000u32.to_be_bytes());
-    // The header's checksum is corrected, so that only the size is wrong.
-    let checksum = crc32(&png[12..29]);
-    png[29..33].copy_from_slice(&checksum.to_be_bytes());
-    let (width, height) = (50_000, 50_000);
-    assert_eq!(make(&png), Err(RenditionError::TooManyPixels { width, height }));
+    for (width, height) in [(50_000u32, 50_000u32), (1, 20_000_000), (65_536, 1)] {
+        let mut png = encoded(&halves(2, 2), ImageFormat::Png);
+        png[16..20].copy_from_slice(&width.to_be_bytes());
+        png[20..24].copy_from_slice(&height.to_be_bytes());
+        // The header's checksum is corrected, so that only the size is wrong.
+        let checksum = crc32(&png[12..29]);
+        png[29..33].copy_from_slice(&checksum.to_be_bytes());
+        assert_eq!(make(&png), Err(RenditionError::TooManyPixels { width, height }));
+    }
     // The frame header of a JPEG comes right after the quantisation tables.
     let mut jpeg = encoded(&halves(2, 2), ImageFormat::Jpeg);
     let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();

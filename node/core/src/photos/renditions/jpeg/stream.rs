@@ -45,6 +45,8 @@ pub(super) struct JpegStream<R> {
     has_eoi: bool,
     scans: u32,
     segments_len: u64,
+    /// True once the file went beyond a limit.
+    is_refused: bool,
     /// Bytes that come before the next byte of the file.
     ready: Vec<u8>,
     ready_at: usize,
@@ -58,6 +60,7 @@ impl<R: BufRead> JpegStream<R> {
             has_eoi: false,
             scans: 0,
             segments_len: 0,
+            is_refused: false,
             ready: Vec::new(),
             ready_at: 0,
         }
@@ -68,6 +71,11 @@ impl<R: BufRead> JpegStream<R> {
     pub(super) fn has_eoi(&mut self) -> io::Result<bool> {
         io::copy(self, &mut io::sink())?;
         Ok(self.has_eoi)
+    }
+
+    /// True if the file is beyond a limit: no decoder may read it.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused
     }
 
     /// Ends the picture where the file ends.
@@ -86,9 +94,13 @@ impl<R: BufRead> JpegStream<R> {
         self.ready_at = 0;
     }
 
+    fn refuse(&mut self, cause: &str) -> io::Result<()> {
+        self.is_refused = true;
+        Err(io::Error::new(io::ErrorKind::InvalidData, cause))
+    }
+
     /// Takes one byte of the file; the bytes for the decoder become ready.
     fn step(&mut self, byte: u8) -> io::Result<()> {
-        let refused = |cause| Err(io::Error::new(io::ErrorKind::InvalidData, cause));
         let before = self.part;
         self.part = match before {
             Part::Between if byte == 0xff => Part::Marker,
@@ -105,7 +117,7 @@ impl<R: BufRead> JpegStream<R> {
                 let len = u16::from_be_bytes([high, byte]);
                 self.segments_len += u64::from(len);
                 if self.segments_len > SEGMENTS_LEN_MAX {
-                    return refused("too much beside the picture");
+                    return self.refuse("too much beside the picture");
                 }
                 self.after_segment(marker, len.saturating_sub(2))
             }
@@ -133,7 +145,7 @@ impl<R: BufRead> JpegStream<R> {
         {
             self.scans += 1;
             if self.scans > SCANS_MAX {
-                return refused("too many scans");
+                return self.refuse("too many scans");
             }
         }
         Ok(())

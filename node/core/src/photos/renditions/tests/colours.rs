@@ -1,5 +1,7 @@
 //! Colour profiles are applied: the same colour in any profile is the same in sRGB.
 
+use image::ImageEncoder;
+use image::codecs::png::PngEncoder;
 use img_parts::ImageICC;
 use moxcms::ColorProfile;
 
@@ -107,6 +109,18 @@ fn profile_that_can_not_be_used_is_ignored() {
         parts.set_icc_profile(Some(profile.into()));
         assert!(near(shown(&parts.clone().encoder().bytes()), colour));
     }
+}
+
+#[test]
+fn profile_that_expands_without_end_is_left_out() {
+    let mut bomb = Vec::new();
+    let mut encoder = PngEncoder::new(&mut bomb);
+    encoder.set_icc_profile(vec![0; 64 * 1024 * 1024]).unwrap();
+    plain([9, 9, 9]).write_with_encoder(encoder).unwrap();
+    assert!(bomb.len() < 1024 * 1024);
+    let decoded = decode::decode(&mut Cursor::new(&bomb), MediaType::Png, Memory::UNLIMITED);
+    assert_eq!(decoded.unwrap().profile, None);
+    assert_eq!(make(&bomb).unwrap().flaw, None);
 }
 
 #[test]

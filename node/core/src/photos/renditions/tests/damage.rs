@@ -55,6 +55,30 @@ fn jpeg_damaged_inside_is_rendered_and_said_to_be() {
 }
 
 #[test]
+fn progressive_jpeg_without_its_end_is_said_to_be_damaged() {
+    let whole: &[u8] = include_bytes!("progressive.jpg");
+    assert_eq!(make(whole).unwrap().flaw, None);
+    let is_scan = |at: &usize| whole[*at..].starts_with(&[0xff, 0xda]);
+    let last_scan = (0..whole.len()).rev().find(is_scan).unwrap();
+    for len in [last_scan, whole.len() - 100, whole.len() - 2] {
+        assert_eq!(make(&whole[..len]).unwrap().flaw, Some(Flaw::Damaged), "{len}");
+    }
+    for len in (0..whole.len()).step_by(7) {
+        let is_told = make(&whole[..len]).map_or(true, |made| made.flaw.is_some());
+        assert!(is_told, "{len}");
+    }
+}
+
+#[test]
+fn jpeg_of_endless_scans_is_refused() {
+    let whole: &[u8] = include_bytes!("progressive.jpg");
+    let is_scan = |at: &usize| whole[*at..].starts_with(&[0xff, 0xda]);
+    let (last_scan, end) = ((0..whole.len()).rev().find(is_scan).unwrap(), whole.len() - 2);
+    let many = [&whole[..end], &whole[last_scan..end].repeat(300), &whole[end..]].concat();
+    assert_eq!(make(&many), Err(RenditionError::Damaged));
+}
+
+#[test]
 fn moving_picture_is_said_to_move() {
     let mut gif = Vec::new();
     let mut encoder = image::codecs::gif::GifEncoder::new(&mut gif);
