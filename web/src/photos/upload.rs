@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
 use freehold_core::blobs::Pinned;
-use freehold_core::photos::renditions::{Flaw, PIXELS_MAX, RenditionError};
+use freehold_core::photos::renditions::{EDGE_MAX, Flaw, PIXELS_MAX, RenditionError};
 use freehold_core::photos::{self, AddError, FILE_LEN_MAX, Photo, Upload};
 use freehold_core::posts::{self, Draft, PostError, PostId, Precondition, State as PostState};
 use freehold_core::publish;
@@ -206,8 +206,8 @@ fn fault_text(error: &AddError) -> String {
             media_type.name()
         ),
         AddError::Rendition(RenditionError::TooManyPixels { width, height }) => format!(
-            "The picture has {} megapixels ({width} × {height}); {} is the most. Save it smaller \
-             and add that.",
+            "The picture is {width} × {height} pixels: {} megapixels. {} megapixels, and {EDGE_MAX} \
+             pixels on a side, are the most. Save it smaller and add that.",
             (u64::from(*width) * u64::from(*height)).div_ceil(MEGAPIXEL),
             PIXELS_MAX / MEGAPIXEL,
         ),

@@ -31,6 +31,8 @@ pub use self::memory::Memory;
 /// The most pixels that are decoded: more than cameras have, and few enough for the memory of a
 /// small machine.
 pub const PIXELS_MAX: u64 = 100_000_000;
+/// The longest edge of a picture, in pixels. Scaling takes 32 bytes for each pixel of an edge.
+pub const EDGE_MAX: u32 = 65_535;
 /// The longer edge of the large size, in pixels.
 pub const LARGE_EDGE: u32 = 1600;
 /// The longer edge of the medium size, in pixels.
@@ -51,8 +53,10 @@ pub enum RenditionError {
     /// A picture in an unsupported format, or a JPEG of a rare kind.
     #[error("this kind of {} can't be shown here yet; save it as an ordinary JPEG", .0.name())]
     Unsupported(MediaType),
-    /// More than [`PIXELS_MAX`].
-    #[error("the picture has {width} x {height} pixels, the limit is {} pixels", PIXELS_MAX)]
+    /// More than [`PIXELS_MAX`], or an edge above [`EDGE_MAX`].
+    #[error(
+        "the picture has {width} x {height} pixels; {PIXELS_MAX}, and {EDGE_MAX} on an edge, are the most"
+    )]
     TooManyPixels {
         /// The width that its header announces.
         width: u32,

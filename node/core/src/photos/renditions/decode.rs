@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::memory::Memory;
-use super::{Flaw, MediaType, PIXELS_MAX, RenditionError, jpeg, moving};
+use super::{EDGE_MAX, Flaw, MediaType, PIXELS_MAX, RenditionError, jpeg, moving};
 
 /// The most memory a decoder may allocate, in bytes: four bytes for each pixel, and some more.
 const DECODE_ALLOC_MAX: u64 = 512 * 1024 * 1024;
@@ -14,8 +14,6 @@ const DECODE_ALLOC_MAX: u64 = 512 * 1024 * 1024;
 const PNG_ALLOC_MAX: u64 = 16 * 1024 * 1024;
 /// The longest ICC profile that is applied, in bytes.
 const PROFILE_LEN_MAX: usize = 4 * 1024 * 1024;
-/// The longest edge, in pixels. Scaling takes 32 bytes for each pixel of an edge.
-const EDGE_MAX: u32 = 65_535;
 /// The memory of a decoder beside the pixels that it returns, in bytes for each pixel.
 const DECODER_PIXEL_LEN: u64 = 4;
 
