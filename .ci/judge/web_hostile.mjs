@@ -24,7 +24,7 @@ const attacks = [
   '<object data="http://evil.example/f"></object> <embed src="http://evil.example/f">',
   '<video poster="http://evil.example/g" src="http://evil.example/h" autoplay></video> <audio src="http://evil.example/h" autoplay></audio>',
 ];
-const forbidden = 'script, form[action*="evil.example"], [formaction], base, object, embed, meta[http-equiv=refresh], iframe[srcdoc], [onerror], [onload]';
+const forbidden = 'script:not([src^="/assets/"][integrity]), form[action*="evil.example"], [formaction], base, object, embed, meta[http-equiv=refresh], iframe[srcdoc], [onerror], [onload]';
 
 const browser = await launch();
 const context = await browser.newContext();
@@ -90,6 +90,23 @@ await watch('in a post at home', (page) => page.goto(base + '/home'));
 // The judges that follow read the front page.
 await home.click('a[href^="/home/write/"]');
 await Promise.all([home.waitForNavigation(), home.click('form[action$="/withdraw"] button')]);
+// A frame is as high as its content at every width: no letter scrolls within the page, and none has a gap below.
+const paragraphs = `<p>${'Words that wrap where the paper ends. '.repeat(8)}</p>`.repeat(60);
+await deliver(`From: eve@far.example\r\nSubject: long ${tag}\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n${paragraphs.replaceAll('</p>', '</p>\r\n')}`);
+for (const width of [360, 1280]) {
+  await watch(`the frame of a long letter at ${width} pixels`, async (page) => {
+    await page.setViewportSize({ width, height: 800 });
+    await page.goto(base + '/home/mail');
+    await page.locator('.messages a', { hasText: `long ${tag}` }).click();
+    await page.waitForLoadState('networkidle');
+    await page.waitForFunction(() => {
+      const frame = document.querySelector('iframe');
+      const root = frame.contentDocument?.documentElement;
+      return root && Math.abs(frame.clientHeight - root.getBoundingClientRect().height) < 3 && root.scrollHeight <= frame.clientHeight;
+    }, null, { timeout: 5000 });
+  });
+}
+
 await browser.close();
 console.log(`${failures} failures`);
 process.exit(failures ? 1 : 0);

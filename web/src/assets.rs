@@ -22,8 +22,37 @@ use crate::{pictures, theme};
 pub(crate) const STRUCTURE: &str = include_str!("../../themes/structure.css");
 /// The styles inside the frame of a message.
 pub(crate) const MESSAGE: &str = include_str!("../../themes/message.css");
-/// The script of forms for a long text. Every page works without it.
-const EDITOR: &str = include_str!("../../themes/scripts/editor.js");
+/// A script that improves a page, which works without it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Script {
+    /// Saves a long text while it is written.
+    Editor,
+    /// Makes the frames of a message as high as their content.
+    Letter,
+}
+
+impl Script {
+    const ALL: [Self; 2] = [Self::Editor, Self::Letter];
+
+    fn file(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Editor => ("editor.js", include_str!("../../themes/scripts/editor.js")),
+            Self::Letter => ("letter.js", include_str!("../../themes/scripts/letter.js")),
+        }
+    }
+
+    /// The element that loads it.
+    pub(crate) fn element(self) -> String {
+        let (address, integrity) = (ASSETS.address(self.file().0), self.integrity());
+        format!(r#"<script type="module" src="{address}" integrity="{integrity}"></script>"#)
+    }
+
+    /// Its hash, as a policy and an element name it (Subresource Integrity 3.1).
+    pub(crate) fn integrity(self) -> String {
+        format!("sha256-{}", BASE64.encode(&Sha256::digest(self.file().1)))
+    }
+}
+
 const FONTS: [(&str, &[u8]); 3] = [
     ("vollkorn.woff2", include_bytes!("../../themes/fonts/vollkorn.woff2")),
     ("vollkorn-italic.woff2", include_bytes!("../../themes/fonts/vollkorn-italic.woff2")),
@@ -50,21 +79,13 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
         }
     }
     assets.add("paper.css", "text/css; charset=utf-8", site.into(), "same-origin");
-    // The frame of a message has an opaque origin, so its style sheet and font are cross-origin.
+    // Opened alone, the HTML of a message may have an opaque origin: its style sheet is cross-origin.
     assets.add("message.css", "text/css; charset=utf-8", message.into(), "cross-origin");
-    assets.add(
-        "editor.js",
-        "text/javascript; charset=utf-8",
-        Bytes::from_static(EDITOR.as_bytes()),
-        "same-origin",
-    );
+    for (name, source) in Script::ALL.map(Script::file) {
+        let media_type = "text/javascript; charset=utf-8";
+        assets.add(name, media_type, Bytes::from_static(source.as_bytes()), "same-origin");
+    }
     assets
-});
-
-/// The element that loads the editor's script.
-static EDITOR_ELEMENT: LazyLock<String> = LazyLock::new(|| {
-    let (address, integrity) = (ASSETS.address("editor.js"), editor_integrity());
-    format!(r#"<script type="module" src="{address}" integrity="{integrity}"></script>"#)
 });
 
 /// The structure, the theme, and the generated classes: `r<tenths>` for the aspect ratio of a
@@ -131,16 +152,6 @@ pub(crate) fn find(name: &str) -> Option<Arc<CachedPage>> {
 /// The address of the asset with the plain name `name`.
 pub(crate) fn address(name: &str) -> &'static str {
     ASSETS.address(name)
-}
-
-/// The element that loads the editor's script.
-pub(crate) fn editor_element() -> &'static str {
-    &EDITOR_ELEMENT
-}
-
-/// The hash of the editor's script, as a policy and an element name it (Subresource Integrity 3.1).
-pub(crate) fn editor_integrity() -> String {
-    format!("sha256-{}", BASE64.encode(&Sha256::digest(EDITOR)))
 }
 
 /// A style sheet without comments and without needless white space. Our style sheets have no

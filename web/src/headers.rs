@@ -4,35 +4,42 @@ use std::sync::LazyLock;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::assets;
+use crate::assets::Script;
 
 /// Nothing loads but our own styles, images and fonts; no site may frame us; forms are sent to this
-/// site only. No script runs but that of [`PAGE_WITH_EDITOR_POLICY`]; `connect-src` lets tools that
-/// inspect a page fetch robots.txt.
+/// site only. No script runs but those of [`with_script`]; `connect-src` lets tools that inspect a
+/// page fetch robots.txt.
 pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 );
-/// A page with a form for a long text. The one script that may run is named by its hash (CSP 3,
-/// 8.4), so no other file of this site can be a script.
-pub(crate) static PAGE_WITH_EDITOR_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let page = PAGE_POLICY;
-    let page = page.to_str().unwrap_or_default();
-    let policy = format!("{page}; script-src '{}'", assets::editor_integrity());
-    HeaderValue::from_str(&policy).unwrap_or(PAGE_POLICY)
+/// A page with a form for a long text.
+pub(crate) static PAGE_WITH_EDITOR_POLICY: LazyLock<HeaderValue> =
+    LazyLock::new(|| with_script(PAGE_POLICY, Script::Editor));
+/// A page that shows a message in frames from this site.
+pub(crate) static PAGE_WITH_MESSAGE_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let page = HeaderValue::from_static(
+        "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    );
+    with_script(page, Script::Letter)
 });
-/// A page that shows a message in a frame from this site.
-pub(crate) const PAGE_WITH_MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-);
-/// The HTML of a message: an opaque origin, no scripts, no forms, nothing loaded but the style
-/// sheet, its font and the pictures that came inside the message. `sandbox` also applies if the
-/// address is opened outside the frame.
+
+/// The policy that also allows one script. It is named by its hash (CSP 3, 8.4), so no other file
+/// of this site can be a script.
+fn with_script(policy: HeaderValue, script: Script) -> HeaderValue {
+    let longer =
+        format!("{}; script-src '{}'", policy.to_str().unwrap_or_default(), script.integrity());
+    HeaderValue::from_str(&longer).unwrap_or(policy)
+}
+
+/// The HTML of a message: no scripts, no forms, nothing loaded but the style sheet, its font and the
+/// pictures that came inside the message. `sandbox` also applies if the address is opened outside
+/// the frame. It has the origin of the page, which measures it; without scripts it can't use that.
 pub(crate) const MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'self'; \
-     sandbox allow-popups allow-popups-to-escape-sandbox",
+     sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox",
 );
 
 /// The name and value of the header that lets other sites show a public picture (Fetch 3.7):

@@ -3,7 +3,7 @@
 use freehold_core::notices::Notice;
 use freehold_core::profile::{LANGUAGE, Profile};
 
-use crate::assets;
+use crate::assets::{self, Script};
 use crate::avatar::Avatar;
 use crate::done::Done;
 
@@ -105,8 +105,13 @@ impl Layout {
     }
 
     /// The element that loads the editor's script, which improves a form for a long text.
-    pub(crate) fn editor(&self) -> &'static str {
-        assets::editor_element()
+    pub(crate) fn editor(&self) -> String {
+        Script::Editor.element()
+    }
+
+    /// The element that loads the script of a page with a message.
+    pub(crate) fn letter_script(&self) -> String {
+        Script::Letter.element()
     }
 
     /// The address of the one font that every page needs at once.

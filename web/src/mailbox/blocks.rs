@@ -267,7 +267,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The height of a frame. Without scripts a page can't measure the frame's content, so its
+/// The height of a frame where scripts are switched off and the page can't measure its content:
 /// lines are counted.
 fn frame_height(message: &ParsedMessage, html: &NormalizedHtml) -> usize {
     let (mut chars, mut lines) = (0usize, 0usize);

@@ -153,7 +153,7 @@ async fn show(
     let mut response = response::page(&MessagePage { page, sidebar, message })?;
     response
         .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_MESSAGE_POLICY);
+        .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_MESSAGE_POLICY.clone());
     Ok(response)
 }
 

@@ -29,7 +29,7 @@ pub(super) fn routes() -> Routes {
         .get("/home/mail/{folder}/{uid}/html/{part}", Access::Owner, html)
         .get("/home/mail/{folder}/{uid}/original", Access::Owner, original)
         .get("/home/mail/{folder}/{uid}/files/{part}", Access::Owner, file)
-        // The frame of a message has an opaque origin and sends no cookie: the key decides.
+        // The key in the address decides, not the cookie.
         .get("/home/mail/{folder}/{uid}/pictures/{place}", Access::Anyone, picture)
 }
 
@@ -42,8 +42,8 @@ struct HtmlFrame {
     html: String,
 }
 
-/// The document in the frame: an origin of its own, with a policy under which nothing runs, and
-/// nothing loads but the pictures that came inside the message.
+/// The document in the frame: with a policy under which nothing runs, and nothing loads but the
+/// pictures that came inside the message.
 async fn html(
     State(site): State<Site>,
     _: Owner,
@@ -147,7 +147,7 @@ async fn picture(
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600")),
-        // The frame that shows it has an origin of its own.
+        // Opened alone, the HTML that shows it may have an opaque origin.
         (
             HeaderName::from_static("cross-origin-resource-policy"),
             HeaderValue::from_static("cross-origin"),

@@ -1,9 +1,8 @@
 //! Pictures that came inside a message: found by their Content-ID (RFC 2392) or Content-Location
 //! (RFC 2557), and served each under an address of its own.
 //!
-//! The frame with the HTML of a message has an opaque origin, so that a browser sends no cookie
-//! with its requests. The address carries a key instead, which is valid for that picture alone and
-//! for a day or two.
+//! The HTML of a message may be shown where a browser sends no cookie with its requests. So the
+//! address carries a key, which is valid for that picture alone and for a day or two.
 
 use std::collections::HashMap;
 

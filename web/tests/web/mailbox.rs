@@ -69,8 +69,10 @@ async fn hostile_html_neither_runs_nor_loads_anything() {
     let place = deliver(&alice, HOSTILE).await;
     let mut owner = Browser::owner(&alice).await;
     let page = owner.get(&format!("/home/mail/{place}")).await;
-    assert!(!page.text().contains("<script"));
-    assert!(page.has("iframe[sandbox='allow-popups allow-popups-to-escape-sandbox']"));
+    let scripts: Vec<_> = page.all("script").iter().map(|s| s.attr("src").to_owned()).collect();
+    assert!(scripts.len() == 1 && scripts[0].starts_with("/assets/letter."), "{scripts:?}");
+    let sandbox = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
+    assert_eq!(page.one("iframe").attr("sandbox"), sandbox);
     assert!(page.has("[data-notice='remote-images']"));
     assert!(page.header("content-security-policy").contains("frame-src 'self'"));
     let frame = frame_of(&mut owner, &place).await;
@@ -79,7 +81,8 @@ async fn hostile_html_neither_runs_nor_loads_anything() {
     }
     let policy = frame.header("content-security-policy");
     assert!(
-        policy.contains("sandbox allow-popups")
+        policy.contains("sandbox allow-same-origin allow-popups")
+            && !policy.contains("script")
             && policy.contains("frame-ancestors 'self'")
             && policy.contains("img-src 'self' data:;"),
         "{policy}"
