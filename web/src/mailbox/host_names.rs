@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use freehold_mime::html;
 use freehold_mime::media::percent_decoded;
+use unicode_normalization::UnicodeNormalization;
 use unicode_security::confusable_detection::skeleton;
 use unicode_security::{RestrictionLevel, RestrictionLevelDetection};
 
@@ -97,8 +98,32 @@ pub(super) fn hidden_host(text: &str, href: &str) -> Option<String> {
         let is_below = plain.strip_suffix(name).is_some_and(|before| before.ends_with('.'));
         (name != plain && !is_below) || honest(named) != named.as_str()
     };
+    let text = as_seen(text);
     let mut named = text.split_whitespace().take(WORDS_MAX).filter_map(named_host);
     named.any(|named| is_other(&named)).then_some(host)
+}
+
+/// True if an address has a user's name in front of its host, which can look like a host.
+pub(super) fn has_user(address: &str) -> bool {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    rest.split(['/', '\\', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
+}
+
+/// A text as its reader sees it: without invisible characters, with those that look like others
+/// replaced by them (NFKC), and with dots for the full stops that separate labels (RFC 3490 3.1).
+fn as_seen(text: &str) -> String {
+    let dot = |c: char| if matches!(c, '\u{3002}' | '\u{ff61}') { '.' } else { c };
+    text.chars().filter(|c| !is_invisible(*c)).map(dot).nfkc().collect()
+}
+
+/// True for characters that are shown as nothing (Unicode 5.21, Default_Ignorable_Code_Point).
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The host that a word names.
@@ -181,6 +206,14 @@ mod tests {
             ("bücher.example", "https://xn--bcher-kva.example", None),
             ("p\u{430}ypal.example", "https://p\u{430}ypal.example", Some("xn--pypal-4ve.example")),
             ("our shop", "https://evil.example", None),
+            ("pay\u{ad}pal.com", "https://evil.example", Some("evil.example")),
+            ("pay\u{200b}pal\u{2060}.com", "https://evil.example", Some("evil.example")),
+            ("pay\u{200d}pal.c\u{34f}om", "https://evil.example", Some("evil.example")),
+            ("paypal\u{2024}com", "https://evil.example", Some("evil.example")),
+            ("paypal\u{ff0e}com\u{fe0e}", "https://evil.example", Some("evil.example")),
+            ("ｐａｙｐａｌ。ｃｏｍ", "https://evil.example", Some("evil.example")),
+            ("pay\u{ad}pal.com", "https://paypal.com", None),
+            ("\u{202e}moc.lapyap", "https://evil.example", Some("evil.example")),
             ("file.pdf, version 1.2, 3.50", "https://a.example", None),
         ] {
             assert_eq!(hidden_host(text, href).as_deref(), host, "{text} {href}");

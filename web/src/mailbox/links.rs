@@ -1,9 +1,9 @@
-//! Addresses in plain text as links. A link whose host could be taken for another one is
-//! followed by its host in ASCII.
+//! Addresses in plain text as links. A link whose host could be taken for another one, or stands
+//! behind a user's name, is followed by its host in ASCII.
 
 use freehold_mime::text::is_bidi_control;
 
-use super::host_names::hidden_host;
+use super::host_names::{has_user, hidden_host, host_of};
 use crate::addresses::without_punctuation;
 use crate::response::percent_encoded;
 
@@ -16,34 +16,43 @@ pub(super) struct Run {
     pub(super) text: String,
     /// The address of a link; empty for text.
     pub(super) href: String,
+    /// True for the host of the link before it.
+    pub(super) is_host: bool,
 }
 
 /// Splits a text at its web and mail addresses. All pieces together are the text, with the hosts
 /// that links hide.
 pub(super) fn runs(text: &str) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
-    let mut push = |text: &str, href: String| match runs.last_mut() {
-        Some(last) if href.is_empty() && last.href.is_empty() => last.text.push_str(text),
+    let mut push = |text: &str, href: String, is_host: bool| match runs.last_mut() {
+        Some(last) if href.is_empty() && last.href.is_empty() && last.is_host == is_host => {
+            last.text.push_str(text)
+        }
         _ if text.is_empty() => {}
-        _ => runs.push(Run { text: text.to_owned(), href }),
+        _ => runs.push(Run { text: text.to_owned(), href, is_host }),
     };
     for word in text.split_inclusive(char::is_whitespace) {
         let Some((start, end, href)) = address(word) else {
-            push(word, String::new());
+            push(word, String::new(), false);
             continue;
         };
-        push(word.get(..start).unwrap_or_default(), String::new());
+        push(word.get(..start).unwrap_or_default(), String::new(), false);
         let text = word.get(start..end).unwrap_or_default();
         let is_ascii = text.is_ascii();
         let mail = format!("mailto:{text}");
-        let host = (!is_ascii)
-            .then(|| hidden_host(text, if href.starts_with('/') { &mail } else { &href }))
-            .flatten();
-        push(text, href);
+        let is_mail = href.starts_with('/');
+        let host = match (is_mail, is_ascii) {
+            (false, _) if has_user(&href) => host_of(&href),
+            (_, true) => None,
+            (true, false) => hidden_host(text, &mail),
+            (false, false) => hidden_host(text, &href),
+        };
+        push(text, href, false);
         if let Some(host) = host {
-            push(&format!(" [{host}]"), String::new());
+            push(" ", String::new(), false);
+            push(&format!("[{host}]"), String::new(), true);
         }
-        push(word.get(end..).unwrap_or_default(), String::new());
+        push(word.get(end..).unwrap_or_default(), String::new(), false);
     }
     runs
 }
@@ -64,7 +73,10 @@ fn address(word: &str) -> Option<(usize, usize, String)> {
             return None;
         }
         let scheme = if found.contains("://") { "" } else { "https://" };
-        return Some((start, start.checked_add(found.len())?, format!("{scheme}{found}")));
+        // Without a scheme it is the address of a person.
+        if !(scheme == "https://" && has_user(found)) {
+            return Some((start, start.checked_add(found.len())?, format!("{scheme}{found}")));
+        }
     }
     let at = word.find('@')?;
     let is_part = |c: char| c.is_alphanumeric() || "._%+-".contains(c);
@@ -100,6 +112,11 @@ mod tests {
             ("go to www.a.example!", "www.a.example", "https://www.a.example"),
             ("HTTPS://A.EXAMPLE", "HTTPS://A.EXAMPLE", "HTTPS://A.EXAMPLE"),
             ("ask a+b@c.example.", "a+b@c.example", "/home/mail/write?to=a%2Bb@c.example"),
+            (
+                "www.bank.example@evil.example",
+                "www.bank.example@evil.example",
+                "/home/mail/write?to=www.bank.example@evil.example",
+            ),
         ] {
             assert_eq!(links(text), [(link.to_owned(), href.to_owned())], "{text}");
         }
@@ -123,6 +140,11 @@ mod tests {
             ),
             ("a@p\u{430}ypal.example", "a@p\u{430}ypal.example [xn--pypal-4ve.example]"),
             ("https://b\u{fc}cher.example.", "https://b\u{fc}cher.example."),
+            (
+                "https://www.paypal.com:login@evil.example/",
+                "https://www.paypal.com:login@evil.example/ [evil.example]",
+            ),
+            ("https://a.example/@b.example", "https://a.example/@b.example"),
         ] {
             assert_eq!(runs(text).iter().map(|run| run.text.as_str()).collect::<String>(), shown);
         }

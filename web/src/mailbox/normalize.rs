@@ -235,7 +235,8 @@ impl NormalizedHtml {
             let link = if name == "a" { self.links.pop() } else { None };
             let host = link.and_then(|(href, text)| hidden_host(&html::to_text(&text), &href));
             if let Some(host) = host {
-                self.html.extend([" [", &host, "] "]);
+                // Isolated, so that nothing before it turns it around.
+                self.html.extend([" <bdi>[", &host, "]</bdi> "]);
             }
         }
     }

@@ -72,15 +72,15 @@ fn link_that_names_another_host_shows_its_own() {
     for (html, expected) in [
         (
             "<a href='https://evil.example'><b>https://bank</b>.example</a>!",
-            "<a href=\"https://evil.example\"><b>https://bank</b>.example</a> [evil.example] !",
+            "<a href=\"https://evil.example\"><b>https://bank</b>.example</a> <bdi>[evil.example]</bdi> !",
         ),
         (
             "<a href='https://evil.example'>&#98;ank.example<p>x<a href=y>z",
-            "<a href=\"https://evil.example\">&#98;ank.example<p>x</p></a> [evil.example] <a href=\"y\">z</a>",
+            "<a href=\"https://evil.example\">&#98;ank.example<p>x</p></a> <bdi>[evil.example]</bdi> <a href=\"y\">z</a>",
         ),
         (
             "<a href='https://evil.example'>bank.example<table><td><a>x</table></a>",
-            "<a href=\"https://evil.example\">bank.example<table><tr><td><a>x</a></td></tr></table></a> [evil.example] ",
+            "<a href=\"https://evil.example\">bank.example<table><tr><td><a>x</a></td></tr></table></a> <bdi>[evil.example]</bdi> ",
         ),
         (
             "<a href='https://a.example/x'>a.example</a>",
