@@ -25,6 +25,7 @@ pub mod people;
 pub mod search;
 pub mod structure;
 pub mod text;
+mod uuencoded;
 pub mod word;
 
 pub use content::{Content, Shown};

@@ -162,6 +162,32 @@ fn text_is_decoded_and_joined() {
 }
 
 #[test]
+fn uuencoded_files_are_left_out_of_the_text() {
+    let shown = |kind: &str, body: &str, len_max: usize| {
+        let message = format!("Content-Type: {kind}\r\n\r\n{body}");
+        let structure = Structure::parse(message.as_bytes());
+        text_of(message.as_bytes(), &structure, Structure::ROOT, len_max)
+    };
+    let body = "one\r\nbegin 664 test.txt\r\n#0V%T\r\n`\r\nend\r\ntwo\r\n\
+        begin 0644 b.txt\r\n#0V%T\r\n#0V%T\r\nend\r\nthree";
+    assert_eq!(shown("text/plain", body, usize::MAX), "one\r\ntwo\r\nthree");
+    assert_eq!(shown("text/plain", body, 30), "one\r\n");
+    assert_eq!(shown("text/plain; format=flowed", body, usize::MAX), "one\ntwo\nthree\n");
+    assert_eq!(shown("text/x-code", body, usize::MAX), body);
+    for damaged in [
+        "begin 664 a\r\nwords\r\nend\r\n",
+        "begin 664 a\r\n#0V%T\r\n`\r\n",
+        "begin 664\r\n#0V%T\r\n`\r\nend\r\n",
+        "begin 984 a\r\n#0V%T\r\n`\r\nend\r\n",
+        "begin 64 a\r\n#0V%T\r\n`\r\nend\r\n",
+        "begin to write\r\nat the end\r\n",
+        " begin 664 a\r\n#0V%T\r\n`\r\nend\r\n",
+    ] {
+        assert_eq!(shown("text/plain", damaged, usize::MAX), damaged);
+    }
+}
+
+#[test]
 fn charset_of_the_text_is_found() {
     let message = multipart("mixed", &[("image/png", "1"), ("text/plain; charset=koi8-r", "2")]);
     assert_eq!(main_charset(&Structure::parse(message.as_bytes())).as_deref(), Some("koi8-r"));
