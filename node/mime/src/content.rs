@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::encoding::{self, Encoding};
+use crate::enriched::{self, Form};
 use crate::media::{self, Parameters};
 use crate::structure::{Kind, Part, PartId, Structure};
 use crate::{charset, flowed, header, html, text, uuencoded};
@@ -73,8 +74,8 @@ impl Content {
     }
 }
 
-/// The decoded text of a part as it is shown: flowed lines joined, and without the code of the
-/// [`embedded`] files. At most `len_max` encoded bytes are read.
+/// The decoded text of a part as it is shown: flowed lines joined, without the commands of enriched
+/// text and without the code of the [`embedded`] files. At most `len_max` encoded bytes are read.
 pub fn text_of(message: &[u8], structure: &Structure, id: PartId, len_max: usize) -> String {
     let mut decoded = decoded(message, structure, id, len_max);
     if is_plain(structure.part(id)) {
@@ -102,6 +103,10 @@ fn text_from(part: &Part, decoded: (Cow<'_, [u8]>, &[u8])) -> String {
     };
     if part.media.is("text", Some("plain")) && is("format", "flowed") {
         text = flowed::join(&text, is("delsp", "yes"));
+    } else if part.media.is("text", Some("enriched")) {
+        text = enriched::to_text(&text, Form::Enriched);
+    } else if part.media.is("text", Some("richtext")) {
+        text = enriched::to_text(&text, Form::Richtext);
     }
     if !decoded.1.is_empty() {
         if !text.ends_with('\n') {

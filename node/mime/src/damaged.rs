@@ -5,7 +5,7 @@ use crate::{Content, Structure, address, content, date, header, header_end, html
 use freehold_proto::testing::fuzz::fuzz;
 
 /// Messages of every shape that the reader knows.
-const MESSAGES: [&str; 7] = [
+const MESSAGES: [&str; 8] = [
     "From: =?utf-8?q?R=C3=BCth?= <ruth@a.example>, \"B, C\" <b@c.example>\r\n\
      To: g: a@b.example, c@d.example;\r\n\
      Subject: =?iso-8859-1?b?/Pb8?=\r\n folded\r\nDate: Sun, 22 Nov 2026 10:00:00 +0200 (x)\r\n\
@@ -36,6 +36,8 @@ const MESSAGES: [&str; 7] = [
     "no header\r\nat all\r\n",
     "\u{feff}Subject: x\r\n\r\none\r\nbegin 664 a.txt\r\n#0V%T\r\n`\r\nend\r\n\
      begin 0644 b\n#0V%T\n \nend\ntwo\r\n",
+    "Content-Type: text/enriched\r\n\r\n<bold>a<<b</bold>\r\n\r\n<color><param>red</param>\
+     c</color><nofill>\r\nd</nofill> <lt><nl><comment>e</comment><paragraph>",
 ];
 
 #[test]

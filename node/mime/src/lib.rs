@@ -13,6 +13,7 @@ pub mod content;
 mod damaged;
 pub mod date;
 pub mod encoding;
+mod enriched;
 pub mod flowed;
 pub mod header;
 pub mod header_end;

@@ -4,7 +4,7 @@
 type Shape = (&'static str, fn(usize) -> Vec<u8>);
 
 /// All shapes.
-pub(crate) const SHAPES: [Shape; 32] = [
+pub(crate) const SHAPES: [Shape; 33] = [
     ("messages inside messages", |len| repeated("", "Content-Type: message/rfc822\r\n\r\n", len)),
     ("multiparts inside multiparts", |len| {
         repeated("", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", len)
@@ -42,6 +42,9 @@ pub(crate) const SHAPES: [Shape; 32] = [
     }),
     ("uuencoded files", |len| repeated("\r\n", "begin 644 a\n#0V%T\n`\nend\n", len)),
     ("uuencoded beginnings", |len| repeated("\r\n", "begin 644 a\n#0V%T\n", len)),
+    ("enriched text", |len| {
+        repeated("Content-Type: text/enriched\r\n\r\n", "<<<param></a<b>\r\n\r\n", len)
+    }),
     ("links in text", |len| repeated("\r\n", "www.a.example \u{430}@\u{430}a.example ", len)),
     ("lines like delimiters", |len| {
         let long = x(900);
