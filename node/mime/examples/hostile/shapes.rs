@@ -4,7 +4,7 @@
 type Shape = (&'static str, fn(usize) -> Vec<u8>);
 
 /// All shapes.
-pub(crate) const SHAPES: [Shape; 33] = [
+pub(crate) const SHAPES: [Shape; 34] = [
     ("messages inside messages", |len| repeated("", "Content-Type: message/rfc822\r\n\r\n", len)),
     ("multiparts inside multiparts", |len| {
         repeated("", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", len)
@@ -90,6 +90,7 @@ pub(crate) const SHAPES: [Shape; 33] = [
     ("pages of links", |len| {
         pages("", "<a href=https://a.example/b>c.example <b>\u{430}a.example</b></a>", len)
     }),
+    ("pages of jumps", |len| pages("", "<a id=a%20 href=#a%20 style=text-decoration:none>a", len)),
     ("pages of tables", |len| pages("", "<table><td><b><i><p><a href=x>b.c", len)),
     ("pages of rules", |len| {
         let rules: String = (0..2_000).map(|n| format!(".a{n}{{display:block}}")).collect();
