@@ -4,6 +4,8 @@
 //! At most the beginning of one line is held back. The fields that are checked later are copied up
 //! to a limit. The input has only CR LF as line ends.
 
+use freehold_mime::header;
+
 /// The longest field name, in bytes; a line with a longer one is body text.
 const NAME_LEN_MAX: usize = 256;
 /// The most bytes of From and Sender that are copied.
@@ -152,6 +154,14 @@ impl Headers {
         match (self.held.as_slice(), byte) {
             // RFC 5322 2.2.3: a continuation line.
             ([b' ' | b'\t'], _) if !self.first_line => self.release(out),
+            (header::BYTE_ORDER_MARK, _) if self.first_line => {
+                // The fields behind it are to be found. A message from elsewhere keeps its bytes.
+                if self.treatment == Treatment::Keep {
+                    out.extend_from_slice(&self.held);
+                }
+                self.held.clear();
+            }
+            (held, _) if self.first_line && header::BYTE_ORDER_MARK.starts_with(held) => {}
             (b"\r", _) => {}
             (b"\r\n", _) => self.end(out),
             (_, b':') => self.field_named(out),
@@ -305,6 +315,19 @@ mod tests {
             read(" folded from nothing\r\n", complete(), 1).0,
             format!("{added}\r\n folded from nothing\r\n")
         );
+    }
+
+    #[test]
+    fn byte_order_mark_before_the_header_is_skipped() {
+        let text = "\u{feff}From: a\r\nBcc: b\r\nDate: d\r\nMessage-ID: m\r\n\r\nx";
+        for size in [1, 2, 100] {
+            let (out, headers) = read(text, complete(), size);
+            assert_eq!(out, "From: a\r\nDate: d\r\nMessage-ID: m\r\n\r\nx");
+            assert_eq!(headers.from_count(), 1);
+            let (out, headers) = read(text, Treatment::Keep, size);
+            assert_eq!((out.as_str(), headers.from_count()), (text, 1));
+        }
+        assert_eq!(read("\u{feff}", Treatment::Keep, 1).0, "\u{feff}");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 
+use crate::encoding::{self, Encoding};
+use crate::enriched::{self, Form};
 use crate::media::{self, Parameters};
 use crate::structure::{Kind, Part, PartId, Structure};
-use crate::{charset, flowed, header, html, text};
+use crate::{charset, flowed, header, html, text, uuencoded};
 
 /// Text types that are data for programs, and so are files.
 const DATA: [&str; 6] = ["calendar", "vcard", "x-vcard", "directory", "csv", "xml"];
@@ -72,10 +74,28 @@ impl Content {
     }
 }
 
-/// The decoded text of a part, its flowed lines joined. At most `len_max` encoded bytes are read.
+/// The decoded text of a part as it is shown: flowed lines joined, without the commands of enriched
+/// text and without the code of the [`embedded`] files. At most `len_max` encoded bytes are read.
 pub fn text_of(message: &[u8], structure: &Structure, id: PartId, len_max: usize) -> String {
-    let part = structure.part(id);
-    let decoded = decoded(message, structure, id, len_max);
+    let mut decoded = decoded(message, structure, id, len_max);
+    if is_plain(structure.part(id)) {
+        let is_cut = structure.body(message, id).len() > len_max;
+        decoded.0 = uuencoded::without(decoded.0, is_cut);
+    }
+    text_from(structure.part(id), decoded)
+}
+
+/// The same with the code of embedded files.
+pub(crate) fn whole_text_of(
+    message: &[u8],
+    structure: &Structure,
+    id: PartId,
+    len_max: usize,
+) -> String {
+    text_from(structure.part(id), decoded(message, structure, id, len_max))
+}
+
+fn text_from(part: &Part, decoded: (Cow<'_, [u8]>, &[u8])) -> String {
     let label = part.media.parameter("charset");
     let mut text = charset::decode(&decoded.0, label.as_deref()).into_owned();
     let is = |name: &str, value: &str| {
@@ -83,6 +103,10 @@ pub fn text_of(message: &[u8], structure: &Structure, id: PartId, len_max: usize
     };
     if part.media.is("text", Some("plain")) && is("format", "flowed") {
         text = flowed::join(&text, is("delsp", "yes"));
+    } else if part.media.is("text", Some("enriched")) {
+        text = enriched::to_text(&text, Form::Enriched);
+    } else if part.media.is("text", Some("richtext")) {
+        text = enriched::to_text(&text, Form::Richtext);
     }
     if !decoded.1.is_empty() {
         if !text.ends_with('\n') {
@@ -91,6 +115,38 @@ pub fn text_of(message: &[u8], structure: &Structure, id: PartId, len_max: usize
         text.push_str(&charset::decode(decoded.1, None));
     }
     text
+}
+
+fn is_plain(part: &Part) -> bool {
+    part.kind == Kind::Leaf && part.media.is("text", Some("plain"))
+}
+
+/// A file in uuencoded form inside a text.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// Its name, safe to show and to save; may be empty.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// The files inside a plain text, in order. The structure does not know them.
+pub fn embedded(message: &[u8], structure: &Structure, id: PartId) -> Vec<Embedded> {
+    let part = structure.part(id);
+    if !is_plain(part) {
+        return Vec::new();
+    }
+    let text = structure.decoded(message, id).bytes;
+    let label = part.media.parameter("charset");
+    let file = |code: uuencoded::Code<'_>| {
+        let name = charset::decode(code.name, label.as_deref());
+        let lines = text.get(code.range).unwrap_or_default();
+        Embedded {
+            name: text::file_name(&name, FILE_NAME_LEN_MAX),
+            bytes: encoding::decode(lines, Encoding::Uuencode).bytes.into_owned(),
+        }
+    };
+    uuencoded::codes(&text, false).into_iter().map(file).collect()
 }
 
 /// The decoded HTML of a part. At most `len_max` encoded bytes are read.
@@ -108,7 +164,7 @@ fn decoded<'a>(
 ) -> (Cow<'a, [u8]>, &'a [u8]) {
     let body = structure.body(message, id);
     let body = body.get(..len_max).unwrap_or(body);
-    let decoded = crate::encoding::decode(body, structure.encoding(message, id));
+    let decoded = encoding::decode(body, structure.encoding(message, id));
     (decoded.bytes, decoded.footer)
 }
 

@@ -5,7 +5,7 @@ use crate::{Content, Structure, address, content, date, header, header_end, html
 use freehold_proto::testing::fuzz::fuzz;
 
 /// Messages of every shape that the reader knows.
-const MESSAGES: [&str; 6] = [
+const MESSAGES: [&str; 8] = [
     "From: =?utf-8?q?R=C3=BCth?= <ruth@a.example>, \"B, C\" <b@c.example>\r\n\
      To: g: a@b.example, c@d.example;\r\n\
      Subject: =?iso-8859-1?b?/Pb8?=\r\n folded\r\nDate: Sun, 22 Nov 2026 10:00:00 +0200 (x)\r\n\
@@ -34,6 +34,10 @@ const MESSAGES: [&str; 6] = [
      class=h>a<li>b</ol><pre>\n c\n</pre>\
      <table><tr hidden><td id=i>d<td>e</table><noscript>f</noscript></blockquote>",
     "no header\r\nat all\r\n",
+    "\u{feff}Subject: x\r\n\r\none\r\nbegin 664 a.txt\r\n#0V%T\r\n`\r\nend\r\n\
+     begin 0644 b\n#0V%T\n \nend\ntwo\r\n",
+    "Content-Type: text/enriched\r\n\r\n<bold>a<<b</bold>\r\n\r\n<color><param>red</param>\
+     c</color><nofill>\r\nd</nofill> <lt><nl><comment>e</comment><paragraph>",
 ];
 
 #[test]
@@ -47,6 +51,9 @@ fn damaged_message_is_read_within_bounds() {
             assert!(structure.decoded(input, id).bytes.len() <= part.body.len());
             let text = content::text_of(input, &structure, id, usize::MAX);
             assert!(text.len() <= part.body.len() * 3 + 8);
+            let embedded = content::embedded(input, &structure, id);
+            let len: usize = embedded.iter().map(|file| file.bytes.len()).sum();
+            assert!(len <= part.body.len());
             let _ = content::file_name(input, &structure, id);
             let seen = Content::inside(input, &structure, id);
             assert!(seen.shown.len() + seen.files.len() + seen.related.len() <= structure.count());

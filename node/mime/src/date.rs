@@ -35,8 +35,8 @@ pub struct Date {
     pub day: i64,
 }
 
-/// Parses a date; `None` if the value is none. A missing time is midnight; an unknown zone is UTC
-/// (RFC 5322 4.3).
+/// Parses a date; `None` if the value is none. A missing time is noon in UTC, which is the same day
+/// in nearly all zones; an unknown zone is UTC (RFC 5322 4.3).
 pub fn parse(value: &[u8]) -> Option<Date> {
     let value = crate::header::unfold(value.get(..VALUE_LEN_MAX).unwrap_or(value));
     let value = without_comments(&value);
@@ -53,6 +53,8 @@ pub fn parse(value: &[u8]) -> Option<Date> {
 struct Fields {
     year: Option<i64>,
     month: Option<i64>,
+    /// The month that a word before the day names, unless the word is a weekday: French `mar.`.
+    early_month: Option<i64>,
     day: Option<i64>,
     /// Seconds since midnight.
     time: Option<i64>,
@@ -76,7 +78,7 @@ impl Fields {
     /// A word that begins with a digit.
     fn digits(&mut self, word: &[u8]) -> Option<()> {
         if let Some(separator) = word.iter().position(|byte| matches!(byte, b'-' | b'/'))
-            && !word.get(..separator)?.contains(&b':')
+            && !word.get(..separator)?.iter().any(|byte| matches!(byte, b':' | b'.'))
         {
             let mut parts = word.splitn(3, |byte| matches!(byte, b'-' | b'/'));
             let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
@@ -99,7 +101,9 @@ impl Fields {
                 None => None,
             };
         }
-        if word.contains(&b':') {
+        // Before the day, numbers with dots may be a date.
+        let is_dotted = word.contains(&b'.') && self.day.is_some() && self.time.is_none();
+        if word.contains(&b':') || is_dotted {
             return self.time(word);
         }
         if self.day.is_none() && word.len() <= 2 {
@@ -110,15 +114,15 @@ impl Fields {
         Some(())
     }
 
-    /// `11:07`, `11:07:05`, `11:07:05.250Z`, `11:07:05+0100`.
+    /// `11:07`, `11:07:05`, `11:07:05.250Z`, `11:07:05+0100`; also with dots, `11.07.05`.
     fn time(&mut self, word: &[u8]) -> Option<()> {
         let is_clock = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b':' | b'.');
         let end = word.iter().position(|byte| !is_clock(byte)).unwrap_or(word.len());
         let (clock, rest) = word.split_at_checked(end)?;
-        let mut parts = clock.split(|byte| *byte == b':');
+        let mut parts = clock.split(|byte| matches!(byte, b':' | b'.'));
         let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);
         let seconds = match parts.next() {
-            Some(seconds) => number(seconds.split(|byte| *byte == b'.').next()?)?,
+            Some(seconds) => number(seconds)?,
             None => 0,
         };
         if hours > 23 || minutes > 59 || seconds > 60 {
@@ -140,8 +144,14 @@ impl Fields {
             b"pm" => self.is_afternoon = Some(true),
             _ => {}
         }
-        if self.month.is_none() {
-            self.month = month(word);
+        match month(word) {
+            Some(month) if self.day.is_none() => self.early_month = Some(month),
+            Some(month) => self.month = self.month.or(Some(month)),
+            // An unknown month behind the day: the word before it is a weekday.
+            None if self.day.is_some() && self.time.is_none() && self.year.is_none() => {
+                self.early_month = None;
+            }
+            None => {}
         }
         if let Some((_, hours)) = ZONES.iter().find(|(name, _)| *name == word) {
             self.zone = Some(hours * 3_600);
@@ -157,19 +167,22 @@ impl Fields {
     fn date(self) -> Option<Date> {
         let date = civil::Date::new(
             i16::try_from(self.year?).ok()?,
-            i8::try_from(self.month?).ok()?,
+            i8::try_from(self.month.or(self.early_month)?).ok()?,
             i8::try_from(self.day?).ok()?,
         )
         .ok()?;
         let day = i64::from(date.since(civil::Date::constant(1970, 1, 1)).ok()?.get_days());
-        let mut time = self.time.unwrap_or(0);
+        let midnight = day.checked_mul(DAY_SECS)?;
+        let Some(mut time) = self.time else {
+            return Some(Date { secs: midnight.checked_add(DAY_SECS / 2)?, day });
+        };
         let hour = time / 3_600;
         match self.is_afternoon {
             Some(true) if hour < 12 => time += DAY_SECS / 2,
             Some(false) if hour == 12 => time -= DAY_SECS / 2,
             _ => {}
         }
-        let secs = day.checked_mul(DAY_SECS)?.checked_add(time)?;
+        let secs = midnight.checked_add(time)?;
         Some(Date { secs: secs.checked_sub(self.zone.unwrap_or(0))?, day })
     }
 }
@@ -262,8 +275,67 @@ mod tests {
             assert_eq!(parse(value.as_bytes()).map(|date| date.secs), Some(moment), "{value}");
         }
         assert_eq!(parse(b"16 Mar 2018 00:00 +0000").map(|date| date.secs), Some(1_521_158_400));
-        assert_eq!(parse(b"16 Mar 2018").map(|date| date.secs), Some(1_521_158_400));
+        assert_eq!(parse(b"16 Mar 2018").map(|date| date.secs), Some(1_521_201_600));
         assert_eq!(parse(b"1 Jan 2017 00:59:60 +0100").map(|date| date.secs), Some(1_483_228_799));
+    }
+
+    #[test]
+    fn dotted_time_is_read() {
+        let moment = parse(b"Sun, 19 May 2024 15:59:09 +0200");
+        assert!(moment.is_some());
+        for value in [
+            "Sun, 19 May 2024 15.59.09 +0200",
+            "Sun, 19 May 2024 15.59:09 +0200",
+            "Sun, 19 May 2024 15.59.09.250 +0200",
+            "Sun, 19 May 2024 3.59.09 PM +0200",
+            "Sun May 19 15.59.09 2024 +0200",
+            "2024-05-19T15.59.09+02:00",
+            "2024-05-19 15.59.09 +0200",
+        ] {
+            assert_eq!(parse(value.as_bytes()), moment, "{value}");
+        }
+        assert_eq!(parse(b"19 May 2024 15.59 GMT"), parse(b"19 May 2024 15:59 GMT"));
+        for value in ["19.05.2024 15:59", "19.05.24 15:59", "19 May 2024 25.59.09"] {
+            assert_eq!(parse(value.as_bytes()), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn zone_without_time_keeps_the_day() {
+        for value in [
+            "Sun, 19 May 2024 +0200",
+            "Sun, 19 May 2024 15h59 +0200",
+            "Sun, 19 May 2024 -1100",
+            "Sun, 19 May 2024 EST",
+            "Sun, 19 May 2024 PM -0800",
+        ] {
+            let date = parse(value.as_bytes()).unwrap();
+            assert_eq!(date.day, 19_862, "{value}");
+            for zone in [-11, 0, 11] {
+                assert_eq!((date.secs + zone * 3_600).div_euclid(DAY_SECS), date.day, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn weekday_is_not_read_as_a_month() {
+        let november = parse(b"24 Nov 2026 10:00 +0100");
+        assert!(november.is_some());
+        for value in [
+            "mar., 24 nov. 2026 10:00 +0100",
+            "mar. 24 nov. 2026 10:00 +0100",
+            "Mar, 24 November 2026 10:00 +0100",
+            "Mar Nov 24 10:00 2026 +0100",
+            "Mar, 24-Nov-26 10:00 +0100",
+        ] {
+            assert_eq!(parse(value.as_bytes()), november, "{value}");
+        }
+        // An unknown month is none, and the weekday before it is no month either.
+        assert_eq!(parse("mar., 24 août 2026 10:00 +0200".as_bytes()), None);
+        let march = parse(b"24 Mar 2026 10:00 +0100");
+        assert_eq!(parse(b"mar., 24 mars 2026 10:00 +0100"), march);
+        assert_eq!(parse(b"Tue Mar 24 09:00 XYZ 2026"), march);
+        assert_eq!(parse(b"Mar 24, 2026 09:00"), march);
     }
 
     #[test]

@@ -179,9 +179,11 @@ pub(crate) fn octets(out: &mut Vec<u8>, text: &[u8]) {
 /// Decodes the lines between `begin` and `end` (POSIX uuencode).
 fn uuencode(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    // Spaces at the end of a line may be data.
+    let lines = body.split(|byte| *byte == b'\n');
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let lines = lines.skip_while(|line| !line.starts_with(b"begin ")).skip(1);
-    for line in lines.take_while(|line| *line != b"end") {
+    for line in lines.take_while(|line| line.trim_ascii_end() != b"end") {
         let value = |byte: u8| byte.wrapping_sub(b' ') & 0x3f;
         let Some((len, data)) = line.split_first() else { continue };
         let mut decoded = Vec::with_capacity(data.len());
@@ -278,6 +280,8 @@ mod tests {
     fn uuencoded_body_is_decoded() {
         let body = b"begin 644 a.txt\r\n#0V%T\r\n`\r\nend\r\n";
         assert_eq!(decoded(body, "x-uuencode"), "Cat");
+        let zeros = b"begin 644 a.txt\r\n#    \r\n \r\nend \r\n";
+        assert_eq!(decoded(zeros, "x-uuencode"), "\0\0\0");
         assert_eq!(decoded(b"no such data", "x-uuencode"), "");
     }
 

@@ -1,5 +1,8 @@
 //! Header fields (RFC 5322 2.2): names, raw values, unfolding.
 
+/// U+FEFF in UTF-8. Some programs write it before the header of a message or of a part.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// One field.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a> {
@@ -7,7 +10,7 @@ pub struct Field<'a> {
     pub name: &'a [u8],
     /// The raw value after the colon, with folding and line end.
     pub value: &'a [u8],
-    /// The whole field with its line end.
+    /// The whole field with its line end, without a byte order mark before it.
     pub raw: &'a [u8],
 }
 
@@ -47,6 +50,7 @@ pub fn lines(header: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 pub(crate) fn field(raw: &[u8]) -> Option<Field<'_>> {
+    let raw = without_mark(raw);
     let colon = memchr::memchr2(b':', b'\n', raw)?;
     let (name, rest) = raw.split_at_checked(colon)?;
     let value = rest.strip_prefix(b":")?;
@@ -68,7 +72,13 @@ pub(crate) fn field_len(header: &[u8]) -> usize {
 
 /// True for the line that ends a header.
 pub(crate) fn is_empty_line(line: &[u8]) -> bool {
-    matches!(line, b"" | b"\n" | b"\r\n")
+    matches!(without_mark(line), b"" | b"\n" | b"\r\n")
+}
+
+/// A line without a byte order mark before it. Delivery adds fields at the beginning of a header,
+/// so any line may have one.
+pub(crate) fn without_mark(line: &[u8]) -> &[u8] {
+    line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
 }
 
 /// The raw values of the fields of this name, in order.

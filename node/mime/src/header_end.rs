@@ -1,6 +1,6 @@
 //! Where a header ends (RFC 5322 2.1), also in messages without an empty line there.
 
-use crate::header::{self, field, field_len, is_empty_line};
+use crate::header::{self, field, field_len, is_empty_line, without_mark};
 use crate::media::Media;
 
 /// Fields that show that a line before them is noise in a header, and not the text of a message
@@ -80,7 +80,8 @@ pub(crate) fn without_text(region: &[u8]) -> Option<usize> {
             }
         }
         let found = field(raw).filter(|field| is_name(field.name));
-        let is_mbox_line = at == 0 && (raw.starts_with(b"From ") || raw.starts_with(b">From "));
+        let line = without_mark(raw);
+        let is_mbox_line = at == 0 && (line.starts_with(b"From ") || line.starts_with(b">From "));
         starts_with_field.get_or_insert(found.is_some() || is_mbox_line);
         match found {
             Some(found) if is_common(found.name) => {

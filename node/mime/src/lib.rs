@@ -13,6 +13,7 @@ pub mod content;
 mod damaged;
 pub mod date;
 pub mod encoding;
+mod enriched;
 pub mod flowed;
 pub mod header;
 pub mod header_end;
@@ -25,6 +26,7 @@ pub mod people;
 pub mod search;
 pub mod structure;
 pub mod text;
+mod uuencoded;
 pub mod word;
 
 pub use content::{Content, Shown};

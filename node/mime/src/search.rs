@@ -79,7 +79,7 @@ fn leaf(message: &[u8], structure: &Structure, id: PartId) -> Option<String> {
         return Some(html::to_text(&html));
     }
     (media.is("text", None) || media.is("message", None))
-        .then(|| content::text_of(message, structure, id, TEXT_LEN_MAX))
+        .then(|| content::whole_text_of(message, structure, id, TEXT_LEN_MAX))
 }
 
 #[cfg(test)]

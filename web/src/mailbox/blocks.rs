@@ -10,12 +10,12 @@ use freehold_mime::structure::PartId;
 use freehold_mime::{Content, Kind, Shown, Structure, content, date, header, html, word};
 use source::{Item, Level, Source};
 
-use super::file_names::saved_name;
+use super::file_names::{embedded_name, saved_name};
 use super::links::{self, Run};
 use super::named_people::joined;
 use super::normalize::{HTML_READ_LEN_MAX, NormalizedHtml, normalize};
 use super::parsed::ParsedMessage;
-use super::part_path::PartPath;
+use super::part_path::{FilePath, PartPath};
 use super::pictures::{self, Place};
 use crate::dates;
 use crate::sizes::size;
@@ -73,8 +73,7 @@ pub(super) struct InnerMessage {
 
 /// A file as the page lists it.
 pub(super) struct Attachment {
-    /// Its part.
-    pub(super) part: PartPath,
+    pub(super) path: FilePath,
     pub(super) name: String,
     pub(super) size: String,
 }
@@ -92,6 +91,7 @@ pub(super) fn blocks(message: &ParsedMessage) -> Blocks {
         used: BTreeSet::new(),
         files: Vec::new(),
         related: Vec::new(),
+        embedded: Vec::new(),
         text_left: TEXT_LEN_MAX,
         frames_left: FRAMES_MAX,
         out: Vec::new(),
@@ -117,6 +117,8 @@ struct Page<'a> {
     used: BTreeSet<PartPath>,
     files: Vec<Found<'a>>,
     related: Vec<Found<'a>>,
+    /// Files inside texts.
+    embedded: Vec<Attachment>,
     text_left: usize,
     frames_left: usize,
     out: Vec<Block>,
@@ -186,9 +188,16 @@ impl<'a> Page<'a> {
         let text = content::text_of(&message.bytes, &message.structure, found.id, read_len);
         let is_read = message.structure.part(found.id).body.len() <= read_len;
         let (runs, is_whole) = self.runs(&text);
-        if !runs.is_empty() || is_whole {
+        let embedded = content::embedded(&message.bytes, &message.structure, found.id);
+        if !runs.is_empty() || is_whole && embedded.is_empty() {
             self.out.push(Block::Text(runs));
         }
+        let embedded = embedded.iter().enumerate().map(|(number, file)| Attachment {
+            path: FilePath { part: found.path(), embedded: Some(number) },
+            name: embedded_name(file, number),
+            size: size(file.bytes.len() as u64),
+        });
+        self.embedded.extend(embedded);
         if !is_read || !is_whole {
             self.files.push(found);
         }
@@ -258,12 +267,14 @@ impl<'a> Page<'a> {
             let message = found.source.message();
             let decoded = message.structure.decoded(&message.bytes, found.id);
             Attachment {
-                part: found.path(),
+                path: FilePath { part: found.path(), embedded: None },
                 name: saved_name(message, found.id),
                 size: size(decoded.bytes.len() as u64),
             }
         });
-        Blocks { attachments: attachments.collect(), blocks: self.out }
+        let mut attachments: Vec<Attachment> = attachments.chain(self.embedded).collect();
+        attachments.sort_by(|one, other| one.path.cmp(&other.path));
+        Blocks { attachments, blocks: self.out }
     }
 }
 
@@ -334,4 +345,42 @@ fn inner_message(message: &ParsedMessage, inner: PartId, part: PartPath) -> Inne
 /// True if the structure has the part and it is HTML.
 pub(super) fn is_html(structure: &Structure, id: PartId) -> bool {
     structure.part(id).kind == Kind::Leaf && structure.part(id).media.is("text", Some("html"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuencoded_files_of_a_text_are_listed() {
+        let code = "begin 664 test.txt\r\n#0V%T\r\n`\r\nend\r\n";
+        let other = code.replace("test.txt", "../b\u{202e}.sh");
+        let long =
+            format!("begin 644 c\n{}`\nend\n", format!("M{}\n", "!".repeat(60)).repeat(40_000));
+        let message = format!(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n\
+             --b\r\n\r\none\r\n{code}two\r\n{other}\r\n\
+             --b\r\nContent-Type: image/tiff; name=a.tiff\r\n\r\nx\r\n\
+             --b\r\n\r\n{long}\r\n--b--\r\n"
+        );
+        let page = blocks(&ParsedMessage::of(message.into_bytes()));
+        let files: Vec<String> = page
+            .attachments
+            .iter()
+            .map(|file| format!("{} {} {}", file.path, file.name, file.size))
+            .collect();
+        assert_eq!(
+            files,
+            [
+                "1u0 test.txt 3 bytes",
+                "1u1 b.sh 3 bytes",
+                "2 a.tiff 1 byte",
+                "3 file 3.txt 2.4 MB",
+                "3u0 c 1.8 MB"
+            ]
+        );
+        let Some(Block::Text(runs)) = page.blocks.first() else { panic!("no text") };
+        let text: String = runs.iter().map(|run| run.text.as_str()).collect();
+        assert_eq!(text, "one\ntwo");
+    }
 }

@@ -1,5 +1,6 @@
 //! Names of the files of a message.
 
+use freehold_mime::content::Embedded;
 use freehold_mime::media::Media;
 use freehold_mime::structure::PartId;
 use freehold_mime::{Kind, content, header, word};
@@ -9,6 +10,11 @@ use super::parsed::ParsedMessage;
 /// The name under which a part is saved.
 pub(super) fn saved_name(message: &ParsedMessage, id: PartId) -> String {
     shown_name(message, id).unwrap_or_else(|| unnamed(message, id))
+}
+
+/// The name under which a file inside a text is saved, of which `number` is the place.
+pub(super) fn embedded_name(file: &Embedded, number: usize) -> String {
+    if file.name.is_empty() { format!("enclosed {number}") } else { file.name.clone() }
 }
 
 /// The name that the sender gave to a file; of a message its subject.

@@ -7,11 +7,12 @@
 //! at most [`DEPTH_MAX`] steps, and there are at most [`TAGS_MAX`]. The output is not safe; the
 //! sanitiser runs afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use freehold_mime::html;
-use freehold_mime::html::tokens::{Start, Token};
+use freehold_mime::html::tokens::{Start, Token, Tokens};
 use freehold_mime::html::visible::Visible;
+use freehold_mime::media::percent_decoded;
 
 use super::host_names::hidden_host;
 use super::pictures::Pictures;
@@ -29,11 +30,11 @@ const LINK_TEXT_LEN_MAX: usize = 500;
 /// The depth a table needs: itself, its body, a row, a cell.
 const TABLE_DEPTH: usize = 4;
 
-/// Elements that pass.
+/// Elements that pass; `font` only if it is struck.
 const ALLOWED: &str = "a abbr acronym article aside b bdi bdo blockquote br caption center cite \
-    code dd del details dfn div dl dt em figcaption figure footer h1 h2 h3 h4 h5 h6 header hr i \
-    img ins kbd li mark ol p pre q rp rt ruby s samp section small span strike strong sub summary \
-    sup table tbody td tfoot th thead tr tt u ul var wbr";
+    code dd del details dfn div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr \
+    i img ins kbd li mark ol p pre q rp rt ruby s samp section small span strike strong sub \
+    summary sup table tbody td tfoot th thead tr tt u ul var wbr";
 /// Elements without content (HTML Standard 13.1.2, void elements).
 const VOID: &str = "br hr img wbr";
 /// Elements whose start tag closes an open paragraph.
@@ -45,8 +46,22 @@ const BETWEEN_CELLS: [&str; 5] = ["table", "tbody", "thead", "tfoot", "tr"];
 /// Elements that no end tag and no new paragraph inside them closes past.
 const SCOPES: [&str; 4] = ["table", "td", "th", "caption"];
 
+/// Elements that strike their text.
+const STRIKING: [&str; 3] = ["s", "strike", "del"];
+/// Elements that have elements as content and no text.
+const CONTAINERS: &str = "details dl ol ruby table tbody tfoot thead tr ul";
+
 /// Attributes that pass.
-const ATTRIBUTES: &str = "align alt colspan dir href lang rowspan start title";
+const ATTRIBUTES: &str = "align alt colspan dir href lang rowspan title";
+/// Attributes that number the items of a list, and the elements that have them.
+const NUMBERING: [(&str, &str); 6] = [
+    ("ol", "reversed"),
+    ("ol", "start"),
+    ("ol", "type"),
+    ("ul", "type"),
+    ("li", "type"),
+    ("li", "value"),
+];
 
 /// HTML that is cheap to parse. The source of each picture is `cid:` and the number of its part.
 #[derive(Debug, Default)]
@@ -55,6 +70,8 @@ pub(super) struct NormalizedHtml {
     open: Vec<&'static str>,
     /// The addresses of the open links and the beginning of their texts, as written.
     links: Vec<(String, String)>,
+    /// The fragments that links inside the text lead to. Only these ids and names are kept.
+    targets: HashSet<String>,
     /// Number of dropped images with a remote source.
     pub(super) remote_images: usize,
     /// The numbers of the parts that are shown as pictures.
@@ -69,7 +86,8 @@ pub(super) fn normalize(html: &str, pictures: &Pictures) -> Option<NormalizedHtm
     if html.len() > HTML_LEN_MAX {
         return None;
     }
-    let (mut normalized, mut tags) = (NormalizedHtml::default(), 0);
+    let mut normalized = NormalizedHtml { targets: targets(html), ..NormalizedHtml::default() };
+    let mut tags = 0;
     for token in Visible::of(html) {
         tags += usize::from(!matches!(token, Token::Text(_)));
         match token {
@@ -81,6 +99,30 @@ pub(super) fn normalize(html: &str, pictures: &Pictures) -> Option<NormalizedHtm
     }
     normalized.close_down_to(0);
     Some(normalized)
+}
+
+/// The fragments of the links inside a text, as written and percent-decoded (HTML Standard,
+/// "scrolling to a fragment").
+fn targets(html: &str) -> HashSet<String> {
+    let mut targets = HashSet::new();
+    if !html.contains('#') {
+        return targets;
+    }
+    for token in Tokens::of(html) {
+        if let Token::Start(start) = token
+            && let Some(fragment) = start.attribute("href").and_then(fragment)
+        {
+            let decoded = percent_decoded(fragment.as_bytes());
+            targets.insert(String::from_utf8_lossy(&decoded).into_owned());
+            targets.insert(fragment.to_owned());
+        }
+    }
+    targets
+}
+
+/// The fragment of an address inside the text.
+pub(super) fn fragment(address: &str) -> Option<&str> {
+    address.trim().strip_prefix('#')
 }
 
 /// The entry of `names` that equals `name` without regard to case.
@@ -107,11 +149,14 @@ impl NormalizedHtml {
 
     fn start(&mut self, start: &Start<'_>, pictures: &Pictures) {
         if one_of("html body", start.name).is_some() {
-            let direction = start.attributes.iter().find(|(name, _)| *name == "dir");
-            let direction = direction.and_then(|(_, value)| one_of("ltr rtl", value.trim()));
+            let direction = start.attribute("dir");
+            let direction = direction.and_then(|value| one_of("ltr rtl", value.trim()));
             self.direction = self.direction.or(direction);
         }
         let Some(name) = one_of(ALLOWED, start.name) else { return };
+        if name == "font" && !start.is_struck {
+            return;
+        }
         self.close_before(name);
         if !self.open_parents(name) {
             return;
@@ -120,46 +165,63 @@ impl NormalizedHtml {
             return self.picture(start, pictures);
         }
         self.html.extend(["<", name]);
-        self.attributes(start);
-        self.html.push('>');
+        self.attributes(name, start);
         if name == "a" {
-            let href = start.attributes.iter().find(|(name, _)| *name == "href");
-            let href = href.map(|(_, href)| (*href).to_owned()).unwrap_or_default();
-            self.links.push((href, String::new()));
+            let href = start.attribute("href").unwrap_or_default();
+            self.links.push((href.to_owned(), String::new()));
+            if fragment(href).is_some() {
+                // Other links open a window of their own.
+                self.html.push_str(" target=\"_self\"");
+            }
         }
+        self.html.push('>');
         if one_of(VOID, name).is_none() {
             self.open.push(name);
+            if start.is_struck {
+                self.strike(name);
+            }
+        }
+    }
+
+    /// Strikes the content of the element that was opened last. The frame's policy allows no style
+    /// attributes, so an element does it.
+    fn strike(&mut self, name: &str) {
+        let is_struck = self.open.iter().any(|open| STRIKING.contains(open));
+        if !is_struck && one_of(CONTAINERS, name).is_none() && self.open.len() < DEPTH_MAX {
+            self.push("s");
         }
     }
 
     /// A picture of the message, or the alternative text of another.
     fn picture(&mut self, start: &Start<'_>, pictures: &Pictures) {
-        let attribute = |wanted: &str| {
-            start.attributes.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
-        };
-        let source = attribute("src").unwrap_or_default();
+        let source = start.attribute("src").unwrap_or_default();
         if is_data_picture(source) {
             self.html.extend(["<img src=\"", source.trim(), "\""]);
-            self.attributes(start);
+            self.attributes("img", start);
             return self.html.push('>');
         }
         let Some(part) = pictures.find(&source.replace("&amp;", "&")) else {
             self.remote_images += usize::from(is_remote(source));
-            if let Some(alt) = attribute("alt") {
+            if let Some(alt) = start.attribute("alt") {
                 self.text(alt);
             }
             return;
         };
         self.pictures.insert(part);
         self.html.extend(["<img src=\"cid:", &part.to_string(), "\""]);
-        self.attributes(start);
+        self.attributes("img", start);
         self.html.push('>');
     }
 
-    fn attributes(&mut self, start: &Start<'_>) {
-        let written =
-            start.attributes.iter().filter(|(name, _)| one_of(ATTRIBUTES, name).is_some());
-        for (name, value) in written {
+    fn attributes(&mut self, element: &str, start: &Start<'_>) {
+        for (name, value) in &start.attributes {
+            let is_target = *name == "id" || *name == "name" && element == "a";
+            let passes = one_of(ATTRIBUTES, name).is_some()
+                || NUMBERING.contains(&(element, name))
+                || is_target && self.targets.contains(*value);
+            if !passes {
+                continue;
+            }
             self.html.extend([" ", name, "=\"", &value.replace('"', "&quot;"), "\""]);
         }
     }

@@ -1,5 +1,5 @@
 //! The address of a part: its number in the message, or the numbers on the way to it through parts
-//! that are encoded messages, such as `3.2`.
+//! that are encoded messages, such as `3.2`. A file inside a text has one number more: `3.2u0`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -54,6 +54,33 @@ impl FromStr for PartPath {
         let numbers = text.splitn(ENCODED_DEPTH_MAX + 2, '.').map(str::parse);
         let numbers: Vec<usize> = numbers.collect::<Result<_, _>>().map_err(|_| NoPath)?;
         if numbers.len() > ENCODED_DEPTH_MAX + 1 { Err(NoPath) } else { Ok(Self(numbers)) }
+    }
+}
+
+/// The address of a file: a part, or a file inside a plain text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FilePath {
+    pub(super) part: PartPath,
+    /// The number among the [`freehold_mime::content::embedded`] files of the part.
+    pub(super) embedded: Option<usize>,
+}
+
+impl fmt::Display for FilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.part.fmt(f)?;
+        self.embedded.map_or(Ok(()), |number| write!(f, "u{number}"))
+    }
+}
+
+impl FromStr for FilePath {
+    type Err = NoPath;
+
+    fn from_str(text: &str) -> Result<Self, NoPath> {
+        let (part, embedded) = match text.split_once('u') {
+            Some((part, number)) => (part, Some(number.parse().map_err(|_| NoPath)?)),
+            None => (text, None),
+        };
+        Ok(Self { part: part.parse()?, embedded })
     }
 }
 

@@ -10,11 +10,11 @@ use freehold_mime::{Kind, content, encoding};
 use serde::Deserialize;
 
 use super::blocks::is_html;
-use super::file_names::saved_name;
+use super::file_names::{embedded_name, saved_name};
 use super::message::find;
 use super::normalize::{HTML_READ_LEN_MAX, normalize};
 use super::parsed::{ParsedMessage, parsed};
-use super::part_path::{self, PartPath};
+use super::part_path::{self, FilePath, PartPath};
 use super::pictures::{self, Pictures, Place};
 use super::sanitise;
 use crate::problem::Problem;
@@ -102,10 +102,16 @@ async fn file(
     _: Owner,
     Path((folder, uid, part)): Path<(u32, u32, String)>,
 ) -> PageResult {
-    let path: PartPath = part.parse().map_err(|_| Problem::NotFound)?;
+    let path: FilePath = part.parse().map_err(|_| Problem::NotFound)?;
     let (message, _) = find(&site, folder, uid)?;
     let copied = move |stored: &ParsedMessage| {
-        part_path::at(stored, &path, |parsed, id| {
+        part_path::at(stored, &path.part, |parsed, id| {
+            if let Some(number) = path.embedded {
+                let files = content::embedded(&parsed.bytes, &parsed.structure, id);
+                let file = files.into_iter().nth(number)?;
+                let name = embedded_name(&file, number);
+                return Some((response::attachment_named(&name), file.bytes));
+            }
             if parsed.structure.part(id).kind == Kind::Multipart {
                 return None;
             }

@@ -55,12 +55,17 @@ impl Pictures {
     pub(super) fn find(&self, source: &str) -> Option<usize> {
         let source: String = source.chars().filter(|c| !c.is_control()).collect();
         let source = source.trim();
+        // RFC 2392 2: the URL is percent-encoded, the Content-ID is not. Some programs encode both.
+        self.named(source).or_else(|| {
+            let decoded = percent_decoded(source.as_bytes());
+            self.named(&String::from_utf8_lossy(&decoded))
+        })
+    }
+
+    fn named(&self, source: &str) -> Option<usize> {
         if let Some((scheme, id)) = source.split_once(':')
             && scheme.eq_ignore_ascii_case("cid")
         {
-            // RFC 2392 2: the URL is percent-encoded, the Content-ID is not.
-            let id = percent_decoded(id.as_bytes());
-            let id = String::from_utf8_lossy(&id);
             let id = id.trim().trim_start_matches('<').trim_end_matches('>');
             return self.0.get(&format!("cid:{id}")).copied();
         }
@@ -290,6 +295,34 @@ mod tests {
             ("cid:image1.png", None),
             ("cid:svg", None),
             ("https://x.example/image1.png", None),
+        ] {
+            assert_eq!(pictures.find(source), part, "{source}");
+        }
+    }
+
+    #[test]
+    fn encoded_content_id_is_found_as_written() {
+        let gif = "\r\nContent-Type: image/gif\r\n\r\nGIF89a\r\n";
+        let message = format!(
+            "Content-Type: multipart/related; boundary=b\r\n\r\n\
+             --b\r\nContent-Type: text/html\r\n\r\nx\r\n\
+             --b\r\nContent-ID: <image%20001@x>{gif}\
+             --b\r\nContent-ID: <image 001@x>{gif}\
+             --b\r\nContent-ID: <a b@x>{gif}\
+             --b\r\nContent-Location: my picture.gif{gif}--b--\r\n"
+        );
+        let message = ParsedMessage::of(message.into_bytes());
+        let pictures = Pictures::of(&message, message.structure.id(1).unwrap());
+        for (source, part) in [
+            ("cid:image%20001@x", Some(2)),
+            ("cid:image%2520001@x", Some(2)),
+            ("cid:<image%20001@x>", Some(2)),
+            ("cid:image 001@x", Some(3)),
+            ("cid:image%20001%40x", Some(3)),
+            ("cid:a%20b@x", Some(4)),
+            ("my picture.gif", Some(5)),
+            ("./my%20picture.gif", Some(5)),
+            ("cid:my%20picture.gif", None),
         ] {
             assert_eq!(pictures.find(source), part, "{source}");
         }

@@ -5,18 +5,21 @@ use std::collections::HashMap;
 
 use ammonia::Builder;
 
-use super::normalize::{NormalizedHtml, is_data_picture};
+use super::normalize::{NormalizedHtml, fragment, is_data_picture};
 
 /// Sanitises `html`. The result has no scripts, styles or forms, and no sources but the addresses
 /// of `pictures`, by the numbers of their parts. The frame's Content-Security-Policy refuses all
-/// of them as well.
+/// of them as well. The ids of the sender are alone in the document of the frame.
 pub(super) fn clean(html: &NormalizedHtml, pictures: HashMap<String, String>) -> String {
     Builder::default()
         .add_clean_content_tags(["title", "noscript", "svg", "math", "iframe", "object"])
         .rm_tags(["map", "area"])
-        .add_generic_attributes(["dir"])
+        .add_generic_attributes(["dir", "id"])
+        .add_tag_attributes("a", ["name", "target"])
+        .add_tag_attributes("ol", ["reversed", "type"])
+        .add_tag_attributes("ul", ["type"])
+        .add_tag_attributes("li", ["type", "value"])
         .link_rel(Some("noopener noreferrer nofollow"))
-        .set_tag_attribute_value("a", "target", "_blank")
         .url_schemes(["http", "https", "mailto", "cid", "data"].into())
         // The filter below lets no relative address of the sender pass.
         .url_relative(ammonia::UrlRelative::PassThrough)
@@ -24,7 +27,9 @@ pub(super) fn clean(html: &NormalizedHtml, pictures: HashMap<String, String>) ->
             ("img", "src") if is_data_picture(value) => Some(value.into()),
             ("img", "src") => pictures.get(value).map(|address| address.clone().into()),
             (_, "src") => None,
+            ("a", "href") if fragment(value).is_some() => Some(value.into()),
             (_, "href" | "cite") if !is_absolute(value) => None,
+            (_, "target") if value != "_self" => None,
             // Fixed sizes do not fit the width of the frame.
             ("img", "width" | "height") | (_, "background") => None,
             _ => Some(value.into()),
@@ -102,6 +107,31 @@ mod tests {
         let page = clean(&normalized, HashMap::from([("cid:0".to_owned(), "/a".to_owned())]));
         assert_eq!(page.matches("src=\"/a\"").count(), 10_000);
         assert!(page.len() < 10_000 * 64, "{} bytes", page.len());
+    }
+
+    #[test]
+    fn jumps_numbers_and_struck_text_are_kept() {
+        let html = "<a href='#1'>x</a><a name=1>y</a><h2 id=top>z</h2><a href='#top'>w</a>\
+            <a href='https://a.example/' target=_self>v</a>\
+            <ol type=a start=3 reversed><li value=7>u</ol>\
+            <s>1</s><strike>2</strike><del>3</del>\
+            <span style='text-decoration: line-through'>4</span>";
+        let page = clean(&normalize(html, &Pictures::default()).unwrap(), HashMap::new());
+        for kept in [
+            "href=\"#1\" target=\"_self\"",
+            "name=\"1\"",
+            "<h2 id=\"top\">",
+            "href=\"#top\"",
+            "<a href=\"https://a.example/\" rel=",
+            "start=\"3\"",
+            "type=\"a\"",
+            "reversed",
+            "<li value=\"7\">",
+            "<s>1</s><strike>2</strike><del>3</del>",
+            "<span><s>4</s></span>",
+        ] {
+            assert!(page.contains(kept), "{kept} not in {page}");
+        }
     }
 
     #[test]

@@ -41,6 +41,23 @@ async fn frame_of(owner: &mut Browser, place: &str) -> Seen {
 }
 
 #[tokio::test]
+async fn uuencoded_file_is_saved_by_its_name() {
+    let alice = TestNode::new("alice").await;
+    let code = "begin 664 test.txt\r\n#0V%T\r\n`\r\nend\r\n";
+    let place = deliver(&alice, format!("Subject: x\r\n\r\none\r\n{code}two\r\n")).await;
+    let mut owner = Browser::owner(&alice).await;
+    let page = owner.get(&format!("/home/mail/{place}")).await;
+    let address = format!("/home/mail/{place}/files/0u0");
+    assert!(page.one(&format!("a[href='{address}']")).text().contains("test.txt"));
+    assert!(!page.one("article .message").text().contains("begin"));
+    let file = owner.get(&address).await;
+    assert_eq!(file.text(), "Cat");
+    assert!(file.header("content-disposition").ends_with("test.txt"));
+    let missing = owner.get(&format!("/home/mail/{place}/files/0u1")).await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn plain_message_is_listed_read_and_counted() {
     let alice = TestNode::new("alice").await;
     let place = deliver(&alice, PLAIN).await;

@@ -117,8 +117,15 @@ pub(super) fn of(message: &[u8], structure: &Structure) -> Summary {
             let mut all = ids(header, "references");
             all.split_off(all.len().saturating_sub(REFERENCES_MAX))
         },
-        has_files: !content.files.is_empty(),
+        has_files: !content.files.is_empty() || has_embedded_file(message, structure, &content),
     }
+}
+
+fn has_embedded_file(message: &[u8], structure: &Structure, content: &Content) -> bool {
+    content.shown.iter().any(|shown| match shown {
+        Shown::Text(id) => !content::embedded(message, structure, *id).is_empty(),
+        Shown::Html(_) | Shown::Image(_) | Shown::Message(_) => false,
+    })
 }
 
 fn correspondents(
@@ -271,6 +278,19 @@ mod tests {
             Content-Type: message/rfc822\r\n\r\n\
             Content-Type: message/rfc822\r\n\r\n\r\n--xx--\r\n";
         assert_eq!(summarise(text).subject, "on");
+    }
+
+    #[test]
+    fn uuencoded_file_counts_and_is_not_previewed() {
+        let line = format!("M{}\r\n", "!".repeat(60));
+        let code = format!("begin 664 a.txt\r\n{}`\r\nend\r\n", line.repeat(1_000));
+        let summary = summarise(format!("Subject: x\r\n\r\none\r\n{code}two\r\n").as_bytes());
+        assert_eq!((summary.preview.as_str(), summary.has_files), ("one", true));
+        let short = "Subject: x\r\n\r\none\r\nbegin 664 a\r\n#0V%T\r\nend\r\ntwo\r\n";
+        let summary = summarise(short.as_bytes());
+        assert_eq!((summary.preview.as_str(), summary.has_files), ("one two", true));
+        let words = summarise(b"Subject: x\r\n\r\nbegin 664 a\r\nwords\r\nend\r\n");
+        assert_eq!((words.preview.as_str(), words.has_files), ("begin 664 a words end", false));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 type Shape = (&'static str, fn(usize) -> Vec<u8>);
 
 /// All shapes.
-pub(crate) const SHAPES: [Shape; 30] = [
+pub(crate) const SHAPES: [Shape; 34] = [
     ("messages inside messages", |len| repeated("", "Content-Type: message/rfc822\r\n\r\n", len)),
     ("multiparts inside multiparts", |len| {
         repeated("", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", len)
@@ -39,6 +39,11 @@ pub(crate) const SHAPES: [Shape; 30] = [
     }),
     ("flowed quotations", |len| {
         repeated("Content-Type: text/plain; format=flowed\r\n\r\n", ">>>> a \r\n>> b \r\n", len)
+    }),
+    ("uuencoded files", |len| repeated("\r\n", "begin 644 a\n#0V%T\n`\nend\n", len)),
+    ("uuencoded beginnings", |len| repeated("\r\n", "begin 644 a\n#0V%T\n", len)),
+    ("enriched text", |len| {
+        repeated("Content-Type: text/enriched\r\n\r\n", "<<<param></a<b>\r\n\r\n", len)
     }),
     ("links in text", |len| repeated("\r\n", "www.a.example \u{430}@\u{430}a.example ", len)),
     ("lines like delimiters", |len| {
@@ -85,6 +90,7 @@ pub(crate) const SHAPES: [Shape; 30] = [
     ("pages of links", |len| {
         pages("", "<a href=https://a.example/b>c.example <b>\u{430}a.example</b></a>", len)
     }),
+    ("pages of jumps", |len| pages("", "<a id=a%20 href=#a%20 style=text-decoration:none>a", len)),
     ("pages of tables", |len| pages("", "<table><td><b><i><p><a href=x>b.c", len)),
     ("pages of rules", |len| {
         let rules: String = (0..2_000).map(|n| format!(".a{n}{{display:block}}")).collect();

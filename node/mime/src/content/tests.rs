@@ -162,6 +162,63 @@ fn text_is_decoded_and_joined() {
 }
 
 #[test]
+fn uuencoded_files_are_left_out_of_the_text() {
+    let shown = |kind: &str, body: &str, len_max: usize| {
+        let message = format!("Content-Type: {kind}\r\n\r\n{body}");
+        let structure = Structure::parse(message.as_bytes());
+        text_of(message.as_bytes(), &structure, Structure::ROOT, len_max)
+    };
+    let body = "one\r\nbegin 664 test.txt\r\n#0V%T\r\n`\r\nend\r\ntwo\r\n\
+        begin 0644 b.txt\r\n#0V%T\r\n#0V%T\r\nend\r\nthree";
+    assert_eq!(shown("text/plain", body, usize::MAX), "one\r\ntwo\r\nthree");
+    assert_eq!(shown("text/plain", body, 30), "one\r\n");
+    assert_eq!(shown("text/plain; format=flowed", body, usize::MAX), "one\ntwo\nthree\n");
+    assert_eq!(shown("text/x-code", body, usize::MAX), body);
+    for damaged in [
+        "begin 664 a\r\nwords\r\nend\r\n",
+        "begin 664 a\r\n#0V%T\r\n`\r\n",
+        "begin 664\r\n#0V%T\r\n`\r\nend\r\n",
+        "begin 984 a\r\n#0V%T\r\n`\r\nend\r\n",
+        "begin 64 a\r\n#0V%T\r\n`\r\nend\r\n",
+        "begin to write\r\nat the end\r\n",
+        " begin 664 a\r\n#0V%T\r\n`\r\nend\r\n",
+    ] {
+        assert_eq!(shown("text/plain", damaged, usize::MAX), damaged);
+    }
+}
+
+#[test]
+fn enriched_text_is_shown_without_commands() {
+    let shown = |kind: &str, body: &str| {
+        let message = format!("Content-Type: text/{kind}; charset=utf-8\r\n\r\n{body}");
+        let structure = Structure::parse(message.as_bytes());
+        text_of(message.as_bytes(), &structure, Structure::ROOT, usize::MAX)
+    };
+    for (body, text) in [
+        ("<bold>Now</bold> is\r\nthe time", "Now is the time"),
+        ("a\r\n\r\nb\n\n\nc", "a\nb\n\nc"),
+        ("1 << 2 <<bold>", "1 < 2 <bold>"),
+        ("<color><param>red</param>a</color> <Fontfamily><PARAM>x\r\ny</Param>b", "a b"),
+        ("<nofill>a\r\nb</nofill>\r\nc", "a\nb c"),
+        ("a <3 b < c <never", "a <3 b < c <never"),
+        ("<param>never closed", "never closed"),
+        ("<x-tag>Grüße</x-tag>", "Grüße"),
+        ("", ""),
+    ] {
+        assert_eq!(shown("enriched", body), text, "{body}");
+    }
+    for (body, text) in [
+        ("<bold>Now</bold> is\r\n\r\nthe<nl>\r\ntime", "Now is the\ntime"),
+        ("a<lt>b<NL><nl>c", "a<b\n\nc"),
+        ("<comment>a <bold>b</bold></comment>c<paragraph>d</paragraph>e", "c\n\nd\n\ne"),
+        ("<comment>never closed", "never closed"),
+        ("<<bold>a", "<a"),
+    ] {
+        assert_eq!(shown("richtext", body), text, "{body}");
+    }
+}
+
+#[test]
 fn charset_of_the_text_is_found() {
     let message = multipart("mixed", &[("image/png", "1"), ("text/plain; charset=koi8-r", "2")]);
     assert_eq!(main_charset(&Structure::parse(message.as_bytes())).as_deref(), Some("koi8-r"));

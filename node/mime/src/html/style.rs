@@ -1,6 +1,7 @@
-//! The part of CSS that hides elements: a few properties, in `style` attributes and in rules whose
-//! selector is a class, an id or an element's name. Senders hide the words that lists show, and
-//! the second of two versions of a newsletter, with both.
+//! The part of CSS that changes the meaning of a text, because it hides elements or strikes them
+//! through: a few properties, in `style` attributes and in rules whose selector is a class, an id
+//! or an element's name. Senders hide the words that lists show, and the second of two versions of
+//! a newsletter, with both.
 //!
 //! Other selectors and rules for other media are left out: a wrong guess would hide words.
 
@@ -19,7 +20,7 @@ const CLASSES_MAX: usize = 16;
 /// The weight of a `style` attribute: above every selector (CSS Cascading 4, 6.1).
 const INLINE: u16 = 1_000;
 
-/// The properties that can hide an element.
+/// The properties that can hide an element, or strike its text through.
 #[derive(Clone, Copy)]
 enum Property {
     Display,
@@ -29,15 +30,16 @@ enum Property {
     Width,
     Overflow,
     FontSize,
+    TextDecoration,
 }
 
-/// A declaration: whether its value hides, and what it wins against: importance, then weight of
-/// its selector, then order.
+/// A declaration: whether its value hides or strikes, and what it wins against: importance, then
+/// weight of its selector, then order.
 type Declared = Option<(bool, (bool, u16, usize))>;
 
 /// The declarations of one rule or of one element, by property.
 #[derive(Clone, Copy, Default)]
-struct Declarations([Declared; 7]);
+pub(super) struct Declarations([Declared; 8]);
 
 impl Declarations {
     fn read(&mut self, text: &str, weight: u16, order: usize) {
@@ -58,6 +60,10 @@ impl Declarations {
                 "max-width" | "width" => (Property::Width, is_zero),
                 "overflow" | "overflow-x" | "overflow-y" => (Property::Overflow, value == "hidden"),
                 "font-size" => (Property::FontSize, is_zero),
+                "text-decoration" | "text-decoration-line" => (
+                    Property::TextDecoration,
+                    value.split_ascii_whitespace().any(|line| line == "line-through"),
+                ),
                 _ => continue,
             };
             self.take(property as usize, Some((hides, (is_important, weight, order))));
@@ -81,19 +87,26 @@ impl Declarations {
 
     /// True if an element is hidden. Tables without gaps have cells of font size zero whose content
     /// sets a size of its own, so that size hides words in a line only.
-    fn hide(&self, is_inline: bool) -> bool {
-        let hides = |property: Property| {
-            self.0.get(property as usize).copied().flatten().is_some_and(|(hides, _)| hides)
-        };
+    pub(super) fn hide(&self, is_inline: bool) -> bool {
+        let hides = |property: Property| self.has(property);
         hides(Property::Display)
             || hides(Property::Visibility)
             || hides(Property::Opacity)
             || (hides(Property::Height) || hides(Property::Width)) && hides(Property::Overflow)
             || is_inline && hides(Property::FontSize)
     }
+
+    /// True if the text of an element is struck through.
+    pub(super) fn strike(&self) -> bool {
+        self.has(Property::TextDecoration)
+    }
+
+    fn has(&self, property: Property) -> bool {
+        self.0.get(property as usize).copied().flatten().is_some_and(|(has_effect, _)| has_effect)
+    }
 }
 
-/// The rules of a message's style sheets that can hide something, by selector.
+/// The rules of a message's style sheets that have an effect here, by selector.
 #[derive(Default)]
 pub(super) struct Sheet {
     rules: HashMap<String, Declarations>,
@@ -140,11 +153,9 @@ impl Sheet {
         }
     }
 
-    /// True if the element of a start tag is hidden.
-    pub(super) fn hides(&self, start: &Start<'_>, is_inline: bool) -> bool {
-        let attribute = |wanted: &str| {
-            start.attributes.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
-        };
+    /// The declarations for the element of a start tag.
+    pub(super) fn declarations(&self, start: &Start<'_>) -> Declarations {
+        let attribute = |wanted: &str| start.attribute(wanted);
         let mut all = Declarations::default();
         if attribute("hidden").is_some() {
             // An author's rule wins against the browser's own for this attribute.
@@ -171,7 +182,7 @@ impl Sheet {
         if let Some(style) = attribute("style") {
             all.read(&without_comments(style), INLINE, 0);
         }
-        all.hide(is_inline)
+        all
     }
 }
 
@@ -243,7 +254,7 @@ mod tests {
         let mut sheet = Sheet::default();
         sheet.read(css);
         let Some(Token::Start(start)) = Tokens::of(tag).next() else { panic!("{tag}") };
-        sheet.hides(&start, start.name == "span")
+        sheet.declarations(&start).hide(start.name == "span")
     }
 
     #[test]

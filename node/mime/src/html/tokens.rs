@@ -7,9 +7,9 @@
 /// White space between names and attributes.
 const BLANK: [char; 5] = ['\t', '\n', '\x0c', '\r', ' '];
 /// Attributes that matter for text and structure; all others are skipped.
-const ATTRIBUTES: [&str; 15] = [
-    "align", "alt", "class", "colspan", "dir", "hidden", "href", "id", "lang", "media", "rowspan",
-    "src", "start", "style", "title",
+const ATTRIBUTES: [&str; 19] = [
+    "align", "alt", "class", "colspan", "dir", "hidden", "href", "id", "lang", "media", "name",
+    "reversed", "rowspan", "src", "start", "style", "title", "type", "value",
 ];
 
 /// One piece of the text.
@@ -32,6 +32,15 @@ pub struct Start<'a> {
     pub attributes: Vec<(&'static str, &'a str)>,
     /// True if the tag ends in `/>`.
     pub is_closed: bool,
+    /// True if its style strikes its text through; only tokens of `Visible` know.
+    pub is_struck: bool,
+}
+
+impl<'a> Start<'a> {
+    /// The value of one of the known attributes.
+    pub fn attribute(&self, wanted: &str) -> Option<&'a str> {
+        self.attributes.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value)
+    }
 }
 
 /// An iterator over the tokens of the rest of the text.

@@ -80,12 +80,14 @@ impl<'a> Visible<'a> {
         Self { tokens: Tokens::of(html), sheet, dropped: None, unclosed: 0 }
     }
 
-    /// True if the token after `start` is the first that is dropped with its element.
-    fn drops(&self, start: &Start<'a>) -> bool {
-        let is_dropped = || is_one(&DROPPED, start.name) && !start.is_closed;
-        let is_hidden =
-            || !is_one(&WHOLE, start.name) && self.sheet.hides(start, is_one(&INLINE, start.name));
-        self.unclosed < UNCLOSED_MAX && (is_dropped() || is_hidden())
+    /// Applies the styles to an element. True if the token after `start` is the first that is
+    /// dropped with it.
+    fn drops(&self, start: &mut Start<'a>) -> bool {
+        let styles = self.sheet.declarations(start);
+        start.is_struck = styles.strike();
+        let is_dropped = is_one(&DROPPED, start.name) && !start.is_closed;
+        let is_hidden = !is_one(&WHOLE, start.name) && styles.hide(is_one(&INLINE, start.name));
+        self.unclosed < UNCLOSED_MAX && (is_dropped || is_hidden)
     }
 }
 
@@ -118,14 +120,13 @@ impl<'a> Iterator for Visible<'a> {
                 Some(End::Before) => self.dropped = None,
                 None => {}
             }
-            match token {
-                Token::Start(start) if self.drops(&start) => {
-                    if !is_one(&VOID, start.name) {
-                        let after = self.tokens.clone();
-                        self.dropped = Some(Dropped { start, depth: 1, scopes: 0, after });
-                    }
-                }
-                token => return Some(token),
+            let Token::Start(mut start) = token else { return Some(token) };
+            if !self.drops(&mut start) {
+                return Some(Token::Start(start));
+            }
+            if !is_one(&VOID, start.name) {
+                let after = self.tokens.clone();
+                self.dropped = Some(Dropped { start, depth: 1, scopes: 0, after });
             }
         }
     }

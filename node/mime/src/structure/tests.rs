@@ -139,6 +139,34 @@ fn part_without_header_is_text() {
 }
 
 #[test]
+fn byte_order_mark_before_a_field_is_skipped() {
+    let inner = "\u{feff}From: inner@b.example\r\nSubject: x\r\n\r\ninside";
+    let parts = format!(
+        "--b\r\n\u{feff}Content-Type: text/html\r\n\r\n<p>\r\n--b\r\n\
+         Content-Type: message/rfc822\r\n\r\n{inner}\r\n\
+         --b\r\n\u{feff}\r\nplain\r\n--b--\r\n"
+    );
+    let own = "\u{feff}Content-Type: multipart/mixed; boundary=b\r\nFrom: a@b.example\r\n\r\n";
+    // Delivery puts its own fields before the mark.
+    for head in [own.to_owned(), format!("Received: x\r\n{own}")] {
+        let message = format!("{head}{parts}");
+        let structure = Structure::parse(message.as_bytes());
+        assert_eq!(leaves(&message), ["<p>", "inside", "plain"]);
+        assert!(structure.part(structure.id(1).unwrap()).media.is("text", Some("html")));
+        let header = structure.header(message.as_bytes(), structure.id(3).unwrap());
+        let from = header::first(header, "from").map(header::unfold);
+        assert_eq!(from.as_deref(), Some(&b"inner@b.example"[..]));
+        let names = ["content-type".to_owned()];
+        let selected = header::select(head.as_bytes(), &names, false);
+        assert!(selected.starts_with(b"Content-Type:"));
+    }
+    let text = "\u{feff}only words\r\nof a text\r\n\r\nmore";
+    assert_eq!(leaves(text), [text]);
+    let mailbox = "\u{feff}From ann Sat Jan 3\r\nSubject: x\r\n\r\nwords";
+    assert_eq!(leaves(mailbox), ["words"]);
+}
+
+#[test]
 fn structure_beyond_the_limits_is_a_file() {
     let mut deep = String::new();
     for level in 0..500 {

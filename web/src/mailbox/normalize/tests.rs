@@ -92,6 +92,57 @@ fn link_that_names_another_host_shows_its_own() {
 }
 
 #[test]
+fn jumps_inside_a_message_are_kept() {
+    for (html, expected) in [
+        (
+            "<a href='#1'>x</a><a name=1 id=0>y</a><p id=2>z",
+            "<a href=\"#1\" target=\"_self\">x</a><a name=\"1\">y</a><p>z</p>",
+        ),
+        (
+            "<h2 id='a b'>x</h2><a href='#a%20b'>y</a>",
+            "<h2 id=\"a b\">x</h2><a href=\"#a%20b\" target=\"_self\">y</a>",
+        ),
+        ("<p name=1>x</p><a href=' #1'>y</a>", "<p>x</p><a href=\" #1\" target=\"_self\">y</a>"),
+        ("<a href='b#1'>x</a><p id=1>y", "<a href=\"b#1\">x</a><p>y</p>"),
+    ] {
+        assert_eq!(normalized(html), expected, "{html}");
+    }
+    let many: String = (0..9_000).map(|n| format!("<a id={n} href='#{n}'>x</a>")).collect();
+    assert_eq!(normalized(&many).matches(" id=").count(), 9_000);
+}
+
+#[test]
+fn list_numbers_are_kept() {
+    let html = "<ol start=\"3\" type=\"a\" reversed=\"\"><li value=\"7\">x</li></ol>";
+    assert_eq!(normalized(html), html);
+    assert_eq!(normalized("<p value=1 type=a reversed start=2>x"), "<p>x</p>");
+}
+
+#[test]
+fn struck_text_stays_struck() {
+    for (html, expected) in [
+        ("<span style='text-decoration:line-through'>9</span>8", "<span><s>9</s></span>8"),
+        ("<font style='TEXT-DECORATION-LINE: Line-Through'>9</font>8", "<font><s>9</s></font>8"),
+        (
+            "<style>.old{text-decoration:line-through red}</style><table><td class=old>9<td>8",
+            "<table><tr><td><s>9</s></td><td>8</td></tr></table>",
+        ),
+        (
+            "<p style='text-decoration:line-through'>9<span style='text-decoration:line-through'>8",
+            "<p><s>9<span>8</span></s></p>",
+        ),
+        (
+            "<span style='text-decoration:line-through;text-decoration:none'>9</span>",
+            "<span>9</span>",
+        ),
+        ("<tr style='text-decoration:line-through'><td>9", "9"),
+        ("<img style='text-decoration:line-through' src=cid:1>", "<img src=\"cid:0\">"),
+    ] {
+        assert_eq!(normalized(html), expected, "{html}");
+    }
+}
+
+#[test]
 fn open_elements_are_closed_as_the_standard_says() {
     for (html, expected) in [
         ("<p>a<p>b<div>c", "<p>a</p><p>b</p><div>c</div>"),
@@ -172,6 +223,8 @@ fn normalized_html_bounds_the_parsers_work() {
         "<style></styl".repeat(80_000),
         "<".repeat(HTML_LEN_MAX),
         "&amp".repeat(200_000),
+        "<td style=text-decoration:line-through>".repeat(24_000),
+        "<a id=a href=#a>".repeat(49_000),
     ];
     for bomb in bombs {
         let head = bomb.get(..24.min(bomb.len())).unwrap();
