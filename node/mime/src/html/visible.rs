@@ -11,6 +11,53 @@ const RAW: [&str; 8] =
 /// Elements that are dropped with their content. `object` is not among them: no object is loaded,
 /// so its content is shown in its place (HTML Standard 4.8.7).
 const DROPPED: [&str; 3] = ["svg", "math", "template"];
+/// Start tags that end an open drawing or formula (HTML Standard 13.2.6.5).
+const BREAKOUT: [&str; 44] = [
+    "b",
+    "big",
+    "blockquote",
+    "body",
+    "br",
+    "center",
+    "code",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "embed",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "hr",
+    "i",
+    "img",
+    "li",
+    "listing",
+    "menu",
+    "meta",
+    "nobr",
+    "ol",
+    "p",
+    "pre",
+    "ruby",
+    "s",
+    "small",
+    "span",
+    "strong",
+    "strike",
+    "sub",
+    "sup",
+    "table",
+    "tt",
+    "u",
+    "ul",
+    "var",
+];
 /// Elements without content (HTML Standard 13.1.2, void elements).
 pub(super) const VOID: [&str; 13] = [
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track",
@@ -147,6 +194,7 @@ impl Dropped<'_> {
         let is_tr = is_one(&["tr"], own);
         let is_item = is_one(&["li", "dd", "dt"], own);
         let is_paragraph = own.eq_ignore_ascii_case("p");
+        let is_foreign = is_one(&["svg", "math"], own);
         let scope = |name: &str| {
             (is_cell || is_row || is_item || is_paragraph) && is_one(&["table"], name)
                 || is_item && is_one(&["ul", "ol", "dl"], name)
@@ -159,7 +207,7 @@ impl Dropped<'_> {
                     || is_cell && (is_one(&["td", "th"], name) || is_one(&ROWS, name))
                     || is_row && is_one(&ROWS, name) && (is_tr || !is_one(&["tr"], name))
                     || is_item && is_one(&["li", "dd", "dt"], name);
-                if self.scopes == 0 && is_sibling {
+                if self.scopes == 0 && is_sibling || is_foreign && is_one(&BREAKOUT, name) {
                     return End::Before;
                 }
                 if scope(name) {
@@ -174,7 +222,9 @@ impl Dropped<'_> {
                     || is_cell && is_one(&ROWS, name)
                     || is_tr && is_one(&["tbody", "thead", "tfoot"], name)
                     || is_item && is_one(&["ul", "ol", "dl"], name);
-                if is_one(&["body", "html"], name) || self.scopes == 0 && ends_parent {
+                let breaks_out = is_foreign && is_one(&["p", "br"], name);
+                if is_one(&["body", "html"], name) || self.scopes == 0 && ends_parent || breaks_out
+                {
                     return End::Before;
                 }
                 if scope(name) {
@@ -260,6 +310,9 @@ mod tests {
             ("<img hidden alt=x>a", "a"),
             ("<body hidden>a", "a"),
             ("<svg><title/><text>a</text></svg>b", "b"),
+            ("<p>u<svg></p><style>x</style><p>v</p>w</svg>x", "uvwx"),
+            ("<svg><text>a</text><div>b</div></svg>c", "bc"),
+            ("<math><mi>a</mi><table><tr><td>b</table></math>c", "bc"),
             ("<div hidden><script>'</div>'</script>a</div>b", "b"),
         ] {
             assert_eq!(text(html), words, "{html}");

@@ -165,7 +165,7 @@ fn open_elements_are_closed_as_the_standard_says() {
             "<p title=\"a&quot;b\">1 &lt; 2 x</p>",
         ),
         (
-            "<style>p{}</style><script>a<b></script><title>t</title>x<svg><p>y</svg>z<!--[if mso]>w<![endif]-->",
+            "<style>p{}</style><script>a<b></script><title>t</title>x<svg><text>y</svg>z<!--[if mso]>w<![endif]-->",
             "xz",
         ),
     ] {
