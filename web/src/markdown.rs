@@ -64,12 +64,8 @@ struct Style<'a> {
     keeps_line_ends: bool,
 }
 
-/// Renders the owner's own text: with photos of the site, harmless HTML and links within the site.
-pub(crate) fn render(text: &str) -> Html {
-    rendered(text, Style { author: Author::Owner, prefix: "", keeps_line_ends: false })
-}
-
-/// Renders the text of the owner's post. Without a title it is a note, whose line ends stay.
+/// Renders a text of the owner: with photos of the site, harmless HTML and links within the site.
+/// Without a title it is short, a note for example, and its line ends stay.
 pub(crate) fn render_post(title: &str, text: &str) -> Html {
     rendered(text, Style { author: Author::Owner, prefix: "", keeps_line_ends: title.is_empty() })
 }
