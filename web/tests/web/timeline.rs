@@ -107,13 +107,19 @@ async fn long_post_of_a_friend_is_shown_whole() {
     make_friends(&alice, &bob, "Bob").await;
     let long = format!("{}The last sentence.", "A sentence of some length. ".repeat(400));
     publish(&bob, "At length", &long).await;
+    publish(&bob, "", &long).await;
     carry(&bob, &alice).await;
     let mut owner = Browser::owner(&alice).await;
     let home = owner.get("/home").await;
     assert!(!home.text().contains("The last sentence."));
     let path = home.one("h3 a[href^='/home/timeline/']").attr("href").to_owned();
     let path = path.as_str();
-    assert!(owner.get(path).await.text().contains("The last sentence."));
+    // A note has no title to follow.
+    let note = home.one("a[data-more]").attr("href").to_owned();
+    for path in [path, &note] {
+        let seen = owner.get(path).await;
+        assert!(seen.text().contains("The last sentence.") && !seen.has("[data-more]"));
+    }
     assert_eq!(owner.get(&format!("{path}/0/400.jpg")).await.status, StatusCode::NOT_FOUND);
     assert!(Browser::stranger(&alice).get(path).await.location().starts_with("/login"));
 }
