@@ -89,6 +89,7 @@ await watch('in a post on the front page', (page) => page.goto(base + '/'));
 await watch('in a post at home', (page) => page.goto(base + '/home'));
 // The judges that follow read the front page.
 await home.click('a[href^="/home/write/"]');
+await home.click('details:has(#take-back) summary');
 await Promise.all([home.waitForNavigation(), home.click('form[action$="/withdraw"] button')]);
 await browser.close();
 console.log(`${failures} failures`);

@@ -2,8 +2,8 @@
 // works without this module.
 //
 // The form's attributes: data-saved is "yes" if the node has the form's content; data-autosave has
-// the text for a draft that the node refuses without a cause, and is absent if nothing may be saved
-// without a button; data-unreached has the text for a node that does not answer.
+// the text for a draft that the node refuses for no field of it, and is absent if nothing may be
+// saved without a button; data-unreached has the text for a node that does not answer.
 
 /** The pause in typing after which a draft is saved, in milliseconds. */
 const PAUSE_MS = 2000;
@@ -62,7 +62,8 @@ async function send(sent) {
   if (response.status >= 500 || response.status === 429) throw new Error(response.status);
   const page = new DOMParser().parseFromString(text, 'text/html');
   isRefused = !response.ok || !adopt(page, new URL(response.url));
-  refusal = page.querySelector('#fault')?.textContent || form.dataset.autosave;
+  // The cause is said if it is a field's. One of the whole form needs its buttons.
+  refusal = (page.querySelector('[aria-invalid=true]') && page.querySelector('#fault')?.textContent) || form.dataset.autosave;
   if (!isRefused) saved = sent;
 }
 
