@@ -18,6 +18,7 @@ async fn create_invite(owner: &mut Browser) -> [String; 2] {
     // A second press makes no second one.
     assert_eq!(owner.post("/home/friends/invite", &form).await.location(), made);
     let page = owner.get(&made).await;
+    assert!(page.one("#invite-for").text().contains("Bob <b>"));
     ["#invite-link", "#invite-long"].map(|id| page.one(id).text())
 }
 

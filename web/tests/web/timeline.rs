@@ -58,8 +58,10 @@ async fn empty_timeline_suggests_first_steps() {
 async fn note_is_in_the_timeline_and_public() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    assert_eq!(owner.post("/home", &[("text", "The heron is back.")]).await.location(), "/home");
-    assert!(owner.get("/home").await.text().contains("The heron is back."));
+    let said = owner.post("/home", &[("text", "The heron is back.")]).await;
+    assert_eq!(said.location(), "/home");
+    let home = owner.get(said.header("location")).await;
+    assert!(home.text().contains("The heron is back.") && home.has("#done[role='status']"));
     assert!(Browser::stranger(&alice).get("/").await.text().contains("The heron is back."));
     owner.post("/home", &[("text", " \r\n ")]).await.fault("text");
 }

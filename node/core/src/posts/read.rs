@@ -135,8 +135,8 @@ pub struct Titled {
 }
 
 /// The owner's published posts before `before` whose title, or whose summary if they have none,
-/// contains each of the `words` in any case and order; at most `limit`. Reads at most [`SEARCHED_MAX`] posts: a page may
-/// be short, or empty, although the search goes on.
+/// contains each of the `words` in any case and order; at most `limit`. Reads at most
+/// [`SEARCHED_MAX`] posts: a page may be short, or empty, although the search goes on.
 ///
 /// # Errors
 /// As [`by_id`].
