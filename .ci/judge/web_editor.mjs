@@ -58,6 +58,15 @@ for (const [name, fail, mend] of [
   });
 }
 
+await fault('a draft that is too long says so, and is saved once it is shorter', async (page) => {
+  await page.fill('#text', `${'word '.repeat(15)}\n`.repeat(1000));
+  await said(page, /75998.*60000/);
+  if ((await page.inputValue('#text')).length !== 76_000) return 'the text was cut';
+  await page.fill('#text', `short ${tag}`);
+  await said(page, /^Saved/);
+  return (await stored(page)) === `short ${tag}` ? '' : 'the text is not stored';
+});
+
 await fault('a draft that another window changed is not overwritten', async (page) => {
   await type(page, `mine ${tag}`);
   await said(page, /^Saved/);

@@ -223,6 +223,7 @@ await fault('the owner is told what was done, and finds home', async () => {
   if (!(await home.locator('#done[role=status]').count())) return 'nothing is said after publishing';
   if (!(await home.locator('nav a[href="/home"]').count())) return 'no way home';
   await home.click('a[href^="/home/write/"]');
+  await home.click('details:has(#take-back) summary');
   await Promise.all([home.waitForNavigation(), home.click('form[action$="/withdraw"] button')]);
   return need(await home.locator('#done[role=status]').count(), 'nothing is said after withdrawing');
 });
@@ -402,6 +403,41 @@ await fault('the move of a letter can be undone', async () => {
   const between = await letters.count();
   await Promise.all([home.waitForNavigation(), home.click('#undo button')]);
   return need(between === before - 1 && (await letters.count()) === before, `${before}, ${between}, ${await letters.count()} letters`);
+});
+
+await fault('the back button keeps what was typed in every field', async () => {
+  home.on('dialog', (dialog) => dialog.accept());
+  let found = '';
+  for (const [path, names] of [['/home/write', ['title', 'text']], ['/home/mail/write', ['to', 'cc', 'subject', 'text']], ['/home/photos/add', ['alt', 'caption']], ['/home/settings', ['strapline', 'about']], ['/home/friends', ['label', 'invite']], ['/home/settings/apps', ['label']]]) {
+    await home.goto(base + path);
+    for (const name of names) { await home.fill(`[name=${name}]`, ''); await home.locator(`[name=${name}]`).pressSequentially(`${name} typed`); }
+    await Promise.all([home.waitForURL(base + '/home'), home.click('.site-nav a[href="/home"]')]);
+    await home.goBack();
+    await home.waitForTimeout(300);
+    for (const name of names) if ((await home.inputValue(`[name=${name}]`)) !== `${name} typed`) found ||= `${name} of ${path} is lost`;
+  }
+  home.removeAllListeners('dialog');
+  return found;
+});
+
+await fault('a photo added after the login ended keeps its texts', async () => {
+  const page = await logIn(alice);
+  await page.goto(base + '/home/photos/add');
+  await page.fill('#alt', 'Low sun');
+  await page.selectOption('#audience', 'owner');
+  await page.setInputFiles('#file', { name: 'a.jpg', mimeType: 'image/jpeg', buffer: Buffer.alloc(5_000_000, 255) });
+  await page.context().clearCookies();
+  await Promise.all([page.waitForNavigation(), page.click('form[enctype] button.main')]);
+  const kept = [await page.inputValue('#unsaved [name=alt]'), await page.inputValue('#unsaved [name=audience]')];
+  return need(String(kept) === 'Low sun,owner' && (await page.locator('#unsaved input[type=file]').count()) === 1, kept);
+});
+
+await fault('a link to the withdrawal of a post opens it', async () => {
+  await home.goto(base + '/home');
+  await home.locator('a[href$="#take-back"]').first().click();
+  await home.waitForURL(/take-back/);
+  await home.waitForTimeout(300);
+  return need(await home.evaluate(() => document.querySelector('#take-back').closest('details').open), 'it stays closed');
 });
 
 await browser.close();

@@ -89,6 +89,7 @@ await watch('in a post on the front page', (page) => page.goto(base + '/'));
 await watch('in a post at home', (page) => page.goto(base + '/home'));
 // The judges that follow read the front page.
 await home.click('a[href^="/home/write/"]');
+await home.click('details:has(#take-back) summary');
 await Promise.all([home.waitForNavigation(), home.click('form[action$="/withdraw"] button')]);
 // A frame is as high as its content at every width: no letter scrolls within the page, and none has a gap below.
 const paragraphs = `<p>${'Words that wrap where the paper ends. '.repeat(8)}</p>`.repeat(60);

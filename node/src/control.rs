@@ -64,8 +64,13 @@ pub(crate) enum Request {
     FriendList,
     /// The author and slug of each post in the timeline.
     Timeline,
-    /// Change strapline and text of the profile.
-    Profile { strapline: String, about: String },
+    /// Change strapline and text of the profile, and the colour of the avatar if there is one.
+    Profile {
+        strapline: String,
+        about: String,
+        #[serde(default)]
+        avatar_colour: Option<u8>,
+    },
     /// Publish a post, or save it as a draft; `photos` are ids.
     Post {
         title: String,

@@ -2,8 +2,8 @@
 // works without this module.
 //
 // The form's attributes: data-saved is "yes" if the node has the form's content; data-autosave has
-// the text for a draft that the node refuses, and is absent if nothing may be saved without a
-// button; data-unreached has the text for a node that does not answer.
+// the text for a draft that the node refuses for no field of it, and is absent if nothing may be
+// saved without a button; data-unreached has the text for a node that does not answer.
 
 /** The pause in typing after which a draft is saved, in milliseconds. */
 const PAUSE_MS = 2000;
@@ -18,6 +18,7 @@ let timer = 0;
 let request = null;
 let isSubmitted = false;
 let isRefused = false;
+let refusal = '';
 let retryMs = PAUSE_MS;
 
 function content() {
@@ -61,6 +62,8 @@ async function send(sent) {
   if (response.status >= 500 || response.status === 429) throw new Error(response.status);
   const page = new DOMParser().parseFromString(text, 'text/html');
   isRefused = !response.ok || !adopt(page, new URL(response.url));
+  // The cause is said if it is a field's. One of the whole form needs its buttons.
+  refusal = (page.querySelector('[aria-invalid=true]') && page.querySelector('#fault')?.textContent) || form.dataset.autosave;
   if (!isRefused) saved = sent;
 }
 
@@ -71,8 +74,7 @@ async function save() {
   try {
     await request;
     retryMs = PAUSE_MS;
-    // Only the form's own buttons show the cause, with everything that was typed.
-    if (isRefused) state.textContent = form.dataset.autosave;
+    if (isRefused) state.textContent = refusal;
   } catch {
     retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
     state.textContent = form.dataset.unreached;
@@ -88,7 +90,10 @@ function schedule(ms) {
 }
 
 if ('autosave' in form.dataset) {
-  form.addEventListener('input', () => schedule(PAUSE_MS));
+  form.addEventListener('input', () => {
+    isRefused = false;
+    schedule(PAUSE_MS);
+  });
   document.addEventListener('visibilitychange', () => { if (document.hidden) save(); });
   addEventListener('online', save);
   if (isChanged()) schedule(PAUSE_MS);

@@ -18,6 +18,9 @@ pub(crate) enum Done {
     Saved,
     Withdrawn,
     ThrownAway,
+    NoteSaid,
+    PhotoAdded,
+    PhotoPut,
     PhotoChanged,
     PhotoDeleted,
     MessageSent,
@@ -37,16 +40,21 @@ pub(crate) enum Done {
     FriendUnblocked,
     AppPasswordRevoked,
     SessionsEnded,
+    SettingsSaved,
+    PasswordChanged,
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 25] = [
+const NAMES: [(Done, &str); 30] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
     (Done::Saved, "saved"),
     (Done::Withdrawn, "withdrawn"),
     (Done::ThrownAway, "thrown-away"),
+    (Done::NoteSaid, "said"),
+    (Done::PhotoAdded, "photo-added"),
+    (Done::PhotoPut, "photo-put"),
     (Done::PhotoChanged, "photo-changed"),
     (Done::PhotoDeleted, "photo-deleted"),
     (Done::MessageSent, "sent"),
@@ -66,6 +74,8 @@ const NAMES: [(Done, &str); 25] = [
     (Done::FriendUnblocked, "unblocked"),
     (Done::AppPasswordRevoked, "revoked"),
     (Done::SessionsEnded, "ended"),
+    (Done::SettingsSaved, "settings"),
+    (Done::PasswordChanged, "password"),
 ];
 
 /// The line about an outcome.

@@ -96,6 +96,8 @@ struct InviteResult {
     created: Option<CreatedInvite>,
     /// The reason why none was created.
     not_created: Option<String>,
+    /// The typed label, sent back with that.
+    label: String,
     /// The name of the person whose invite was accepted.
     accepted: Option<String>,
     /// The reason why none was accepted.
@@ -144,7 +146,7 @@ async fn show(
 ) -> PageResult {
     let made = site.made_once.lock().await.get(&query.made, site.node.clock.now());
     let created = match made {
-        Some(Made::Invite(links)) => Some(CreatedInvite::of(links)),
+        Some(Made::Invite(links, label)) => Some(CreatedInvite::of(links, label)),
         Some(Made::AppPassword(_)) | None => None,
     };
     let page = friends_page(&site, InviteResult { created, ..InviteResult::default() })?;
@@ -339,7 +341,7 @@ async fn block(
         None => friends::block(&site.node, person).await?,
     };
     if is_blocked {
-        Ok(response::see_other(&Done::FriendBlocked.at("/home/friends#blocked")))
+        Ok(response::see_other(&Done::FriendBlocked.at(PAGE)))
     } else {
         Err(Problem::NotFound)
     }

@@ -2,6 +2,7 @@
 
 use freehold_core::notices::Notice;
 use freehold_core::profile::{LANGUAGE, Profile};
+use freehold_mime::text::is_bidi_format;
 
 use crate::assets::{self, Script};
 use crate::avatar::Avatar;
@@ -87,7 +88,8 @@ impl Layout {
     fn new(profile: Option<&Profile>, title: &str, nav: Vec<NavLink>) -> Self {
         let name = profile.map_or("Freehold", |profile| &profile.name);
         Self {
-            title: title.to_owned(),
+            // Beside the owner's name: a direction that the title leaves open would turn that.
+            title: title.chars().filter(|c| !is_bidi_format(*c)).collect(),
             name: name.to_owned(),
             avatar: Avatar::with_colour(name, profile.map_or(0, |profile| profile.avatar_colour)),
             nav,

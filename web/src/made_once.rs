@@ -17,7 +17,8 @@ const SECRETS_MAX: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Made {
     AppPassword(NewAppPassword),
-    Invite(InviteLinks),
+    /// The links of an invite, and the name of the person it is for.
+    Invite(InviteLinks, String),
 }
 
 /// An app password with its label.

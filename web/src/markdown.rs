@@ -3,9 +3,8 @@
 //!
 //! Rendered text loads nothing from elsewhere: pictures are shown from the owner's own `/photos/`
 //! only and become links otherwise, and all HTML passes the sanitiser, whether the owner or
-//! somebody else wrote it. Of somebody else's text, relative links lead to its author's site. Headings
-//! begin at level 2 and skip no level, because the page's title is
-//! its only `h1`.
+//! somebody else wrote it. Of somebody else's text, relative links lead to its author's site.
+//! Headings begin at level 2 and skip no level, because the page's title is its only `h1`.
 
 mod autolinks;
 mod code;
@@ -44,7 +43,7 @@ impl fmt::Display for Html {
     }
 }
 
-/// Who wrote a text: it decides which elements and links the owner's pages show of it.
+/// The author of a text: it decides which elements and links the owner's pages show of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Author<'a> {
     Owner,
@@ -64,12 +63,8 @@ struct Style<'a> {
     keeps_line_ends: bool,
 }
 
-/// Renders the owner's own text: with photos of the site, harmless HTML and links within the site.
-pub(crate) fn render(text: &str) -> Html {
-    rendered(text, Style { author: Author::Owner, prefix: "", keeps_line_ends: false })
-}
-
-/// Renders the text of the owner's post. Without a title it is a note, whose line ends stay.
+/// Renders a text of the owner: with photos of the site, harmless HTML and links within the site.
+/// Without a title it is short, a note for example, and its line ends stay.
 pub(crate) fn render_post(title: &str, text: &str) -> Html {
     rendered(text, Style { author: Author::Owner, prefix: "", keeps_line_ends: title.is_empty() })
 }

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use freehold_core::audience::{Audience, Visitor};
 use freehold_core::photos::renditions::Flaw;
 use freehold_core::photos::{self, ChangeError, Photo, PhotoId};
-use freehold_core::posts::PostId;
+use freehold_core::posts::{self, PostId};
 use freehold_core::profile::Profile;
 use serde::Deserialize;
 
@@ -20,9 +20,10 @@ use crate::blob_response::{self, JPEG};
 use crate::blobs;
 use crate::dates;
 use crate::done::Done;
-use crate::fault;
+use crate::fault::{self, Fault};
 use crate::layout::Layout;
 use crate::pictures::{self, Picture};
+use crate::posts::PostLink;
 use crate::problem::{Problem, parse_id};
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
@@ -66,6 +67,10 @@ struct PhotoPage {
     /// The edit page; `None` for strangers.
     edit: Option<String>,
     is_private: bool,
+    /// True for the owner alone, if the photo is private and yet public: `shown_by` shows it.
+    is_still_public: bool,
+    /// For the owner: the published posts that show it.
+    shown_by: Vec<PostLink>,
     /// True if the original may say where it was taken.
     has_place: bool,
     newer: Option<String>,
@@ -91,13 +96,21 @@ struct EditPage {
     page: Layout,
     id: String,
     picture: Picture,
-    is_private: bool,
-    /// True if it is private and yet public, because a published post shows it.
-    is_shown_by_post: bool,
+    form: PhotoForm,
+    /// The published posts that show it although it is private.
+    public_in: Vec<PostLink>,
+    /// The posts and drafts that keep it from being deleted.
+    used_in: Vec<PostLink>,
     flaw: Option<Flaw>,
-    fault: Option<String>,
+    fault: Option<Fault>,
     /// The draft from which the photo was uploaded: its id, or empty.
     post: String,
+}
+
+impl EditPage {
+    fn fault_of(&self, field: &str) -> Option<&str> {
+        Fault::of(self.fault.as_ref(), field)
+    }
 }
 
 /// Where the owner comes from.
@@ -181,13 +194,16 @@ fn photo_page(
     let newer = photos::newer(&site.node, &Visitor::Stranger, photo)?;
     let title = if photo.alt.is_empty() { "A photo" } else { photo.alt.as_str() };
     let is_owner = viewer.is_owner();
+    let is_private = is_private(site, photo)?;
     Ok(PhotoPage {
         page: Layout::public(Some(profile), title, "Photos").for_owner(is_owner),
         picture: Picture::own(photo),
         taken: photo.taken.as_deref().and_then(dates::camera),
         added: dates::long(photo.added),
         edit: is_owner.then(|| format!("/home/photos/{}", photo.id)),
-        is_private: is_private(site, photo)?,
+        is_private,
+        is_still_public: is_owner && photo.audience == Audience::Owner && !is_private,
+        shown_by: if is_owner { shown_by(site, &Visitor::Stranger, photo)? } else { Vec::new() },
         has_place: photo.has_place != Some(false),
         all: list_with(site, photo, newer.as_ref())?,
         newer: newer.as_ref().map(address),
@@ -218,6 +234,12 @@ fn description(photo: &Photo, name: &str) -> String {
 /// True if strangers can see a photo neither in the list nor with a post.
 fn is_private(site: &Site, photo: &Photo) -> Result<bool, Problem> {
     Ok(photos::by_id(&site.node, &Visitor::Stranger, photo.id)?.is_none())
+}
+
+/// The posts that show a photo, as far as `visitor` may see them.
+fn shown_by(site: &Site, visitor: &Visitor, photo: &Photo) -> Result<Vec<PostLink>, Problem> {
+    let posts = posts::showing(&site.node, visitor, photo.id)?;
+    Ok(posts.iter().map(|post| PostLink::of(post, String::new())).collect())
 }
 
 async fn file(
@@ -263,19 +285,21 @@ fn edit_page(
     site: &Site,
     photo: &Photo,
     from: &FromPost,
-    fault: Option<String>,
+    form: PhotoForm,
 ) -> Result<EditPage, Problem> {
     let page = site.owner_layout("A photo", "Photos")?;
-    let is_private_itself = photo.audience == Audience::Owner;
-    let is_shown_by_post = is_private_itself && !is_private(site, photo)?;
     Ok(EditPage {
         page,
         id: photo.id.to_string(),
         picture: Picture::own(photo),
-        is_private: is_private_itself,
-        is_shown_by_post,
+        form,
+        public_in: match photo.audience {
+            Audience::Owner => shown_by(site, &Visitor::Stranger, photo)?,
+            _ => Vec::new(),
+        },
+        used_in: Vec::new(),
         flaw: photo.flaw,
-        fault,
+        fault: None,
         post: from.id().map(|id| id.to_string()).unwrap_or_default(),
     })
 }
@@ -285,8 +309,11 @@ async fn edit(
     _: Owner,
     Path(id): Path<String>,
     Query(from): Query<FromPost>,
+    done: Done,
 ) -> PageResult {
-    response::page(&edit_page(&site, &own(&site, &id)?, &from, None)?)
+    let photo = own(&site, &id)?;
+    let page = edit_page(&site, &photo, &from, PhotoForm::of(&photo))?;
+    response::page(&EditPage { page: page.page.saying(done), ..page })
 }
 
 /// The form's fields about a photo.
@@ -301,9 +328,30 @@ struct PhotoForm {
 }
 
 impl PhotoForm {
-    fn audience(&self) -> Audience {
-        if self.audience == "owner" { Audience::Owner } else { Audience::Public }
+    /// The form of a new photo.
+    fn new() -> Self {
+        Self { audience: "public".to_owned(), ..Self::default() }
     }
+
+    fn of(photo: &Photo) -> Self {
+        let audience = if photo.audience == Audience::Owner { "owner" } else { "public" };
+        Self {
+            alt: photo.alt.clone(),
+            caption: photo.caption.clone(),
+            audience: audience.to_owned(),
+        }
+    }
+
+    /// The chosen audience. A form without one publishes nothing.
+    fn audience(&self) -> Audience {
+        if self.audience == "public" { Audience::Public } else { Audience::Owner }
+    }
+}
+
+/// The fault of a text of a photo, at its field.
+fn too_long(what: &str, len: usize, len_max: usize) -> Fault {
+    let (field, name) = if what == "caption" { ("caption", what) } else { ("alt", "description") };
+    Fault::new(field, fault::too_long(name, len, len_max))
 }
 
 async fn change(
@@ -314,9 +362,9 @@ async fn change(
 ) -> PageResult {
     let photo = own(&site, &id)?;
     let (audience, caption) = (form.audience(), form.caption.replace("\r\n", "\n"));
-    match photos::change(&site.node, photo.id, form.alt, caption, audience).await {
+    match photos::change(&site.node, photo.id, form.alt.clone(), caption, audience).await {
         Ok(photo) => Ok(response::see_other(&Done::PhotoChanged.at(&address(&photo)))),
-        Err(error) => not_changed(&site, &photo, error),
+        Err(error) => not_changed(&site, &photo, form, error),
     }
 }
 
@@ -324,21 +372,24 @@ async fn delete(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> P
     let photo = own(&site, &id)?;
     match photos::delete(&site.node, photo.id).await {
         Ok(()) => Ok(response::see_other(&Done::PhotoDeleted.at("/home/photos"))),
-        Err(error) => not_changed(&site, &photo, error),
+        Err(error) => not_changed(&site, &photo, PhotoForm::of(&photo), error),
     }
 }
 
-fn not_changed(site: &Site, photo: &Photo, error: ChangeError) -> PageResult {
+/// Sends the form back with all that was typed. The page names the posts that show the photo.
+fn not_changed(site: &Site, photo: &Photo, form: PhotoForm, error: ChangeError) -> PageResult {
     let fault = match error {
         ChangeError::Store(error) => return Err(error.into()),
         ChangeError::NoSuchPhoto => return Err(Problem::NotFound),
-        ChangeError::InUse => "A post shows this photo. Take it out of the post first.".to_owned(),
-        ChangeError::TooLong { what, len, len_max } => fault::too_long(what, len, len_max),
+        ChangeError::InUse => {
+            Fault::new("use", "It was not taken down, since it is still shown. Take it out of")
+        }
+        ChangeError::TooLong { what, len, len_max } => too_long(what, len, len_max),
     };
-    response::page_with_status(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        &edit_page(site, photo, &FromPost::default(), Some(fault))?,
-    )
+    let page = edit_page(site, photo, &FromPost::default(), form)?;
+    let used_in = shown_by(site, &Visitor::Owner, photo)?;
+    let page = EditPage { fault: Some(fault), used_in, ..page };
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 /// The original file, as a download for the owner.

@@ -16,6 +16,7 @@ use freehold_core::store::StoreError;
 use freehold_core::{slug, text};
 use serde::Deserialize;
 
+pub(crate) use self::write::PostLink;
 use crate::dates;
 use crate::done::Done;
 use crate::layout::Layout;
@@ -60,13 +61,15 @@ pub(crate) fn title_of(post: &Post, chars: usize) -> String {
     if title.is_empty() { "Without a title".to_owned() } else { title }
 }
 
-/// The fault of a text of `len` bytes where `len_max` are allowed. The text counts parts, since
-/// people do not count bytes.
-pub(crate) fn too_long(len: usize, len_max: usize) -> String {
+/// The fault of `text`, of `len` bytes where `len_max` are allowed. It counts characters, since
+/// people do not count bytes: as many as fit of a text with letters like these.
+pub(crate) fn too_long(text: &str, len: usize, len_max: usize) -> String {
+    let count = text.trim_end().chars().count();
+    let fitting = count.saturating_mul(len_max) / len.max(1);
     let parts = len.div_ceil(len_max.max(1)).max(2);
     format!(
-        "The text is longer than one post may be. Make {parts} posts of it; nothing you wrote is \
-         lost."
+        "The text is too long for one post: {count} characters, and {fitting} of them fit. Make \
+         {parts} posts of it; nothing you wrote is lost."
     )
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::{Html, IntoResponse};
-use freehold_core::mailbox::FlagError;
+use freehold_core::mailbox::{self, FlagError, FolderId};
 use freehold_core::store::StoreError;
 
 use crate::layout::Layout;
@@ -187,11 +187,14 @@ fn explained(
     path: Option<&str>,
     is_owner_page: bool,
 ) -> Response<Body> {
-    let explanation = explanation(status, path);
+    let lost = path.filter(|_| is_owner_page && status == StatusCode::NOT_FOUND);
+    let explanation =
+        lost.and_then(|path| lost_message(site, path)).unwrap_or_else(|| explanation(status, path));
     let heading = explanation.heading;
     // An unreadable profile must not prevent this page.
     let profile = site.profile().unwrap_or_default();
-    let suggested = status == StatusCode::NOT_FOUND && profile.is_some();
+    let suggested =
+        status == StatusCode::NOT_FOUND && profile.is_some() && explanation.folder.is_none();
     let suggestions = |all| if suggested { all } else { &[][..] };
     let owner_layout = if is_owner_page { site.owner_layout(heading, "").ok() } else { None };
     let rendered = match owner_layout {
@@ -215,6 +218,8 @@ fn explained(
 struct Explanation {
     heading: &'static str,
     text: String,
+    /// The folder of a message that is no longer in it: its address and title.
+    folder: Option<(String, String)>,
 }
 
 fn explanation(status: StatusCode, path: Option<&str>) -> Explanation {
@@ -267,7 +272,7 @@ fn explanation(status: StatusCode, path: Option<&str>) -> Explanation {
              of the node names the cause.",
         ),
     };
-    Explanation { heading, text: text.to_owned() }
+    Explanation { heading, text: text.to_owned(), folder: None }
 }
 
 fn not_found(path: Option<&str>) -> Explanation {
@@ -280,5 +285,25 @@ fn not_found(path: Option<&str>) -> Explanation {
         "{cause} It may have been taken back, or the address has a mistake. Pages that move leave \
          a redirect behind, and this one left none."
     );
-    Explanation { heading: "Page not found", text }
+    Explanation { heading: "Page not found", text, folder: None }
+}
+
+/// The explanation for the address of a message, or of an answer to one.
+fn lost_message(site: &Site, path: &str) -> Option<Explanation> {
+    let rest = path.strip_prefix("/home/mail/")?;
+    let folder = match rest.split_once('/') {
+        Some((folder, rest)) => {
+            rest.split('/').next()?.parse::<u32>().ok()?;
+            mailbox::folder(&site.node, FolderId(folder.parse().ok()?)).ok().flatten()
+        }
+        None if rest == "write" => None,
+        None => return None,
+    };
+    let folder =
+        folder.map(|folder| (format!("/home/mail/{}", folder.id.0), folder.title().into()));
+    Some(Explanation {
+        heading: "The letter is no longer here",
+        text: "It was moved to another folder or deleted, here or by a mail program.".to_owned(),
+        folder: folder.or_else(|| Some(("/home/mail".to_owned(), "Inbox".to_owned()))),
+    })
 }

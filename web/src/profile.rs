@@ -50,7 +50,7 @@ async fn about(State(site): State<Site>, viewer: Viewer) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let page = AboutPage {
         page: Layout::public(Some(&profile), "About", "About").for_owner(viewer.is_owner()),
-        text: markdown::render(&profile.about).to_string(),
+        text: markdown::render_post("", &profile.about).to_string(),
         strapline: profile.strapline.clone(),
         address: profile::address(&profile),
     };
@@ -101,13 +101,6 @@ fn bin_choices(chosen: Option<u16>) -> Vec<BinChoice> {
     all.into_iter().map(|days| BinChoice { days, is_chosen: days == chosen }).collect()
 }
 
-/// The result of a form, shown on the settings page.
-#[derive(Default)]
-struct FormResult {
-    is_saved: bool,
-    fault: Option<Fault>,
-}
-
 /// The owner's identity as the page shows it.
 struct Identity {
     /// The person id; empty before the set-up ends.
@@ -131,12 +124,12 @@ struct SettingsPage {
     bin_choices: Vec<BinChoice>,
     /// When this browser logged in.
     since: String,
-    result: FormResult,
+    fault: Option<Fault>,
 }
 
 impl SettingsPage {
     fn fault_of(&self, field: &str) -> Option<&str> {
-        Fault::of(self.result.fault.as_ref(), field)
+        Fault::of(self.fault.as_ref(), field)
     }
 }
 
@@ -144,7 +137,7 @@ fn settings_page(
     site: &Site,
     owner: &Owner,
     profile: Profile,
-    result: FormResult,
+    fault: Option<Fault>,
 ) -> Result<SettingsPage, Problem> {
     let person = site.node.identity.person();
     let is_disputed = person
@@ -170,13 +163,13 @@ fn settings_page(
         since: crate::dates::ago(owner.session.created, site.node.clock.now()),
         profile,
         passwords: PasswordForm::default(),
-        result,
+        fault,
     })
 }
 
 async fn settings(State(site): State<Site>, owner: Owner, done: Done) -> PageResult {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let page = settings_page(&site, &owner, Profile::clone(&profile), FormResult::default())?;
+    let page = settings_page(&site, &owner, Profile::clone(&profile), None)?;
     response::page(&SettingsPage { page: page.page.saying(done), ..page })
 }
 
@@ -213,14 +206,10 @@ async fn save(State(site): State<Site>, owner: Owner, Form(form): Form<ProfileFo
         Err(fault) => Err(Ok(fault)),
     };
     let fault = match saved {
-        Ok(()) => {
-            let result = FormResult { is_saved: true, fault: None };
-            return response::page(&settings_page(&site, &owner, changed, result)?);
-        }
+        Ok(()) => return Ok(response::see_other(&Done::SettingsSaved.at("/home/settings"))),
         Err(fault) => fault?,
     };
-    let result = FormResult { is_saved: false, fault: Some(fault) };
-    let page = settings_page(&site, &owner, changed, result)?;
+    let page = settings_page(&site, &owner, changed, Some(fault))?;
     response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
@@ -276,13 +265,13 @@ async fn change_password(
         Ok(token) => {
             let known = browser.known.as_ref();
             let cookies = known_browser::login_cookies(&site, client, known, &token)?;
-            Ok((cookies, response::see_other("/home/settings")).into_response())
+            let next = response::see_other(&Done::PasswordChanged.at("/home/settings"));
+            Ok((cookies, next).into_response())
         }
         Err(fault) => {
             let profile = site.profile()?.ok_or(Problem::NotFound)?;
             let passwords = form.without_refused(&fault);
-            let result = FormResult { is_saved: false, fault: Some(fault) };
-            let page = settings_page(&site, &owner, Profile::clone(&profile), result)?;
+            let page = settings_page(&site, &owner, Profile::clone(&profile), Some(fault))?;
             let page = SettingsPage { passwords, ..page };
             response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }

@@ -13,9 +13,9 @@ use crate::{
 
 /// The longest form of a stranger, in bytes: a form is held in memory before its sender is known.
 const PUBLIC_FORM_LEN_MAX: usize = 16 * 1024;
-/// The longest form of the owner, in bytes: a post of [`freehold_core::posts::TEXT_LEN_MAX`] whose
-/// every byte is percent-encoded as three.
-const OWNER_FORM_LEN_MAX: usize = 256 * 1024;
+/// The longest form of the owner, in bytes. Far over the limits of all texts, also with every byte
+/// percent-encoded as three: a text that is too long comes back with a reason, and whole.
+const OWNER_FORM_LEN_MAX: usize = 4 * 1024 * 1024;
 
 /// The visitors that may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

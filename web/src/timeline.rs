@@ -19,6 +19,7 @@ use crate::avatar::Avatar;
 use crate::blob_response::{self, JPEG};
 use crate::blobs;
 use crate::dates;
+use crate::done::Done;
 use crate::friends::is_online;
 use crate::idempotency;
 use crate::layout::Layout;
@@ -110,7 +111,12 @@ struct HomeQuery {
     write: Option<String>,
 }
 
-async fn home(State(site): State<Site>, _: Owner, Query(query): Query<HomeQuery>) -> PageResult {
+async fn home(
+    State(site): State<Site>,
+    _: Owner,
+    Query(query): Query<HomeQuery>,
+    done: Done,
+) -> PageResult {
     if site.node.identity.person().is_none() {
         return Ok(response::see_other("/setup/words"));
     }
@@ -123,7 +129,7 @@ async fn home(State(site): State<Site>, _: Owner, Query(query): Query<HomeQuery>
     if is_empty && query.write.is_none() {
         return response::page(&EmptyPage { page: site.owner_layout("Home", "Home")? });
     }
-    response::page(&page)
+    response::page(&HomePage { page: page.page.saying(done), ..page })
 }
 
 /// A disk that can't be written must not prevent reading.
@@ -231,18 +237,20 @@ async fn create_note(State(site): State<Site>, _: Owner, Form(form): Form<NoteFo
         // The text is saved as a draft, and the first photo is added to that.
         posts::save_draft(&site.node, draft).await.map(|saved| upload::for_draft(&saved.id))
     } else {
-        publish::post(&site.node, draft).await.map(|_| "/home".to_owned())
+        publish::post(&site.node, draft).await.map(|_| Done::NoteSaid.at("/home"))
     };
     let fault = match done {
         Ok(path) => return Ok(response::see_other(&path)),
         // The same form was sent twice.
-        Err(PostError::AlreadyPublished) => return Ok(response::see_other("/home")),
+        Err(PostError::AlreadyPublished) => {
+            return Ok(response::see_other(&Done::NoteSaid.at("/home")));
+        }
         Err(PostError::Empty) if wants_photos => {
             return Ok(response::see_other(upload::FOR_NEW_DRAFT));
         }
         Err(PostError::Store(error)) => return Err(error.into()),
         Err(PostError::Empty) => "There is no text yet. Write a line or two.".to_owned(),
-        Err(PostError::TooLong { len, len_max, .. }) => too_long(len, len_max),
+        Err(PostError::TooLong { len, len_max, .. }) => too_long(&text, len, len_max),
         Err(error) => format!("The note was not published: {error}."),
     };
     let page = home_page(&site, None, text, Some(fault))?;

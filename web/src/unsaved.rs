@@ -3,12 +3,15 @@
 //! nothing that was typed is lost; the node stores none of it.
 //!
 //! Such a form is read before its sender is known, so its length is bounded, and only a few are
-//! held at one time. Forms with passwords or with the 24 words are never among them.
+//! held at one time. Forms with passwords or with the 24 words are never among them. The file of a
+//! photo is read to its end and dropped: a browser shows the answer only once it has sent all.
 
 use askama::Template;
 use axum::body::Body;
-use axum::extract::{Form, FromRequest};
+use axum::extract::multipart::Multipart;
+use axum::extract::{DefaultBodyLimit, Form, FromRequest};
 use axum::http::{Method, Request, Response, StatusCode, header};
+use freehold_core::photos::FILE_LEN_MAX;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::layout::Layout;
@@ -22,6 +25,8 @@ use crate::viewer;
 const FORM_LEN_MAX: usize = 256 * 1024;
 /// The most fields of a form that is shown again: each is more markup in the answer.
 const FIELDS_MAX: usize = 200;
+/// The form that sends a photo.
+const PHOTO_FORM: &str = "/home/photos/add";
 /// The most forms that are held at one time.
 pub(crate) const FORMS_MAX: usize = 4;
 
@@ -44,6 +49,8 @@ const TEXTS: [(&str, &str); 11] = [
 pub(crate) struct UnsavedForm<'a> {
     action: String,
     fields: Vec<(String, String)>,
+    /// True for the form that sends a file, which is not kept.
+    has_file: bool,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -51,11 +58,16 @@ pub(crate) struct UnsavedForm<'a> {
 fn is_candidate<B>(request: &Request<B>) -> bool {
     let value = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let len = value(header::CONTENT_LENGTH).and_then(|len| len.parse::<usize>().ok());
-    request.method() == Method::POST
-        && has_text(request.uri().path())
+    let is_kind = |kind| value(header::CONTENT_TYPE).is_some_and(|value| value.starts_with(kind));
+    if request.method() != Method::POST {
+        return false;
+    }
+    if request.uri().path() == PHOTO_FORM {
+        return is_kind("multipart/form-data");
+    }
+    has_text(request.uri().path())
         && len.is_some_and(|len| (1..=FORM_LEN_MAX).contains(&len))
-        && value(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+        && is_kind("application/x-www-form-urlencoded")
 }
 
 fn has_text(path: &str) -> bool {
@@ -82,6 +94,9 @@ pub(crate) async fn read<'a>(
         return None;
     }
     let permit = forms.try_acquire().ok()?;
+    if request.uri().path() == PHOTO_FORM {
+        return read_photo_form(request, permit).await;
+    }
     let body = std::mem::take(request.body_mut());
     let bytes = axum::body::to_bytes(body, FORM_LEN_MAX).await.ok()?;
     let kind = request.headers().get(header::CONTENT_TYPE)?.clone();
@@ -93,7 +108,45 @@ pub(crate) async fn read<'a>(
         TEXTS.iter().any(|(known, _)| known == name) && !value.trim().is_empty()
     };
     let action = request.uri().path().to_owned();
-    fields.iter().any(has_content).then_some(UnsavedForm { action, fields, _permit: permit })
+    fields.iter().any(has_content).then_some(UnsavedForm {
+        action,
+        fields,
+        has_file: false,
+        _permit: permit,
+    })
+}
+
+/// Reads the text fields of the form that sends a photo. The router gets no copy of its body: it
+/// refuses the form by its head.
+async fn read_photo_form<'a>(
+    request: &mut Request<Body>,
+    permit: SemaphorePermit<'a>,
+) -> Option<UnsavedForm<'a>> {
+    let action = request.uri().path_and_query()?.as_str().to_owned();
+    let kind = request.headers().get(header::CONTENT_TYPE)?.clone();
+    let body = std::mem::take(request.body_mut());
+    let mut sent = Request::post("/").header(header::CONTENT_TYPE, kind).body(body).ok()?;
+    let len_max = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX).saturating_add(FORM_LEN_MAX);
+    DefaultBodyLimit::max(len_max).apply(&mut sent);
+    let mut form = Multipart::from_request(sent, &()).await.ok()?;
+    let mut read = UnsavedForm { action, fields: Vec::new(), has_file: true, _permit: permit };
+    let mut room = FORM_LEN_MAX;
+    // A file that breaks off or is over the limit leaves the fields before it.
+    while let Ok(Some(mut field)) = form.next_field().await {
+        if field.file_name().is_some() {
+            continue;
+        }
+        let (name, mut value) = (field.name().unwrap_or_default().to_owned(), Vec::new());
+        while let Ok(Some(piece)) = field.chunk().await {
+            room = room.checked_sub(piece.len())?;
+            value.extend_from_slice(&piece);
+        }
+        read.fields.push((name, String::from_utf8(value).ok()?));
+        if read.fields.len() > FIELDS_MAX {
+            return None;
+        }
+    }
+    (!read.fields.is_empty()).then_some(read)
 }
 
 /// True if the router asks for a login.
@@ -117,6 +170,7 @@ struct UnsavedPage {
     action: String,
     shown: Vec<ShownField>,
     hidden: Vec<(String, String)>,
+    has_file: bool,
 }
 
 /// The page with the text, and a form that sends it again.
@@ -132,6 +186,6 @@ pub(crate) fn page(site: &Site, form: UnsavedForm<'_>) -> PageResult {
         }
     }
     let page = Layout::public(site.profile()?.as_deref(), "Not saved", "");
-    let page = UnsavedPage { page, action: form.action, shown, hidden };
+    let page = UnsavedPage { page, action: form.action, shown, hidden, has_file: form.has_file };
     response::page_with_status(StatusCode::FORBIDDEN, &page)
 }

@@ -32,8 +32,8 @@ pub use accept::{
     pending_invites,
 };
 pub use invite::{
-    INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite, is_open_invite,
-    open_invites, resolve_invite, revoke_invite,
+    INVITE_LABEL_LEN_MAX, INVITE_MS, Invite, InviteError, NotAnInvite, OpenInvite, create_invite,
+    is_open_invite, open_invites, resolve_invite, revoke_invite,
 };
 pub use list::{
     block, block_and_forget, get, list, record_contact, remove, remove_and_forget, unblock,

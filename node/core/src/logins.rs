@@ -16,8 +16,8 @@ mod token;
 
 pub use crate::node::EndSignal;
 pub use apps::{
-    AppPassword, AppPasswordId, app_password_used, app_passwords, check_app_password,
-    create_app_password, revoke_app_password,
+    APP_LABEL_LEN_MAX, AppPassword, AppPasswordId, app_password_used, app_passwords,
+    check_app_password, create_app_password, revoke_app_password,
 };
 pub use browser::{Browser, BrowserToken, browser_token};
 pub use freehold_proto::ClientNet;

@@ -33,7 +33,7 @@ pub(crate) use read::with_blob;
 pub use read::{
     by_id, by_slug, entry_photo, image_bytes, list, newer, original_bytes, shared_blob,
 };
-pub(crate) use references::{add_references, remove_references};
+pub(crate) use references::{add_references, referring, remove_references};
 pub use rows::drop_forms;
 pub use unsupported::{Unsupported, delete_unsupported, list_unsupported, unsupported_bytes};
 

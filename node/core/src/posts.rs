@@ -24,7 +24,7 @@ pub use draft::{Draft, Precondition, save_draft};
 pub(crate) use entries::{apply_version, hide, retract};
 pub(crate) use prepare::{Edited, PreparedEdit, PreparedPost, prepare_new, prepare_saved, saved};
 pub use read::{
-    Cursor, Found, SEARCHED_MAX, Titled, by_id, by_slug, count, drafts, published, titled,
+    Cursor, Found, SEARCHED_MAX, Titled, by_id, by_slug, count, drafts, published, showing, titled,
 };
 pub(crate) use rows::{PostRow, load, to_post};
 

@@ -61,7 +61,7 @@ fn unmap_program_pages() {
         _: libc::size_t,
         _: *mut libc::c_void,
     ) -> libc::c_int {
-        // SAFETY: dl_iterate_phdr passes a valid object, whose headers live as long as it is loaded.
+        // SAFETY: dl_iterate_phdr passes a valid object, whose headers live while it is loaded.
         let (base, headers) = unsafe {
             let object = &*object;
             (
@@ -74,7 +74,7 @@ fn unmap_program_pages() {
             return 1;
         };
         for header in headers {
-            // What may be written, also only by the dynamic linker, differs from the file.
+            // Memory that may be written, also only by the dynamic linker, differs from the file.
             if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
                 continue;
             }

@@ -3,7 +3,13 @@
 /// True for characters that change the direction of the text after them (UAX 9).
 pub fn is_bidi_control(c: char) -> bool {
     let is_mark = matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}');
-    is_mark || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    is_mark || is_bidi_format(c)
+}
+
+/// True for those of them that reach further than their neighbours: embeddings, overrides and
+/// isolates, and their ends. The marks are not among them; Arabic and Hebrew need those.
+pub fn is_bidi_format(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// True for characters that can be seen.

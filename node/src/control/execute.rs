@@ -142,8 +142,10 @@ pub(crate) async fn execute(
         }
         Request::FriendList => super::friends::list(node),
         Request::Timeline => timeline_list(node),
-        Request::Profile { strapline, about } => {
-            let profile = Profile { strapline, about, ..context.owner()? };
+        Request::Profile { strapline, about, avatar_colour } => {
+            let before = context.owner()?;
+            let avatar_colour = avatar_colour.unwrap_or(before.avatar_colour);
+            let profile = Profile { strapline, about, avatar_colour, ..before };
             publish::profile(node, profile).await.map_err(invalid)?;
             Ok(Response::text("Changed."))
         }

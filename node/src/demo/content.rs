@@ -19,6 +19,8 @@ pub(crate) struct Person {
     pub(crate) login: String,
     pub(crate) strapline: String,
     pub(crate) about: String,
+    /// The colour of the avatar, as an index.
+    pub(crate) avatar_colour: u8,
     pub(crate) photo: Vec<Photo>,
     pub(crate) post: Vec<Post>,
 }

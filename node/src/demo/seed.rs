@@ -136,6 +136,7 @@ pub(super) async fn seed_content<'a>(
             node.ask(Request::Profile {
                 strapline: person.strapline.clone(),
                 about: person.about.trim().to_owned(),
+                avatar_colour: Some(person.avatar_colour),
             })
             .await?;
             node.state.record(|seeded| seeded.is_introduced = true)?;

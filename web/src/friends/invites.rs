@@ -6,11 +6,12 @@ use axum::extract::{Form, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use freehold_core::feed;
-use freehold_core::friends::{self, AcceptInviteError, Invite, InviteError};
+use freehold_core::friends::{self, AcceptInviteError, INVITE_LABEL_LEN_MAX, Invite, InviteError};
 use serde::Deserialize;
 
 use super::fetch::{FindInviteError, find_invite};
 use super::{InviteResult, friends_page};
+use crate::fault;
 use crate::idempotency;
 use crate::layout::Layout;
 use crate::made_once::{InviteLinks, Made};
@@ -32,14 +33,16 @@ pub(super) fn routes() -> Routes {
 
 /// An invite that was just created; its link is shown for some minutes and never again.
 pub(super) struct CreatedInvite {
+    /// The name of the person it is for; may be empty.
+    pub(super) label: String,
     pub(super) links: InviteLinks,
     /// The link as a QR code; `None` if it is too long for one.
     pub(super) qr: Option<Qr>,
 }
 
 impl CreatedInvite {
-    pub(super) fn of(links: InviteLinks) -> Self {
-        Self { qr: Qr::of(&links.link), links }
+    pub(super) fn of(links: InviteLinks, label: String) -> Self {
+        Self { label, qr: Qr::of(&links.link), links }
     }
 }
 
@@ -93,6 +96,14 @@ async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>
     let key = if form.key.is_empty() { idempotency::new_key(&site) } else { form.key };
     let now = site.node.clock.now();
     let made_before = format!("/home/friends?made={}", plain_key(&key));
+    let len = form.label.trim().len();
+    if len > INVITE_LABEL_LEN_MAX {
+        let not_created = Some(fault::too_long("name", len, INVITE_LABEL_LEN_MAX));
+        return refused(
+            &site,
+            InviteResult { not_created, label: form.label, ..Default::default() },
+        );
+    }
     let mut made = site.made_once.lock().await;
     if made.get(&key, now).is_some() {
         return Ok(response::see_other(&made_before));
@@ -104,15 +115,20 @@ async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>
         Ok(invite) => {
             let base = site.base(site.profile()?.as_deref());
             let links = invite_links(&invite, &base, site.config.public_url.is_some());
-            made.insert(key, now, Made::Invite(links));
+            made.insert(key, now, Made::Invite(links, form.label.trim().to_owned()));
             return Ok(response::see_other(&made_before));
         }
         Err(InviteError::Store(error)) => return Err(error.into()),
         Err(error) => {
-            InviteResult { not_created: Some(create_fault(&error)), ..InviteResult::default() }
+            let not_created = Some(create_fault(&error));
+            InviteResult { not_created, label: form.label, ..InviteResult::default() }
         }
     };
-    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(&site, result)?)
+    refused(&site, result)
+}
+
+fn refused(site: &Site, result: InviteResult) -> PageResult {
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(site, result)?)
 }
 
 /// The key within an address.
@@ -169,7 +185,7 @@ async fn accept(State(site): State<Site>, _: Owner, Form(form): Form<AcceptForm>
     };
     let result =
         InviteResult { fault: Some(fault), pasted: form.invite, ..InviteResult::default() };
-    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &friends_page(&site, result)?)
+    refused(&site, result)
 }
 
 fn find_fault(error: &FindInviteError) -> String {

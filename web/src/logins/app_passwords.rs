@@ -2,12 +2,14 @@
 
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
-use freehold_core::logins::{self, AppPasswordId};
+use axum::http::StatusCode;
+use freehold_core::logins::{self, APP_LABEL_LEN_MAX, AppPasswordId};
 use freehold_core::profile;
 use serde::Deserialize;
 
 use crate::dates;
 use crate::done::Done;
+use crate::fault;
 use crate::idempotency;
 use crate::layout::Layout;
 use crate::made_once::{Made, NewAppPassword};
@@ -41,6 +43,9 @@ struct AppPasswordsPage {
     created: Option<NewAppPassword>,
     /// The key of the form.
     key: String,
+    /// The typed label, sent back with a fault.
+    label: String,
+    fault: Option<String>,
 }
 
 /// The settings for a mail client.
@@ -66,7 +71,11 @@ struct ListQuery {
     made: String,
 }
 
-fn list_page(site: &Site, created: Option<NewAppPassword>, done: Done) -> PageResult {
+fn list_page(
+    site: &Site,
+    created: Option<NewAppPassword>,
+    done: Done,
+) -> Result<AppPasswordsPage, Problem> {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let now = site.node.clock.now();
     let app_passwords = logins::app_passwords(&site.node)?.into_iter().map(|app| AppPassword {
@@ -84,13 +93,15 @@ fn list_page(site: &Site, created: Option<NewAppPassword>, done: Done) -> PageRe
         smtps: mail.smtps,
         is_loopback_only: mail.is_loopback_only,
     });
-    response::page(&AppPasswordsPage {
+    Ok(AppPasswordsPage {
         page,
         address: profile::address(&profile),
         endpoints,
         app_passwords: app_passwords.collect(),
         created,
         key: idempotency::new_key(site),
+        label: String::new(),
+        fault: None,
     })
 }
 
@@ -103,15 +114,22 @@ async fn list(
     let made = site.made_once.lock().await.get(&query.made, site.node.clock.now());
     let created = match made {
         Some(Made::AppPassword(created)) => Some(created),
-        Some(Made::Invite(_)) | None => None,
+        Some(Made::Invite(..)) | None => None,
     };
-    list_page(&site, created, done)
+    response::page(&list_page(&site, created, done)?)
 }
 
 /// A second press of the button and a reload create no second password.
 async fn create(State(site): State<Site>, _: Owner, Form(form): Form<CreateForm>) -> PageResult {
     let key = if form.key.is_empty() { idempotency::new_key(&site) } else { form.key };
     let now = site.node.clock.now();
+    let len = form.label.trim().len();
+    if len > APP_LABEL_LEN_MAX {
+        let page = list_page(&site, None, Done::Nothing)?;
+        let fault = Some(fault::too_long("name", len, APP_LABEL_LEN_MAX));
+        let page = AppPasswordsPage { label: form.label, fault, ..page };
+        return response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
     let mut made = site.made_once.lock().await;
     if made.get(&key, now).is_none() {
         let label = form.label.trim();

@@ -61,8 +61,12 @@ async fn list(State(site): State<Site>, owner: Owner, done: Done) -> PageResult 
         name: if session.agent.is_empty() { "A browser".to_owned() } else { session.agent },
         address: session.address,
         since: dates::ago(session.created, now),
-        last_seen: dates::ago(session.last_seen, now),
         is_this: session.id == owner.session.id,
+        // The stored time of the browser in use is renewed every few minutes only.
+        last_seen: match session.id == owner.session.id {
+            true => "now".to_owned(),
+            false => dates::ago(session.last_seen, now),
+        },
     });
     let programs =
         logins::program_sessions(&site.node)?.into_iter().map(|session| ProgramSession {

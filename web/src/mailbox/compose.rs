@@ -32,15 +32,11 @@ use crate::viewer::Owner;
 
 /// The longest text, in bytes.
 const TEXT_LEN_MAX: usize = 1024 * 1024;
-/// The longest form, in bytes: each byte of the text may be sent as three (`%0A`), and the other
-/// fields are short.
-const FORM_LEN_MAX: usize = 3 * TEXT_LEN_MAX + 64 * 1024;
 /// How much of the original message a reply quotes, in bytes.
 const QUOTED_LEN_MAX: usize = 64 * 1024;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().get("/home/mail/write", Access::Owner, show).post_up_to(
-        FORM_LEN_MAX,
+    Routes::new().get("/home/mail/write", Access::Owner, show).post(
         "/home/mail/write",
         Access::Owner,
         send,
@@ -89,7 +85,7 @@ impl ComposePage {
     fn new(site: &Site, form: MessageForm, fault: Option<Fault>) -> Result<Self, Problem> {
         let friends = recipients::known_friends(site)?;
         Ok(Self {
-            page: site.owner_layout("Write", "Mail")?,
+            page: site.owner_layout("Write a letter", "Mail")?,
             form,
             fault,
             friends: friends.iter().map(KnownFriend::typed).collect(),

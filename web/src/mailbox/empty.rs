@@ -70,5 +70,5 @@ async fn save_bin_days(
         days => Some(days.parse().map_err(|_| Problem::BadRequest)?),
     };
     mailbox::set_bin_days(&site.node, days).await?;
-    Ok(response::see_other(&Done::BinDaysSaved.at("/home/settings#bin")))
+    Ok(response::see_other(&Done::BinDaysSaved.at("/home/settings")))
 }

@@ -10,6 +10,10 @@ use crate::response::percent_encoded;
 /// A longer word is no address, in bytes.
 const ADDRESS_LEN_MAX: usize = 2_000;
 
+/// The fields of a message whose values are identifiers in the form of addresses (RFC 5322 3.6.4),
+/// as a report about a message quotes them.
+const ID_FIELDS: [&str; 4] = ["message-id:", "in-reply-to:", "references:", "content-id:"];
+
 /// A piece of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Run {
@@ -31,8 +35,14 @@ pub(super) fn runs(text: &str) -> Vec<Run> {
         _ if text.is_empty() => {}
         _ => runs.push(Run { text: text.to_owned(), href, is_host }),
     };
+    let mut is_id = false;
     for word in text.split_inclusive(char::is_whitespace) {
-        let Some((start, end, href)) = address(word) else {
+        let plain = word.trim_end();
+        // A folded field has its value on the next line, and may have several.
+        if !plain.is_empty() && !(is_id && plain.starts_with('<') && plain.ends_with('>')) {
+            is_id = ID_FIELDS.iter().any(|field| plain.eq_ignore_ascii_case(field));
+        }
+        let Some((start, end, href)) = address(word).filter(|_| !is_id) else {
             push(word, String::new(), false);
             continue;
         };
@@ -129,6 +139,14 @@ mod tests {
             assert_eq!(links(text), [], "{text}");
         }
         assert_eq!(links("https://a.example https://b.example\nc").len(), 2);
+    }
+
+    #[test]
+    fn message_id_is_no_address() {
+        let report = "Message-ID: <a@b.example>\nReferences:\n <c@d.example> <e@f.example>\n";
+        assert_eq!(links(report), []);
+        assert_eq!(links(&format!("{report}From: <g@h.example>")).len(), 1);
+        assert_eq!(links("Message-ID: unknown, ask <a@b.example>").len(), 1);
     }
 
     #[test]

@@ -4,6 +4,10 @@ use freehold_core::testing::fuzz::fuzz;
 
 use super::*;
 
+fn render(text: &str) -> Html {
+    render_post("A title", text)
+}
+
 fn render_foreign(text: &str, prefix: &str) -> Html {
     render_one_of_many("A title", text, prefix, Author::Friend { address: None })
 }

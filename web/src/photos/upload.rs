@@ -7,15 +7,16 @@ use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
 use freehold_core::blobs::Pinned;
 use freehold_core::photos::renditions::{EDGE_MAX, Flaw, PIXELS_MAX, RenditionError};
-use freehold_core::photos::{self, AddError, FILE_LEN_MAX, Photo, Upload};
+use freehold_core::photos::{self, AddError, Photo, Upload};
 use freehold_core::posts::{self, Draft, PostError, PostId, Precondition, State as PostState};
 use freehold_core::publish;
 use freehold_core::store::StoreError;
 use serde::Deserialize;
 
-use super::PhotoForm;
+use super::{PhotoForm, too_long};
 use crate::blobs;
-use crate::fault;
+use crate::done::Done;
+use crate::fault::Fault;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -31,17 +32,20 @@ pub(crate) fn for_draft(id: &PostId) -> String {
     format!("/home/photos/add?post={id}")
 }
 
-/// The longest text field, in bytes, and the room for all fields beside the file.
-const FIELDS_LEN_MAX: usize = 64 * 1024;
+/// The longest text fields, in bytes together. Far over the limits of the texts themselves, so that
+/// a text that is too long comes back whole.
+const FIELDS_LEN_MAX: usize = 8 * 1024 * 1024;
+/// The longest form that is read to its end, in bytes. A browser shows the answer to a file that is
+/// too large only once it has sent all of it.
+const FORM_LEN_MAX: usize = 2 * 1024 * 1024 * 1024 - 1;
 /// Pixels in a megapixel.
 const MEGAPIXEL: u64 = 1_000_000;
 /// How much of a file is buffered before it is written, in bytes.
 const PIECE_LEN: usize = 256 * 1024;
 
 pub(super) fn routes() -> Routes {
-    let limit = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX).saturating_add(FIELDS_LEN_MAX);
     Routes::new().get("/home/photos/add", Access::Owner, show).post_up_to(
-        limit,
+        FORM_LEN_MAX,
         "/home/photos/add",
         Access::Owner,
         add,
@@ -53,9 +57,20 @@ pub(super) fn routes() -> Routes {
 struct AddPage {
     page: Layout,
     form: PhotoForm,
-    fault: Option<String>,
+    fault: Option<Fault>,
     /// The draft to which the photo is added: its id, `new` for a new one, or empty for none.
     post: String,
+}
+
+impl AddPage {
+    fn fault_of(&self, field: &str) -> Option<&str> {
+        Fault::of(self.fault.as_ref(), field)
+    }
+
+    /// True if the form came back for another reason than its file, which no page can fill in.
+    fn lost_its_file(&self) -> bool {
+        self.fault.is_some() && self.fault_of("file").is_none()
+    }
 }
 
 #[derive(Deserialize)]
@@ -113,7 +128,7 @@ impl From<StoreError> for FormError {
 async fn show(State(site): State<Site>, _: Owner, Query(query): Query<UploadQuery>) -> PageResult {
     let post = query.checked().post;
     let page = site.owner_layout("Add a photo", "Photos")?;
-    response::page(&AddPage { page, form: PhotoForm::default(), fault: None, post })
+    response::page(&AddPage { page, form: PhotoForm::new(), fault: None, post })
 }
 
 async fn add(
@@ -123,13 +138,14 @@ async fn add(
     mut form: Multipart,
 ) -> PageResult {
     let post = query.checked().post;
-    let form = match read(&site, &mut form).await {
-        Ok(form) => form,
-        Err(error) => return not_read(&site, error, post),
-    };
-    let fields = form.fields;
-    let Some((file, file_name)) = form.file else {
-        let fault = "There is no file. Choose one first.".to_owned();
+    let mut read = UploadForm::default();
+    let outcome = read_form(&site, &mut form, &mut read).await;
+    let fields = read.fields;
+    if let Err(error) = outcome {
+        return not_read(&site, error, fields, post);
+    }
+    let Some((file, file_name)) = read.file else {
+        let fault = Fault::new("file", "There is no file. Choose one first.");
         return send_back(&site, StatusCode::UNPROCESSABLE_ENTITY, fields, fault, post);
     };
     let upload = Upload {
@@ -141,30 +157,38 @@ async fn add(
     };
     match photos::add(&site.node, upload).await {
         Ok(photo) if post.is_empty() => {
-            Ok(response::see_other(&format!("/home/photos/{}", photo.id)))
+            Ok(response::see_other(&Done::PhotoAdded.at(&format!("/home/photos/{}", photo.id))))
         }
         Ok(photo) => add_to_draft(&site, &post, &photo).await,
         Err(AddError::Store(error)) => Err(error.into()),
-        Err(error) => send_back(&site, status(&error), fields, fault_text(&error), post),
+        Err(AddError::TooLong { what, len, len_max }) => {
+            let fault = too_long(what, len, len_max);
+            send_back(&site, StatusCode::UNPROCESSABLE_ENTITY, fields, fault, post)
+        }
+        Err(error) => {
+            let fault = Fault::new("file", fault_text(&error));
+            send_back(&site, status(&error), fields, fault, post)
+        }
     }
 }
 
-fn not_read(site: &Site, error: FormError, post: String) -> PageResult {
+fn not_read(site: &Site, error: FormError, fields: PhotoForm, post: String) -> PageResult {
     let fault = match error {
         FormError::FileTooLarge => {
             let mebibytes = site.config.upload_len_max / (1024 * 1024);
-            format!(
+            let text = format!(
                 "The file is too large: at most {mebibytes} MB. Nothing was saved. Choose a \
                  smaller one."
-            )
+            );
+            Fault::new("file", text)
         }
         FormError::FieldTooLong => {
-            "The description of the photo is too long. Nothing was saved. Shorten it.".to_owned()
+            Fault::new("alt", "These texts are far too long. Nothing was saved. Shorten them.")
         }
         FormError::Malformed => return Err(Problem::BadRequest),
         FormError::Store(error) => return Err(error.into()),
     };
-    send_back(site, StatusCode::PAYLOAD_TOO_LARGE, PhotoForm::default(), fault, post)
+    send_back(site, StatusCode::PAYLOAD_TOO_LARGE, fields, fault, post)
 }
 
 /// A picture that does not fit into the memory may fit later.
@@ -177,7 +201,6 @@ fn status(error: &AddError) -> StatusCode {
 
 fn fault_text(error: &AddError) -> String {
     match error {
-        AddError::TooLong { what, len, len_max } => fault::too_long(what, *len, *len_max),
         AddError::StoredUnsupported { .. } => {
             "That kind of picture can’t be shown here yet. The file is kept, and your photos list \
              it. Save it as an ordinary JPEG and add that."
@@ -211,7 +234,7 @@ fn fault_text(error: &AddError) -> String {
             (u64::from(*width) * u64::from(*height)).div_ceil(MEGAPIXEL),
             PIXELS_MAX / MEGAPIXEL,
         ),
-        AddError::Store(_) => "The picture was not added: the disk can’t be written.".to_owned(),
+        other => format!("The picture was not added: {other}."),
     }
 }
 
@@ -219,7 +242,7 @@ fn send_back(
     site: &Site,
     status: StatusCode,
     form: PhotoForm,
-    fault: String,
+    fault: Fault,
     post: String,
 ) -> PageResult {
     let page = site.owner_layout("Add a photo", "Photos")?;
@@ -233,7 +256,8 @@ fn send_back(
 /// it will not.
 async fn add_to_draft(site: &Site, post: &str, photo: &Photo) -> PageResult {
     if photo.flaw == Some(Flaw::Damaged) {
-        return Ok(response::see_other(&format!("/home/photos/{}?post={post}", photo.id)));
+        let page = format!("/home/photos/{}?post={post}", photo.id);
+        return Ok(response::see_other(&Done::PhotoAdded.at(&page)));
     }
     let found = post
         .parse::<PostId>()
@@ -258,45 +282,53 @@ async fn add_to_draft(site: &Site, post: &str, photo: &Photo) -> PageResult {
         Some(id) => publish::edit(&site.node, id, draft).await,
         None => posts::save_draft(&site.node, draft).await,
     };
-    match saved {
+    let (page, done) = match saved {
         Ok(post) if photo.flaw.is_some() => {
-            Ok(response::see_other(&format!("/home/photos/{}?post={}", photo.id, post.id)))
+            (format!("/home/photos/{}?post={}", photo.id, post.id), Done::PhotoPut)
         }
-        Ok(post) => Ok(response::see_other(&format!("/home/write/{}", post.id))),
-        Err(PostError::Store(error)) => Err(error.into()),
+        Ok(post) => (format!("/home/write/{}", post.id), Done::PhotoPut),
+        Err(PostError::Store(error)) => return Err(error.into()),
         // The photo itself is stored.
-        Err(_) => Ok(response::see_other(&format!("/home/photos/{}", photo.id))),
-    }
+        Err(_) => (format!("/home/photos/{}", photo.id), Done::PhotoAdded),
+    };
+    Ok(response::see_other(&done.at(&page)))
 }
 
-async fn read(site: &Site, form: &mut Multipart) -> Result<UploadForm, FormError> {
-    let mut read = UploadForm::default();
+/// Reads the form into `read`, to its end also where the file is refused: the fields that were
+/// typed are kept whatever their place.
+async fn read_form(
+    site: &Site,
+    form: &mut Multipart,
+    read: &mut UploadForm,
+) -> Result<(), FormError> {
+    let (mut room, mut outcome) = (FIELDS_LEN_MAX, Ok(()));
     while let Some(field) = form.next_field().await? {
         match field.name().unwrap_or_default() {
-            "alt" => read.fields.alt = read_text(field).await?,
-            "caption" => read.fields.caption = read_text(field).await?,
-            "audience" => read.fields.audience = read_text(field).await?,
-            "file" => read.file = read_file(site, field).await?,
+            "alt" => read.fields.alt = read_text(field, &mut room).await?,
+            "caption" => read.fields.caption = read_text(field, &mut room).await?,
+            "audience" => read.fields.audience = read_text(field, &mut room).await?,
+            "file" => match read_file(site, field).await {
+                Ok(file) => read.file = file,
+                Err(error) => outcome = Err(error),
+            },
             _ => {}
         }
     }
-    Ok(read)
+    outcome
 }
 
-/// Reads a text field. Its limit is its own: the limit of the whole form is as high as for files.
-async fn read_text(mut field: Field<'_>) -> Result<String, FormError> {
+/// Reads a text field. The limit of the texts is their own: that of the whole form is for files.
+async fn read_text(mut field: Field<'_>, room: &mut usize) -> Result<String, FormError> {
     let mut bytes = Vec::new();
     while let Some(piece) = field.chunk().await? {
+        *room = room.checked_sub(piece.len()).ok_or(FormError::FieldTooLong)?;
         bytes.extend_from_slice(&piece);
-        if bytes.len() > FIELDS_LEN_MAX {
-            return Err(FormError::FieldTooLong);
-        }
     }
     String::from_utf8(bytes).map_err(|_| FormError::Malformed)
 }
 
 /// Writes the file while it arrives, on threads that may block. An empty file means that none
-/// was chosen.
+/// was chosen. One that is too large is read to its end and dropped.
 async fn read_file(
     site: &Site,
     mut field: Field<'_>,
@@ -306,6 +338,8 @@ async fn read_file(
     while let Some(piece) = field.chunk().await? {
         len += piece.len() as u64;
         if len > site.config.upload_len_max {
+            drop((writer, buffer));
+            while field.chunk().await?.is_some() {}
             return Err(FormError::FileTooLarge);
         }
         buffer.extend_from_slice(&piece);

@@ -169,7 +169,7 @@ mod tests {
             [frag](#part) [proto](//other.example/x) [rel](other) [q](?a=1&b=2 \"href=\\\"/t\") \
             [up](../x) [mail](mailto:a@b.example) ![p](/photos/a/1600.jpg) [^1]\n\n[^1]: Note.\n";
         let html = absolute(
-            markdown::render(text).as_str(),
+            markdown::render_post("A title", text).as_str(),
             "http://alice.example:8080/2026/code-in-feed",
         );
         for kept in

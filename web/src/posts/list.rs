@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use freehold_core::blocking::try_blocking;
-use freehold_core::posts;
+use freehold_core::posts::{self, TITLE_CHARS_MAX, Titled};
 use serde::Deserialize;
 
-use super::write::PostLink;
+use super::PostLink;
 use crate::layout::Layout;
 use crate::problem::parse_id;
 use crate::response::{self, PageResult, percent_encoded};
@@ -16,8 +16,8 @@ use crate::viewer::Owner;
 
 /// Number of posts in one page.
 const PAGE_LEN: usize = 50;
-/// Longer words are cut, in characters.
-const WORDS_MAX: usize = 100;
+/// The longest search, in characters: no title is longer.
+const WORDS_MAX: usize = TITLE_CHARS_MAX;
 
 pub(super) fn routes() -> Routes {
     Routes::new().get("/home/posts", Access::Owner, list)
@@ -39,13 +39,21 @@ struct ListPage {
     /// The address of the next page.
     earlier: Option<String>,
     is_first: bool,
+    fault: Option<String>,
 }
 
 async fn list(State(site): State<Site>, _: Owner, Query(query): Query<ListQuery>) -> PageResult {
     let before = query.before.as_deref().map(parse_id).transpose()?;
-    let words: String = query.words.trim().chars().take(WORDS_MAX).collect();
+    let words = query.words.trim().to_owned();
+    let count = words.chars().count();
+    let fault = (count > WORDS_MAX).then(|| {
+        format!("The words have {count} characters; {WORDS_MAX} is the most. Leave some out.")
+    });
     let (node, searched) = (site.node.clone(), words.clone());
-    let found = try_blocking(move || posts::titled(&node, &searched, before, PAGE_LEN)).await?;
+    let found = match fault {
+        Some(_) => Titled { posts: Vec::new(), next: None },
+        None => try_blocking(move || posts::titled(&node, &searched, before, PAGE_LEN)).await?,
+    };
     let now = site.node.clock.now();
     let encoded = percent_encoded(words.as_bytes(), |byte| byte.is_ascii_alphanumeric());
     response::page(&ListPage {
@@ -53,6 +61,7 @@ async fn list(State(site): State<Site>, _: Owner, Query(query): Query<ListQuery>
         posts: found.posts.iter().map(|post| PostLink::published(post, now)).collect(),
         earlier: found.next.map(|next| format!("/home/posts?before={next}&words={encoded}")),
         is_first: before.is_none(),
+        fault,
         words,
     })
 }

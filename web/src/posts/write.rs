@@ -8,13 +8,13 @@ use axum::extract::{Form, Path, Query, State};
 use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
 use freehold_core::clock::Timestamp;
-use freehold_core::posts::{self, Post, PostError, PostId, State as PostState};
+use freehold_core::posts::{self, Post, PostError, PostId, State as PostState, TEXT_LEN_MAX};
 use freehold_core::publish;
 use serde::Deserialize;
 
 use self::form::{DELETED_MEANWHILE, Fields, PostForm, fault_of};
-use self::photos::{PhotoChange, PhotoChoice};
-use super::{TITLE_CHARS, path_of, title_of, visible_pictures};
+use self::photos::{OFFERED_LEN, PhotoChange, PhotoChoice};
+use super::{TITLE_CHARS, path_of, title_of, too_long, visible_pictures};
 use crate::dates;
 use crate::done::Done;
 use crate::fault::Fault;
@@ -40,11 +40,11 @@ pub(super) fn routes() -> Routes {
         .post("/home/write/{id}/withdraw", Access::Owner, withdraw)
 }
 
-/// A post in the lists under the form.
-pub(super) struct PostLink {
-    pub(super) href: String,
-    pub(super) title: String,
-    pub(super) when: String,
+/// A post in a list, with its edit page.
+pub(crate) struct PostLink {
+    pub(crate) href: String,
+    pub(crate) title: String,
+    pub(crate) when: String,
 }
 
 impl PostLink {
@@ -54,7 +54,8 @@ impl PostLink {
         Self::of(post, when)
     }
 
-    fn of(post: &Post, when: String) -> Self {
+    /// A post with a remark.
+    pub(crate) fn of(post: &Post, when: String) -> Self {
         Self { href: format!("/home/write/{}", post.id), title: title_of(post, TITLE_CHARS), when }
     }
 }
@@ -108,7 +109,7 @@ fn write_page(
 ) -> Result<WritePage, Problem> {
     let now = site.node.clock.now();
     let public_page = post.filter(|post| post.state == PostState::Published).map(path_of);
-    let title = if public_page.is_some() { "Change a post" } else { "Write" };
+    let title = if public_page.is_some() { "Edit a post" } else { "Write a post" };
     let preview = match form.intent == "preview" {
         true => Some(Preview {
             html: markdown::render_post(&form.title, &form.text).to_string(),
@@ -129,7 +130,7 @@ fn write_page(
         preview,
         is_saved: false,
         photos_status: String::new(),
-        photos: PhotoChoice::read(site, &form.photos)?,
+        photos: PhotoChoice::read(site, &form.photos, form.offered)?,
         lists: post_lists(site, post)?,
         public_page,
         form: PostForm { revision: form.revision.filter(|_| post.is_some()), ..form },
@@ -204,6 +205,7 @@ async fn edit(
         id: Some(post.id),
         revision: Some(post.revision),
         intent: String::new(),
+        offered: 0,
     };
     let page = write_page(&site, Some(&post), form, None)?;
     show(&WritePage { page: page.page.saying(done), is_saved: true, ..page })
@@ -235,7 +237,17 @@ async fn apply(site: &Site, post: Option<Post>, mut form: PostForm) -> PageResul
         let page = write_page(site, post.as_ref(), form, None)?;
         return show(&WritePage { photos_status: text, ..page });
     }
+    if form.intent == "more-photos" {
+        form.offered = form.offered.max(OFFERED_LEN).saturating_add(OFFERED_LEN);
+        return show(&write_page(site, post.as_ref(), form, None)?);
+    }
     if form.intent == "preview" {
+        let len = form.text.len();
+        if len > TEXT_LEN_MAX {
+            let fault = Fault::new("text", too_long(&form.text, len, TEXT_LEN_MAX));
+            let form = PostForm { intent: String::new(), ..form };
+            return send_back(site, post.as_ref(), form, fault);
+        }
         return show(&write_page(site, post.as_ref(), form, None)?);
     }
     let id = post.as_ref().map(|post| post.id);
@@ -289,7 +301,8 @@ fn not_saved(site: &Site, mut form: PostForm, id: Option<PostId>, error: &PostEr
         // The fault tells the writer of the other version: sent again, the form replaces it.
         form.revision = Some(stored.revision);
     }
-    send_back(site, stored.as_ref(), form, fault_of(error))
+    let fault = fault_of(&form, error);
+    send_back(site, stored.as_ref(), form, fault)
 }
 
 fn send_back(site: &Site, post: Option<&Post>, form: PostForm, fault: Fault) -> PageResult {

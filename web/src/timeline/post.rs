@@ -40,6 +40,8 @@ pub(super) struct TimelinePost {
     pub(super) title: String,
     /// The text of a note, or the beginning of a longer post; sanitised HTML.
     pub(super) html: String,
+    /// True for the beginning of a note, which has no title to follow.
+    pub(super) is_cut_note: bool,
     /// Its first pictures.
     pub(super) pictures: Vec<Picture>,
     /// The number of pictures that are left out.
@@ -131,7 +133,7 @@ impl<'a> Renderer<'a> {
         let is_own = self.owner == Some(item.author);
         let Byline { elsewhere, .. } = self.byline(&item, is_own)?;
         let html = rendered(&item, text, is_own, elsewhere.as_deref());
-        Ok(TimelinePost { html, ..self.post(item)? })
+        Ok(TimelinePost { html, is_cut_note: false, ..self.post(item)? })
     }
 
     fn delivery(&self, entry: &EntryId) -> Result<Option<DeliveryProgress>, Problem> {
@@ -160,6 +162,7 @@ impl<'a> Renderer<'a> {
             when: dates::ago(item.shown, self.now),
             machine_time: dates::machine(item.shown),
             html,
+            is_cut_note: item.title.is_empty() && !item.is_whole,
             more_pictures: item.photos.len().saturating_sub(self.pictures_max),
             pictures: item
                 .photos

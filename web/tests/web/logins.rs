@@ -7,6 +7,7 @@ use freehold_core::testing::{PASSWORD, TestNode};
 use freehold_web::MailEndpoints;
 
 use crate::browser::{Browser, Seen};
+use crate::photos::send_parts;
 
 const APP_PASSWORDS: &str = "/home/settings/apps";
 const SESSIONS: &str = "/home/settings/sessions";
@@ -80,6 +81,27 @@ async fn text_survives_an_expired_session_on_every_page() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn photo_form_sent_after_logout_keeps_its_texts() {
+    let alice = TestNode::new("alice").await;
+    let mut browser = Browser::stranger(&alice);
+    let post = "/home/photos/add?post=new";
+    let texts = [("alt", "Low sun"), ("caption", "Early."), ("audience", "owner")];
+    let seen = send_parts(&mut browser, post, &texts, &[0; 300_000], &[]).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN);
+    let form = seen.one("form#unsaved[enctype='multipart/form-data']");
+    assert_eq!(form.attr("action"), post);
+    for (name, value) in texts {
+        assert_eq!(seen.field(name), value);
+    }
+    assert_eq!(seen.all("#unsaved [name]").last().unwrap().attr("type"), "file");
+    let long = "a".repeat(300_000);
+    let long = send_parts(&mut browser, post, &[("alt", &long)], b"x", &[]).await;
+    assert_eq!(long.location(), "/login", "strangers get little room");
+    let request = browser.request("POST", post).header("content-type", "multipart/form-data");
+    assert_eq!(browser.send(request.body(Body::from("x")).unwrap()).await.location(), "/login");
 }
 
 #[tokio::test]
@@ -205,7 +227,13 @@ async fn sessions_are_listed_and_ended() {
     let program =
         logins::log_in_program(&alice, "alice", &password, logins::Protocol::Imap, address);
     let program = program.await.unwrap();
+    alice.clock.advance(2 * 60 * 1000);
     let page = owner.get(SESSIONS).await;
+    let in_use = page
+        .all("#browser-sessions li")
+        .into_iter()
+        .filter(|row| row.text().contains("last seen now"));
+    assert_eq!(in_use.count(), 1);
     // One of set-up, two of browsers.
     assert_eq!(page.all("#browser-sessions li").len(), 3, "{}", page.text());
     let listed = page.one("#program-sessions li").text();

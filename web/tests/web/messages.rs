@@ -1,6 +1,7 @@
 //! Messages of every shape on their pages: all bodies, alternatives, files, people, replies.
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
+use axum::http::StatusCode;
 use freehold_core::testing::TestNode;
 
 use crate::browser::{Browser, Seen};
@@ -261,4 +262,29 @@ async fn message_of_any_shape_opens_within_bounds() {
             assert!(frame.bytes.len() < 8 << 20, "{} bytes", frame.bytes.len());
         }
     }
+}
+
+#[tokio::test]
+async fn page_of_a_moved_message_leads_to_its_folder() {
+    let alice = TestNode::new("alice").await;
+    let place = deliver(&alice, HEAD).await;
+    let mut owner = Browser::owner(&alice).await;
+    let (folder, path) = (place.split('/').next().unwrap(), format!("/home/mail/{place}"));
+    owner.post(&format!("{path}/move"), &[("to", "archive")]).await.location();
+    let reply = format!("/home/mail/write?reply={}", place.replace('/', "."));
+    for (path, target) in [
+        (path.clone(), format!("/home/mail/{folder}")),
+        (format!("{path}/original"), format!("/home/mail/{folder}")),
+        (reply, "/home/mail".to_owned()),
+        ("/home/mail/999/1".to_owned(), "/home/mail".to_owned()),
+    ] {
+        let seen = owner.get(&path).await;
+        assert_eq!(seen.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(seen.one("#folder").attr("href"), target, "{path}");
+        assert!(!seen.has("#suggestions"), "{path}");
+    }
+    let unread = owner.post(&format!("{path}/unread"), &[]).await;
+    assert_eq!((unread.status, unread.has("#folder")), (StatusCode::NOT_FOUND, true));
+    assert!(!owner.get("/home/mail/x/1").await.has("#folder"));
+    assert!(!Browser::stranger(&alice).open(&path).await.has("#folder"));
 }

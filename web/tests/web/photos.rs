@@ -31,18 +31,35 @@ pub(crate) async fn upload_to(
     fields: &[(&str, &str)],
     file: &[u8],
 ) -> Seen {
-    let mut body = Vec::new();
-    for (name, value) in fields {
-        body.extend(
-            format!(
-                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-            )
-            .into_bytes(),
-        );
-    }
-    body.extend(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\n").into_bytes());
-    body.extend(file);
-    body.extend(format!("\r\n--{BOUNDARY}--\r\n").into_bytes());
+    let public = [("audience", "public")];
+    let is_chosen = fields.iter().any(|(name, _)| *name == "audience");
+    let audience = if is_chosen { &[][..] } else { &public };
+    send_parts(owner, path, &[fields, audience].concat(), file, &[]).await
+}
+
+/// A part of a multipart form.
+fn part(disposition: &str, value: &[u8]) -> Vec<u8> {
+    let head =
+        format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name={disposition}\r\n\r\n");
+    [head.as_bytes(), value, b"\r\n"].concat()
+}
+
+/// Sends the file with fields before and after it.
+pub(crate) async fn send_parts(
+    owner: &mut Browser,
+    path: &str,
+    before: &[(&str, &str)],
+    file: &[u8],
+    after: &[(&str, &str)],
+) -> Seen {
+    let texts = |fields: &[(&str, &str)]| -> Vec<u8> {
+        let parts =
+            fields.iter().map(|(name, value)| part(&format!("\"{name}\""), value.as_bytes()));
+        parts.collect::<Vec<_>>().concat()
+    };
+    let file = part("\"file\"; filename=\"a.png\"", file);
+    let end = format!("--{BOUNDARY}--\r\n").into_bytes();
+    let body = [texts(before), file, texts(after), end].concat();
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let request = owner
         .request("POST", path)
@@ -63,6 +80,7 @@ async fn uploaded_photo_is_public() {
     )
     .await;
     assert!(seen.location().starts_with("/home/photos/"));
+    assert!(owner.get(seen.header("location")).await.has("#done[role='status']"));
     let photo = photos::list(&alice, &Visitor::Stranger, None, 9).unwrap().remove(0);
     let mut visitor = Browser::stranger(&alice);
     assert!(
@@ -160,7 +178,14 @@ async fn private_photo_is_public_while_a_post_shows_it() {
     assert!(visitor.get(&page).await.text().contains("Mine"));
     assert!(!visitor.get("/photos").await.text().contains("Mine"), "it is in no list");
     let edit = format!("/home/photos/{}", photo.id);
-    assert!(owner.get(&edit).await.has("#shown-by-post"));
+    let link = "a[href^='/home/write/']";
+    let shown = owner.get(&edit).await;
+    assert_eq!(shown.one(&format!("#shown-by-post {link}")).text(), "With a photo");
+    let fields = [("alt", "Mine"), ("audience", "owner")];
+    let changed = owner.post(&edit, &fields).await.header("location").to_owned();
+    let changed = owner.get(&changed).await;
+    assert_eq!(changed.one(&format!("#still-public[role='status'] {link}")).text(), "With a photo");
+    assert!(!visitor.get(&page).await.has("#still-public"));
     let post =
         owner.open("/home/write").await.one("a[href^='/home/write/']").attr("href").to_owned();
     owner.post(&format!("{post}/withdraw"), &[]).await;
@@ -200,7 +225,7 @@ async fn unusable_uploads_are_refused_and_leave_nothing() {
     assert_eq!(faults.len(), 3, "{faults:?}");
     assert!(photos::list(&alice, &Visitor::Owner, None, 9).unwrap().is_empty());
     let stranger = upload(&mut Browser::stranger(&alice), &[("alt", "x")], &png()).await;
-    assert_eq!(stranger.location(), "/login");
+    assert_eq!(stranger.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
@@ -221,7 +246,8 @@ async fn photo_of_a_post_can_not_be_deleted() {
     assert_eq!(image.attr("alt"), "Low sun");
     let refused = owner.post(&format!("/home/photos/{}/delete", photo.id), &[]).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(!refused.one("#fault[role='alert'][autofocus]").text().is_empty());
+    let link = refused.one("#fault[role='alert'][autofocus] a[href^='/home/write/']");
+    assert_eq!(link.text(), "With a photo");
     assert_eq!(photos::list(&alice, &Visitor::Owner, None, 9).unwrap().len(), 1);
 }
 
@@ -367,7 +393,47 @@ async fn text_fields_of_an_upload_have_their_own_limit() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let long = "words ".repeat(20_000);
-    let seen = upload(&mut owner, &[("alt", &long)], &png()).await;
-    assert_eq!(seen.status, StatusCode::PAYLOAD_TOO_LARGE);
+    for name in ["alt", "caption"] {
+        let fields = [("alt", "x"), ("caption", "y"), ("audience", "owner")];
+        let fields =
+            fields.map(|(known, value)| (known, if known == name { &*long } else { value }));
+        let seen = upload(&mut owner, &fields, &png()).await;
+        let fault = seen.fault(name);
+        assert!(fault.contains("120000") && fault.contains("1000"), "{fault}");
+        for (name, value) in &fields[..2] {
+            assert_eq!(seen.field(name), *value);
+        }
+        assert_eq!(seen.one("option[selected]").attr("value"), "owner");
+        assert!(seen.has("#file-lost"));
+    }
+    let longest = "a".repeat(9 * 1024 * 1024);
+    let seen = upload(&mut owner, &[("alt", "x"), ("caption", &longest)], &png()).await;
+    assert_eq!((seen.status, &*seen.field("alt")), (StatusCode::PAYLOAD_TOO_LARGE, "x"));
     assert!(photos::list(&alice, &Visitor::Owner, None, 9).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn too_large_file_keeps_the_typed_fields() {
+    let alice = TestNode::new("alice").await;
+    let config = WebConfig { upload_len_max: 100, ..WebConfig::default() };
+    let mut owner = Browser::owner_with(&alice, config).await;
+    let form = owner.get("/home/photos/add").await;
+    assert_eq!(form.one("option[selected]").attr("value"), "public");
+    let fields = form.all("form [name]");
+    assert_eq!(fields.last().unwrap().attr("type"), "file", "all else arrives before the file");
+    let typed = [("alt", "Low sun"), ("caption", "At home.\nEarly."), ("audience", "owner")];
+    for (before, after) in [(&typed[..], &[][..]), (&[], &typed[..])] {
+        let seen = send_parts(&mut owner, "/home/photos/add", before, &[0; 999], after).await;
+        assert_eq!(seen.status, StatusCode::PAYLOAD_TOO_LARGE);
+        seen.shown_fault("file");
+        assert_eq!((&*seen.field("alt"), &*seen.field("caption")), (typed[0].1, typed[1].1));
+        assert_eq!(seen.one("option[selected]").attr("value"), "owner");
+    }
+    // Nobody else sees a photo whose audience did not arrive.
+    let seen = send_parts(&mut owner, "/home/photos/add", &[], &[0; 999], &[]).await;
+    assert_eq!(seen.one("option[selected]").attr("value"), "owner");
+    let mut owner = Browser::owner(&alice).await;
+    send_parts(&mut owner, "/home/photos/add", &[("alt", "x")], &png(), &[]).await.location();
+    let photo = photos::list(&alice, &Visitor::Owner, None, 9).unwrap().remove(0);
+    assert_eq!(photo.audience, Audience::Owner);
 }

@@ -20,13 +20,16 @@ async fn profile_change_is_public_at_once() {
     let fields = [
         ("name", "Alice Ant"),
         ("strapline", "Notes from <b>here</b>"),
-        ("about", "I mend boats."),
+        ("about", "I mend boats.\r\nAnd nets."),
         ("paint", "3"),
     ];
-    assert!(owner.post("/home/settings", &fields).await.has("#saved[role='status']"));
+    let saved = owner.post("/home/settings", &fields).await;
+    assert_eq!(saved.location(), "/home/settings");
+    assert!(owner.open(saved.header("location")).await.has("#done[role='status']"));
     let after = visitor.get("/about").await;
     assert!(after.one("main h1").text().contains("Alice Ant"));
-    assert_eq!(after.one("main .read").text(), "I mend boats.");
+    assert_eq!(after.one("main .read").text(), "I mend boats. And nets.");
+    assert!(after.has("main .read p br"), "a line end is one on the page");
     assert_eq!(after.one("main .strap").text(), "Notes from <b>here</b>");
     assert_ne!(before.header("etag"), after.header("etag"));
     assert!(visitor.get("/icon.svg").await.text().contains("#6d5a1e"));
@@ -86,7 +89,8 @@ async fn password_change_needs_the_old_one_and_ends_sessions() {
         .post("/home/settings/password", &change(PASSWORD, "a new long one", "a new long one"))
         .await;
     assert_eq!(done.location(), "/home/settings");
-    assert_eq!(here.get("/home/settings").await.status, StatusCode::OK);
+    let page = here.get(done.header("location")).await;
+    assert!(page.one("#done[role='status']").text().contains("password"));
     assert_eq!(there.get("/home/settings").await.location(), "/login?next=/home/settings");
 }
 

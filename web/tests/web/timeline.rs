@@ -58,8 +58,10 @@ async fn empty_timeline_suggests_first_steps() {
 async fn note_is_in_the_timeline_and_public() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
-    assert_eq!(owner.post("/home", &[("text", "The heron is back.")]).await.location(), "/home");
-    assert!(owner.get("/home").await.text().contains("The heron is back."));
+    let said = owner.post("/home", &[("text", "The heron is back.")]).await;
+    assert_eq!(said.location(), "/home");
+    let home = owner.get(said.header("location")).await;
+    assert!(home.text().contains("The heron is back.") && home.has("#done[role='status']"));
     assert!(Browser::stranger(&alice).get("/").await.text().contains("The heron is back."));
     owner.post("/home", &[("text", " \r\n ")]).await.fault("text");
 }
@@ -107,13 +109,19 @@ async fn long_post_of_a_friend_is_shown_whole() {
     make_friends(&alice, &bob, "Bob").await;
     let long = format!("{}The last sentence.", "A sentence of some length. ".repeat(400));
     publish(&bob, "At length", &long).await;
+    publish(&bob, "", &long).await;
     carry(&bob, &alice).await;
     let mut owner = Browser::owner(&alice).await;
     let home = owner.get("/home").await;
     assert!(!home.text().contains("The last sentence."));
     let path = home.one("h3 a[href^='/home/timeline/']").attr("href").to_owned();
     let path = path.as_str();
-    assert!(owner.get(path).await.text().contains("The last sentence."));
+    // A note has no title to follow.
+    let note = home.one("a[data-more]").attr("href").to_owned();
+    for path in [path, &note] {
+        let seen = owner.get(path).await;
+        assert!(seen.text().contains("The last sentence.") && !seen.has("[data-more]"));
+    }
     assert_eq!(owner.get(&format!("{path}/0/400.jpg")).await.status, StatusCode::NOT_FOUND);
     assert!(Browser::stranger(&alice).get(path).await.location().starts_with("/login"));
 }

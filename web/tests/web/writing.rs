@@ -2,7 +2,7 @@
 //! of all posts.
 
 use axum::http::StatusCode;
-use freehold_core::audience::Visitor;
+use freehold_core::audience::{Audience, Visitor};
 use freehold_core::outbox;
 use freehold_core::photos::{self, PhotoId};
 use freehold_core::posts::{self, Draft, Post};
@@ -126,8 +126,35 @@ async fn photo_is_added_to_a_published_post() {
     let add = press(&mut owner, &path, &form, "photos").await.location();
     let back = upload_to(&mut owner, &add, &[("alt", "Second")], &png()).await;
     assert_eq!(back.location(), path);
+    assert!(owner.get(back.header("location")).await.has("#done[role='status']"));
     let after = posts::by_id(&alice, &Visitor::Stranger, post.id).unwrap().unwrap();
     assert_eq!((after.photos.len(), after.photos[0]), (2, ids[0]));
+    assert!(posts::drafts(&alice).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn older_photos_are_offered_and_the_form_stays() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for number in 0..60u8 {
+        alice.clock.advance(1000);
+        alice.store_photo(&[number; 10], b"small", Audience::Public).await;
+    }
+    let mut page = owner.open("/home/write").await;
+    let picked = page.all(".pick input")[3].value();
+    let form = [("title", "Many"), ("text", "words"), ("photo[]", picked.as_str())];
+    for (offered, has_more) in [(24, true), (48, true), (59, false)] {
+        assert_eq!(page.all(".pick input").len(), offered);
+        assert_eq!(page.has("button[value='more-photos']"), has_more, "{offered}");
+        if offered > 24 {
+            assert_eq!((chosen(&page), page.field("title")), (vec![picked.clone()], "Many".into()));
+            assert!(page.has("li#more-photos"));
+        }
+        let seen = page.all("[name='offered']").first().map(|field| field.value());
+        let seen = seen.unwrap_or_default();
+        let pressed = [("offered", seen.as_str()), ("intent", "more-photos")];
+        page = owner.post("/home/write", &[&form[..], &pressed].concat()).await;
+    }
     assert!(posts::drafts(&alice).unwrap().is_empty());
 }
 
@@ -219,7 +246,38 @@ async fn all_posts_are_listed_and_searched() {
     assert_eq!(owner.get(&next).await.all("#posts li").len(), 5);
     let found = owner.get("/home/posts?words=hERon").await;
     assert_eq!(found.all("#posts li").len(), 11);
+    let both = owner.get("/home/posts?words=05++heron").await;
+    assert_eq!(both.all("#posts li").len(), 1, "in any order, each of them");
+    assert!(owner.get("/home/posts?words=heron+tide").await.has("#no-posts"));
     let none = owner.get("/home/posts?words=%3Cscript%3E").await;
     assert_eq!((none.field("words").as_str(), none.has("script")), ("<script>", false));
     assert!(none.has("#no-posts"));
+}
+
+#[tokio::test]
+async fn directions_of_a_title_end_with_it() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let title = "שלום\u{200f} \u{2067}a \u{202e}b\u{202d}";
+    let fields = [("title", title), ("text", "x \u{202e}y"), ("intent", "publish")];
+    let path = owner.post("/home/write", &fields).await.location();
+    let page = owner.get(&path).await;
+    assert_eq!(page.one("main h1").text(), "שלום\u{200f} \u{2067}a b");
+    assert!(page.one("title").text().starts_with("שלום\u{200f} a b · "), "beside another name");
+    assert_eq!(page.one(".post").text(), "x y");
+    let alt = [("alt", "Low \u{202e}nus")];
+    let photo = upload_to(&mut owner, ADD, &alt, &png()).await.location();
+    assert_eq!(owner.get(&photo).await.field("alt"), "Low nus");
+}
+
+#[tokio::test]
+async fn form_to_withdraw_a_post_is_folded() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let post = published(&alice, &[]).await;
+    let page = owner.get(&format!("/home/write/{}", post.id)).await;
+    let form = format!("form[action='/home/write/{}/withdraw']", post.id);
+    assert!(page.has(&format!("details {form}")) && !page.has(&format!("details[open] {form}")));
+    // A browser opens the element that has the target of a link in it.
+    assert!(page.has("details #take-back"));
 }

@@ -25,7 +25,8 @@ use crate::store::{Scan, StoreError, Table, Tx};
 /// The lifetime of an invite, in milliseconds: two weeks.
 pub const INVITE_MS: u64 = 14 * 24 * 60 * 60 * 1000;
 const INVITES_MAX: usize = 500;
-const LABEL_LEN_MAX: usize = 80;
+/// The longest label of an invite, in bytes; a longer one is cut.
+pub const INVITE_LABEL_LEN_MAX: usize = 80;
 const TEXT_LEN_MAX: usize = 4096;
 const WIRE_VERSION: u8 = 1;
 
@@ -216,7 +217,7 @@ pub async fn create_invite(
         expires: now.plus_millis(INVITE_MS),
     };
     let row = InviteRow {
-        label: cut(label.trim(), LABEL_LEN_MAX).to_owned(),
+        label: cut(label.trim(), INVITE_LABEL_LEN_MAX).to_owned(),
         created: now,
         expires: invite.expires,
         resolution: Some(short_invite::resolution(&invite)),

@@ -11,7 +11,8 @@ use crate::profile;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table};
 
-const LABEL_LEN_MAX: usize = 60;
+/// The longest label of an app password, in bytes; a longer one is cut.
+pub const APP_LABEL_LEN_MAX: usize = 60;
 const APP_PASSWORDS_MAX: usize = 100;
 /// Letters of an app password: 25 letters of base32 are 125 bits.
 const LETTERS: usize = 25;
@@ -71,7 +72,7 @@ pub async fn create_app_password(
     let letters = row::cut(&letters, LETTERS);
     let row = AppRow {
         id: AppPasswordId(node.random.array()),
-        label: row::cut(label.trim(), LABEL_LEN_MAX).to_owned(),
+        label: row::cut(label.trim(), APP_LABEL_LEN_MAX).to_owned(),
         created: node.clock.now(),
         last_used: None,
     };

@@ -48,6 +48,15 @@ pub(super) fn is_referenced(tx: &Tx<'_>, photo: PhotoId) -> Result<bool, StoreEr
     Ok(!tx.scan(ReferenceRow::TABLE, &Scan::prefix(&photo.0, 1))?.is_empty())
 }
 
+/// The ids of the posts and drafts that show the photo.
+///
+/// # Errors
+/// When the store is unavailable.
+pub(crate) fn referring(rows: &impl Rows, photo: PhotoId) -> Result<Vec<[u8; 16]>, StoreError> {
+    let references = row::scan::<ReferenceRow>(rows, &Scan::prefix(&photo.0, READ_MAX))?;
+    Ok(references.iter().map(|(key, _)| row::key_part(key, 16)).collect())
+}
+
 /// Whether a published post shows the photo.
 pub(super) fn is_published(rows: &impl Rows, photo: PhotoId) -> Result<bool, StoreError> {
     let references = row::scan::<ReferenceRow>(rows, &Scan::prefix(&photo.0, READ_MAX))?;

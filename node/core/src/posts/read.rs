@@ -5,6 +5,7 @@ use super::{Post, PostId, State};
 use crate::audience::{Visitor, may_see};
 use crate::clock::Timestamp;
 use crate::node::Node;
+use crate::photos::{self, PhotoId};
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError};
 
@@ -134,8 +135,8 @@ pub struct Titled {
 }
 
 /// The owner's published posts before `before` whose title, or whose summary if they have none,
-/// contains `words` in any case; at most `limit`. Reads at most [`SEARCHED_MAX`] posts: a page may
-/// be short, or empty, although the search goes on.
+/// contains each of the `words` in any case and order; at most `limit`. Reads at most
+/// [`SEARCHED_MAX`] posts: a page may be short, or empty, although the search goes on.
 ///
 /// # Errors
 /// As [`by_id`].
@@ -146,6 +147,7 @@ pub fn titled(
     limit: usize,
 ) -> Result<Titled, StoreError> {
     let words = words.to_lowercase();
+    let words: Vec<&str> = words.split_whitespace().collect();
     let mut found = Titled { posts: Vec::new(), next: None };
     let mut scan = Scan::prefix(&[], SEARCHED_MAX).reversed();
     if let Some(cursor) = before {
@@ -156,7 +158,8 @@ pub fn titled(
         let id = PostId(row::key_part(key, 8));
         let Some(row) = row::get::<PostRow>(&node.store, &id.0)? else { continue };
         let line = if row.title.is_empty() { &row.summary } else { &row.title };
-        if !line.to_lowercase().contains(&words) {
+        let line = line.to_lowercase();
+        if !words.iter().all(|word| line.contains(word)) {
             continue;
         }
         found.posts.push(rows::to_post(node, id, row)?);
@@ -169,6 +172,18 @@ pub fn titled(
     if let Some((key, _)) = places.last().filter(|_| places.len() == SEARCHED_MAX) {
         let published = Timestamp(u64::from_be_bytes(row::key_part(key, 0)));
         found.next = Some(Cursor { published, id: PostId(row::key_part(key, 8)) });
+    }
+    Ok(found)
+}
+
+/// The posts that show a photo and that `visitor` may see; drafts are the owner's.
+///
+/// # Errors
+/// As [`by_id`].
+pub fn showing(node: &Node, visitor: &Visitor, photo: PhotoId) -> Result<Vec<Post>, StoreError> {
+    let mut found = Vec::new();
+    for id in photos::referring(&node.store, photo)? {
+        found.extend(by_id(node, visitor, PostId(id))?);
     }
     Ok(found)
 }

@@ -7,7 +7,7 @@ use mail_builder::headers::address::{Address, EmailAddress};
 
 use super::recipients::{Recipient, is_address};
 use super::{MessageForm, TEXT_LEN_MAX, reply_target};
-use crate::fault::Fault;
+use crate::fault::{self, Fault};
 use crate::mailbox::message;
 use crate::problem::Problem;
 use crate::site::Site;
@@ -43,13 +43,9 @@ pub(super) fn check(
             ),
         )
     } else if form.subject.len() > SUBJECT_LEN_MAX {
-        Fault::new("subject", "The subject is too long. Move some of it into the message.")
+        Fault::new("subject", fault::too_long("subject", form.subject.len(), SUBJECT_LEN_MAX))
     } else if form.text.len() > TEXT_LEN_MAX {
-        let mebibytes = TEXT_LEN_MAX / (1024 * 1024);
-        Fault::new(
-            "text",
-            format!("The message is longer than {mebibytes} MB. Shorten it, or send two."),
-        )
+        Fault::new("text", fault::too_long("message", form.text.len(), TEXT_LEN_MAX))
     } else if let Some(address) = unknown_local_address(site, profile, recipients)? {
         Fault::new("to", format!("This server has no address {address}. Check how it is written."))
     } else if let Some(address) = unreachable_address(site, profile, recipients) {

@@ -19,9 +19,11 @@ pub(super) struct PostForm {
     pub(super) id: Option<PostId>,
     /// The revision of the post when the form was opened.
     pub(super) revision: Option<Revision>,
-    /// The pressed button: `draft`, `publish`, `edit`, `preview`, `photos`, or a change of the
-    /// photos.
+    /// The pressed button: `draft`, `publish`, `edit`, `preview`, `photos`, `more-photos`, or a
+    /// change of the photos.
     pub(super) intent: String,
+    /// How many photos are offered; 0 for the first page of them.
+    pub(super) offered: usize,
 }
 
 impl PostForm {
@@ -37,6 +39,7 @@ impl PostForm {
                 "id" => form.id = value.parse().ok(),
                 "revision" => form.revision = value.parse().ok(),
                 "intent" => form.intent = value,
+                "offered" => form.offered = value.parse().unwrap_or_default(),
                 "photo[]" => {
                     let photo = value.parse::<PhotoId>().ok();
                     form.photos.extend(photo.filter(|photo| !form.photos.contains(photo)));
@@ -70,7 +73,7 @@ pub(super) const DELETED_MEANWHILE: &str = "The post was taken back in another w
      The form has what you wrote; save it, and it becomes a new post.";
 
 /// The fault of a refused post, at the field that is to be changed.
-pub(super) fn fault_of(error: &PostError) -> Fault {
+pub(super) fn fault_of(form: &PostForm, error: &PostError) -> Fault {
     let field = match error {
         PostError::LongTitle(_) => "title",
         PostError::Empty | PostError::TooLong { .. } => "text",
@@ -78,18 +81,18 @@ pub(super) fn fault_of(error: &PostError) -> Fault {
         PostError::TooManyPhotos(_) | PostError::NoSuchPhoto => "photos",
         _ => "form",
     };
-    Fault::new(field, fault_text(error))
+    Fault::new(field, fault_text(form, error))
 }
 
 /// The fault's text: the cause, then what to do.
-fn fault_text(error: &PostError) -> String {
+fn fault_text(form: &PostForm, error: &PostError) -> String {
     match error {
         PostError::Empty => "The post is empty. Write a line, or choose a photo.".to_owned(),
         PostError::LongTitle(count) => format!(
             "The title has {count} characters; {TITLE_CHARS_MAX} is the most. Move some of it into \
              the text."
         ),
-        PostError::TooLong { what: "text", len, len_max } => too_long(*len, *len_max),
+        PostError::TooLong { what: "text", len, len_max } => too_long(&form.text, *len, *len_max),
         PostError::SlugTaken => {
             "Another post has this address, or had it. Choose another.".to_owned()
         }

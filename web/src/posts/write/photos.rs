@@ -7,8 +7,10 @@ use freehold_core::store::StoreError;
 use crate::pictures::Picture;
 use crate::site::Site;
 
-/// Number of photos that are offered for a post, newest first.
-const OFFERED_MAX: usize = 24;
+/// Number of photos that are offered for a post at first, newest first, and by each button press.
+pub(super) const OFFERED_LEN: usize = 24;
+/// The most photos that are offered.
+const OFFERED_MAX: usize = 100 * OFFERED_LEN;
 
 /// A photo in the form.
 pub(in crate::posts) struct FormPhoto {
@@ -31,20 +33,30 @@ pub(in crate::posts) struct PhotoChoice {
     pub(in crate::posts) chosen: Vec<FormPhoto>,
     /// The newest others.
     pub(in crate::posts) offered: Vec<FormPhoto>,
+    /// True if there are older ones.
+    pub(in crate::posts) has_more: bool,
 }
 
 impl PhotoChoice {
-    /// The photos of a post that shows `chosen`.
-    pub(super) fn read(site: &Site, chosen: &[PhotoId]) -> Result<Self, StoreError> {
+    /// The photos of a post that shows `chosen`, and at most `offered` others.
+    pub(super) fn read(
+        site: &Site,
+        chosen: &[PhotoId],
+        offered: usize,
+    ) -> Result<Self, StoreError> {
+        let len = offered.clamp(OFFERED_LEN, OFFERED_MAX);
         let mut own = Vec::new();
         for id in chosen {
             own.extend(
                 photos::by_id(&site.node, &Visitor::Owner, *id)?.as_ref().map(FormPhoto::of),
             );
         }
-        let newest = photos::list(&site.node, &Visitor::Owner, None, OFFERED_MAX)?;
+        let newest = photos::list(&site.node, &Visitor::Owner, None, len + chosen.len() + 1)?;
         let others = newest.iter().filter(|photo| !chosen.contains(&photo.id));
-        Ok(Self { chosen: own, offered: others.map(FormPhoto::of).collect() })
+        let mut offered: Vec<_> = others.take(len + 1).map(FormPhoto::of).collect();
+        let has_more = offered.len() > len && len < OFFERED_MAX;
+        offered.truncate(len);
+        Ok(Self { chosen: own, offered, has_more })
     }
 
     pub(in crate::posts) fn has_private(&self) -> bool {
