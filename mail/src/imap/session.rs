@@ -327,7 +327,7 @@ impl Session {
                 Ok(Tagged { tag, command }) => self.command(tag, command),
                 Err(malformed) => {
                     let tag = malformed.tag.unwrap_or_else(|| "*".to_owned());
-                    self.respond(&tag, &malformed.error.into())
+                    self.respond(&tag, &malformed.completion)
                 }
             },
         }
