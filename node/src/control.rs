@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
@@ -266,12 +265,9 @@ pub(crate) fn listen(data: &Path) -> Result<ControlListener> {
     let folder = std::fs::File::open(data)?;
     let path = socket_path(&folder);
     let _ = std::fs::remove_file(&path);
-    // The umask sets the mode at creation: a mode set afterwards would leave a moment in which
-    // other users can connect. It is the whole process's umask, so it takes no rights from the
-    // owner: a folder that another thread creates in that moment must stay usable.
-    let previous = rustix::process::umask(Mode::from_raw_mode(0o077));
+    // The process's umask sets the mode at creation: a mode set afterwards alone would leave a
+    // moment in which other users can connect.
     let bound = UnixListener::bind(&path);
-    rustix::process::umask(previous);
     let restrict = |listener| {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map(|()| listener)
     };

@@ -18,6 +18,7 @@ mod stop;
 
 use std::process::ExitCode;
 
+use rustix::fs::Mode;
 #[cfg(target_os = "linux")]
 use rustix::process::DumpableBehavior;
 use rustix::process::{Resource, Rlimit};
@@ -31,9 +32,15 @@ fn forbid_core_dumps() {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
+/// No file or folder that the process makes is for other users, whichever umask it was started with.
+fn forbid_other_users() {
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+}
+
 fn main() -> ExitCode {
     freehold_heap::configure();
     forbid_core_dumps();
+    forbid_other_users();
     // rustls panics instead of choosing if a dependency brings a second TLS provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match cli::run() {

@@ -9,6 +9,7 @@ use freehold_core::store::{BlobId, StoreError};
 use crate::blobs;
 use crate::headers::SHOWN_ANYWHERE;
 use crate::page_cache;
+use crate::preconditions::{self, Outcome};
 use crate::response::PageResult;
 
 /// How much of a file is read at once, in bytes.
@@ -49,7 +50,7 @@ pub(crate) fn stream(
 }
 
 /// A public file that caches may keep and other sites may show; a request that names its ETag is
-/// answered with 304 (RFC 9110 13.1.2).
+/// answered with 304, one that asks for another version with 412 (RFC 9110 13.1).
 pub(crate) fn cacheable_stream(
     request_headers: &HeaderMap,
     blob: &BlobId,
@@ -58,13 +59,10 @@ pub(crate) fn cacheable_stream(
     cache_control: &'static str,
 ) -> PageResult {
     let etag = page_cache::etag(blob.0.into());
-    let is_same = request_headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|tags| page_cache::matches(tags, &etag));
-    let mut response = if is_same {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        stream(reader, media_type, cache_control)?
+    let mut response = match preconditions::evaluate(request_headers, &[&etag]) {
+        Outcome::Content => stream(reader, media_type, cache_control)?,
+        Outcome::NotModified(_) => StatusCode::NOT_MODIFIED.into_response(),
+        Outcome::Failed => return Ok(StatusCode::PRECONDITION_FAILED.into_response()),
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));

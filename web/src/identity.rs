@@ -2,12 +2,11 @@
 //! log's address for a name like `alice@alice.example`. The domain vouches for the name, the log
 //! for the keys; the reader verifies the log.
 
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use freehold_core::identity::PersonId;
 use freehold_core::profile;
-use serde::Deserialize;
 
 use crate::problem::Problem;
 use crate::response::PageResult;
@@ -32,13 +31,34 @@ async fn log(State(site): State<Site>) -> PageResult {
     Ok((headers, log.to_canonical()).into_response())
 }
 
-#[derive(Deserialize)]
+/// The query of WebFinger (RFC 7033 4.1). `rel` may occur several times.
+#[derive(Default)]
 struct WebfingerQuery {
-    #[serde(default)]
     resource: String,
+    rels: Vec<String>,
 }
 
-async fn webfinger(State(site): State<Site>, Query(query): Query<WebfingerQuery>) -> PageResult {
+impl WebfingerQuery {
+    fn parse(query: &str) -> Self {
+        let mut parsed = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "resource" => parsed.resource = value.into_owned(),
+                "rel" => parsed.rels.push(value.into_owned()),
+                _ => {}
+            }
+        }
+        parsed
+    }
+
+    /// True if links of this relation are wanted: without any `rel` all are (RFC 7033 4.3).
+    fn wants(&self, rel: &str) -> bool {
+        self.rels.is_empty() || self.rels.iter().any(|wanted| wanted == rel)
+    }
+}
+
+async fn webfinger(State(site): State<Site>, RawQuery(query): RawQuery) -> PageResult {
+    let query = WebfingerQuery::parse(&query.unwrap_or_default());
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
     let person = site.node.identity.person().ok_or(Problem::NotFound)?;
     if query.resource.is_empty() {
@@ -59,16 +79,25 @@ async fn webfinger(State(site): State<Site>, Query(query): Query<WebfingerQuery>
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), // RFC 7033 5
     ];
     let base = site.base(Some(&profile));
-    Ok((headers, descriptor(&subject, &person, &base)).into_response())
+    Ok((headers, descriptor(&query, &subject, &person, &base)).into_response())
 }
 
 /// The JSON Resource Descriptor (RFC 7033 4.4). No value needs escaping: a login, a domain and an
 /// address have no quotes, and a person id is letters and digits.
-fn descriptor(subject: &str, person: &PersonId, base: &str) -> String {
+fn descriptor(query: &WebfingerQuery, subject: &str, person: &PersonId, base: &str) -> String {
+    let links = [
+        ("self", "application/cbor", LOG_PATH),
+        ("http://webfinger.net/rel/profile-page", "text/html", "/"),
+    ];
+    let links: Vec<String> = links
+        .into_iter()
+        .filter(|(rel, _, _)| query.wants(rel))
+        .map(|(rel, kind, path)| {
+            format!("{{\"rel\":\"{rel}\",\"type\":\"{kind}\",\"href\":\"{base}{path}\"}}")
+        })
+        .collect();
     format!(
-        "{{\"subject\":\"{subject}\",\"aliases\":[\"urn:freehold:{person}\"],\"links\":[\
-         {{\"rel\":\"self\",\"type\":\"application/cbor\",\"href\":\"{base}{LOG_PATH}\"}},\
-         {{\"rel\":\"http://webfinger.net/rel/profile-page\",\"type\":\"text/html\",\
-         \"href\":\"{base}/\"}}]}}"
+        "{{\"subject\":\"{subject}\",\"aliases\":[\"urn:freehold:{person}\"],\"links\":[{}]}}",
+        links.join(",")
     )
 }

@@ -39,6 +39,7 @@ mod photos;
 mod pictures;
 mod plain_http;
 mod posts;
+mod preconditions;
 mod problem;
 mod profile;
 mod qr;

@@ -20,6 +20,8 @@ use freehold_core::store::StoreError;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
+use crate::preconditions::{self, Outcome};
+
 /// The most pages.
 const PAGES_MAX: usize = 1024;
 /// The most bytes of all bodies, compressed and plain.
@@ -32,16 +34,20 @@ const GZIP_LEN_MIN: usize = 512;
 /// A response in memory: headers, body, and the compressed body where that is shorter.
 pub(crate) struct CachedPage {
     headers: HeaderMap,
+    plain: Coded,
+    gzip: Option<Coded>,
+}
+
+/// The body in one content coding. Each has an ETag of its own (RFC 9110 8.8.3.3).
+struct Coded {
     etag: HeaderValue,
     body: Bytes,
-    gzip: Option<Bytes>,
 }
 
 impl CachedPage {
     /// Adds the ETag and, for text, the compressed body.
     pub(crate) fn new(mut headers: HeaderMap, body: Bytes, level: Compression) -> Self {
-        let etag = etag(blake3::hash(&body));
-        headers.insert(header::ETAG, etag.clone());
+        let hash = blake3::hash(&body);
         let gzip = if is_text(&headers) && body.len() >= GZIP_LEN_MIN {
             compress(&body, level)
         } else {
@@ -51,25 +57,32 @@ impl CachedPage {
             headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
         }
         headers.remove(header::CONTENT_LENGTH);
-        Self { headers, etag, body, gzip }
+        let gzip = gzip.map(|body| Coded { etag: quoted(hash, "-gzip"), body });
+        Self { headers, plain: Coded { etag: etag(hash), body }, gzip }
     }
 
-    /// The response to a request with these headers; 304 if they name this version (RFC 9110
-    /// 13.1.2).
+    /// The response to a request with these headers; 304 if they name this version in any content
+    /// coding, 412 if they ask for another one (RFC 9110 13.1).
     pub(crate) fn response(&self, request_headers: &HeaderMap) -> Response<Body> {
         let mut headers = self.headers.clone();
-        let same = request_headers
-            .get(header::IF_NONE_MATCH)
-            .is_some_and(|tags| matches(tags, &self.etag));
-        let (status, body) = if same {
-            headers.remove(header::CONTENT_TYPE);
-            (StatusCode::NOT_MODIFIED, Body::empty())
-        } else if let Some(gzip) = self.gzip.as_ref().filter(|_| accepts_gzip(request_headers)) {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            (StatusCode::OK, Body::from(gzip.clone()))
-        } else {
-            (StatusCode::OK, Body::from(self.body.clone()))
+        let gzip = self.gzip.as_ref();
+        let (sent, other) = match gzip.filter(|_| accepts_gzip(request_headers)) {
+            Some(gzip) => (gzip, Some(&self.plain)),
+            None => (&self.plain, gzip),
         };
+        let etags: Vec<&HeaderValue> =
+            [Some(sent), other].into_iter().flatten().map(|coded| &coded.etag).collect();
+        let (status, etag, body) = match preconditions::evaluate(request_headers, &etags) {
+            Outcome::Content => (StatusCode::OK, &sent.etag, Body::from(sent.body.clone())),
+            Outcome::NotModified(etag) => (StatusCode::NOT_MODIFIED, etag, Body::empty()),
+            Outcome::Failed => (StatusCode::PRECONDITION_FAILED, &sent.etag, Body::empty()),
+        };
+        headers.insert(header::ETAG, etag.clone());
+        if status != StatusCode::OK {
+            headers.remove(header::CONTENT_TYPE);
+        } else if gzip.is_some_and(|gzip| std::ptr::eq(gzip, sent)) {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -77,7 +90,7 @@ impl CachedPage {
     }
 
     fn len(&self) -> usize {
-        self.body.len() + self.gzip.as_ref().map_or(0, Bytes::len)
+        self.plain.body.len() + self.gzip.as_ref().map_or(0, |gzip| gzip.body.len())
     }
 }
 
@@ -95,14 +108,12 @@ fn compress(body: &[u8], level: Compression) -> Option<Bytes> {
 
 /// The ETag of a version: a quoted prefix of the hash of its content.
 pub(crate) fn etag(content: blake3::Hash) -> HeaderValue {
-    let quoted = format!("\"{}\"", content.to_hex().get(..24).unwrap_or_default());
-    HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""))
+    quoted(content, "")
 }
 
-/// True if `If-None-Match` names this version (RFC 9110 13.1.2).
-pub(crate) fn matches(tags: &HeaderValue, etag: &HeaderValue) -> bool {
-    let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else { return false };
-    tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
+fn quoted(content: blake3::Hash, coding: &str) -> HeaderValue {
+    let quoted = format!("\"{}{coding}\"", content.to_hex().get(..24).unwrap_or_default());
+    HeaderValue::from_str(&quoted).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// True if `Accept-Encoding` names gzip with a weight above 0 (RFC 9110 12.5.3).

@@ -77,18 +77,22 @@ impl Problem {
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
+
+    fn log(&self) {
+        match self {
+            Self::Internal(cause) => tracing::error!(%cause, "a page could not be rendered"),
+            Self::Unavailable(cause) => tracing::warn!(%cause, "a request was refused"),
+            _ => {}
+        }
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
+        self.log();
         let mut response = self.status().into_response();
-        match self {
-            Self::Internal(cause) => tracing::error!(%cause, "a page could not be rendered"),
-            Self::Unavailable(cause) => {
-                tracing::warn!(%cause, "a request was refused");
-                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-            }
-            _ => {}
+        if let Self::Unavailable(_) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         response
     }
@@ -142,6 +146,7 @@ pub(crate) fn page(site: &Site, problem: &Problem) -> Response<Body> {
     if let Problem::Misdirected = problem {
         return misdirected(site);
     }
+    problem.log();
     explained(site, problem.status(), None, false)
 }
 

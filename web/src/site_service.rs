@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use flate2::Compression;
 use freehold_core::blocking::blocking;
@@ -23,7 +23,7 @@ use crate::response::{self, Cacheable};
 use crate::site::Site;
 use crate::{assets, dates, forwarded, headers, health, hosts, time_zones, unsaved, viewer};
 
-/// The longest public page that is cached, in bytes; a longer one is an internal error.
+/// The longest public page that is cached, in bytes. A longer one is made for each request.
 const CACHED_LEN_MAX: usize = 2 * 1024 * 1024;
 
 /// Public pages that read their query. All others are cached by path alone, because links often get
@@ -80,12 +80,13 @@ impl SiteService {
         let host = hosts::host_of(&request);
         let is_bound =
             host.as_ref().is_ok_and(|host| hosts::wants_hsts(host.as_deref(), client.secure));
+        let is_head = *request.method() == Method::HEAD;
         let mut response = match host {
             Ok(host) => self.inner(request, client, &host.unwrap_or_default()).await,
             Err(InvalidHost) => problem::page(&self.site, &Problem::BadRequest),
         };
         headers::add_security_headers(response.headers_mut(), is_bound);
-        response
+        if is_head { without_body(response) } else { response }
     }
 
     async fn inner<B>(&self, request: Request<B>, client: Client, host: &str) -> Response<Body>
@@ -118,7 +119,6 @@ impl SiteService {
         if cacheable && let Some(page) = self.cached(&key) {
             return page.response(request.headers());
         }
-        let cacheable = cacheable && request.method() == Method::GET;
         let generation = self.site.page_cache.generation();
         let key = key.into_owned();
         let path = request.uri().path().to_owned();
@@ -130,6 +130,10 @@ impl SiteService {
             HeaderMap::new()
         };
         let mut request = request.map(Body::new);
+        if cacheable {
+            // HEAD has the headers of GET, such as the ETag (RFC 9110 9.3.2).
+            *request.method_mut() = Method::GET;
+        }
         let form = unsaved::read(&mut request, client, &self.site, &self.unsaved).await;
         request.extensions_mut().insert(client);
         let response = self.routed(request).await;
@@ -229,14 +233,15 @@ impl SiteService {
         response: Response<Body>,
     ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
-        let Ok(body) = axum::body::to_bytes(body, CACHED_LEN_MAX).await else {
-            return problem::page(
-                &self.site,
-                &Problem::Internal("a public page is too long to keep".to_owned()),
-            );
+        parts.headers.append(header::VARY, HeaderValue::from_static("cookie"));
+        if body.size_hint().upper().is_none_or(|len| len > CACHED_LEN_MAX as u64) {
+            return Response::from_parts(parts, body);
+        }
+        let body = match axum::body::to_bytes(body, CACHED_LEN_MAX).await {
+            Ok(body) => body,
+            Err(error) => return problem::page(&self.site, &Problem::Internal(error.to_string())),
         };
         headers::add_security_headers(&mut parts.headers, false);
-        parts.headers.append(header::VARY, header::HeaderValue::from_static("cookie"));
         // Compression of a long page takes milliseconds: not on a worker that serves others.
         let headers = parts.headers;
         let made = blocking(move || CachedPage::new(headers, body, Compression::default())).await;
@@ -248,6 +253,16 @@ impl SiteService {
         }
         page.response(request_headers)
     }
+}
+
+/// The response to a HEAD request, with the length that the body has for GET.
+fn without_body(mut response: Response<Body>) -> Response<Body> {
+    let len = response.body().size_hint().exact().filter(|len| *len > 0);
+    if let Some(len) = len {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(len));
+    }
+    *response.body_mut() = Body::empty();
+    response
 }
 
 /// The key of a public page: its path with percent-encoding removed, so that all spellings of one

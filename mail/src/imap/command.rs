@@ -24,6 +24,7 @@ pub(crate) mod store;
 pub(crate) mod subscribe;
 
 use self::copy::CopyMode;
+use super::completion::Completion;
 use super::cursor::{Cursor, SyntaxError};
 use super::selected::{Access, Numbers};
 use super::sequence::Numbering;
@@ -111,17 +112,20 @@ impl Command {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
     pub(crate) tag: Option<String>,
-    pub(crate) error: SyntaxError,
+    pub(crate) completion: Completion,
 }
 
 /// Parses one whole command (RFC 3501 section 9, `command`). APPEND is not among them: it is parsed
 /// before its message is received.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Tagged, Malformed> {
     let mut cursor = Cursor::new(bytes);
-    let tag = cursor.tag().map_err(|error| Malformed { tag: None, error })?;
+    let tag = cursor.tag().map_err(|error| Malformed { tag: None, completion: error.into() })?;
     match command(&mut cursor) {
         Ok(command) => Ok(Tagged { tag, command }),
-        Err(error) => Err(Malformed { tag: Some(tag), error }),
+        Err(SyntaxError(text)) if cursor.is_over_limit() => {
+            Err(Malformed { tag: Some(tag), completion: Completion::no(text).code("LIMIT") })
+        }
+        Err(error) => Err(Malformed { tag: Some(tag), completion: error.into() }),
     }
 }
 

@@ -60,6 +60,11 @@ impl Completion {
         Self::no("no such folder").code("TRYCREATE")
     }
 
+    /// Another session expunged messages that the client named (RFC 5530 3).
+    pub(crate) fn expunged() -> Self {
+        Self::no("some of the messages do not exist any more").code("EXPUNGEISSUED")
+    }
+
     /// The folder was opened with EXAMINE.
     pub(crate) fn read_only() -> Self {
         Self::no("the folder is open read-only").code("READ-ONLY")
@@ -157,6 +162,7 @@ impl From<TransferError> for Completion {
         match error {
             TransferError::NoTarget => Self::try_create(),
             TransferError::Store(error) => error.into(),
+            TransferError::Expunged => Self::expunged(),
             error => Self::no(error.to_string()),
         }
     }

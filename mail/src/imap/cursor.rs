@@ -15,18 +15,31 @@ pub(crate) struct SyntaxError(pub(crate) &'static str);
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
     has_bad_name: bool,
+    is_over_limit: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// The beginning of a command.
     pub(crate) fn new(command: &'a [u8]) -> Self {
-        Self { rest: command, has_bad_name: false }
+        Self { rest: command, has_bad_name: false, is_over_limit: false }
     }
 
     /// True if a folder's name was no modified UTF-7. Its syntax is that of any `astring`, so the
     /// command gets NO and not BAD (RFC 3501 7.1.3).
     pub(crate) fn has_bad_name(&self) -> bool {
         self.has_bad_name
+    }
+
+    /// The error of a command that RFC 3501 allows and this server does not take, as it is over a
+    /// limit: it gets NO [LIMIT] (RFC 5530 3) and not BAD.
+    pub(crate) fn over_limit(&mut self, text: &'static str) -> SyntaxError {
+        self.is_over_limit = true;
+        SyntaxError(text)
+    }
+
+    /// True after [`Cursor::over_limit`].
+    pub(crate) fn is_over_limit(&self) -> bool {
+        self.is_over_limit
     }
 
     /// The octets not yet consumed.
@@ -195,7 +208,7 @@ impl<'a> Cursor<'a> {
             let to = if self.eat(":") { self.end()? } else { from };
             ranges.push((from, to));
             if ranges.len() > RANGES_MAX {
-                return Err(SyntaxError("the set has too many ranges"));
+                return Err(self.over_limit("the set has too many ranges"));
             }
             if !self.eat(",") {
                 return Ok(Set(ranges));

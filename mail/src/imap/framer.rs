@@ -133,6 +133,11 @@ impl Framer {
         }
     }
 
+    /// True if the octets of a refused literal may be read and dropped within the current limits.
+    pub(crate) fn may_drop(&self, literal: Literal) -> bool {
+        literal.len <= self.literal_len_max
+    }
+
     /// Hands the announced literal out in pieces.
     pub(crate) fn stream(&mut self) {
         if let Mode::Announced(literal) = self.mode {

@@ -67,6 +67,11 @@ enum Busy {
     Idle {
         tag: String,
     },
+    /// The rest of a command that was refused at a literal is read and dropped.
+    Refusing {
+        tag: String,
+        completion: Completion,
+    },
     /// A FETCH or SEARCH has more slices.
     Running {
         tag: String,
@@ -74,6 +79,19 @@ enum Busy {
     },
     /// A question waits for its answer.
     Asked(Asked),
+}
+
+impl Busy {
+    /// The tag of the command that takes the next line or literal.
+    fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Authenticating { tag }
+            | Self::Appending { tag }
+            | Self::Idle { tag }
+            | Self::Refusing { tag, .. } => Some(tag),
+            Self::Nothing | Self::Running { .. } | Self::Asked(_) => None,
+        }
+    }
 }
 
 /// The purpose of the question in progress.
@@ -275,7 +293,7 @@ impl Session {
             (Asked::Append { tag, literal }, Answer::Completed { completion, .. })
                 if literal.waits =>
             {
-                return self.refuse(&tag, literal, &completion);
+                return self.refuse(tag, literal, false, completion);
             }
             (Asked::Append { tag, literal }, _) => {
                 self.framer.stream();
@@ -298,6 +316,7 @@ impl Session {
                 self.authenticate(tag, &response)
             }
             Busy::Idle { tag } => self.complete(tag, idle::finish(bytes)),
+            Busy::Refusing { tag, completion } => self.refused(tag, completion),
             Busy::Appending { tag } => {
                 // Only the line's end may follow the message; MULTIAPPEND (RFC 3502) is not
                 // implemented.
@@ -308,7 +327,7 @@ impl Session {
                 Ok(Tagged { tag, command }) => self.command(tag, command),
                 Err(malformed) => {
                     let tag = malformed.tag.unwrap_or_else(|| "*".to_owned());
-                    self.respond(&tag, &malformed.error.into())
+                    self.respond(&tag, &malformed.completion)
                 }
             },
         }

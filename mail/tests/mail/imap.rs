@@ -178,6 +178,20 @@ async fn forgotten_expunges_are_still_reported() {
 }
 
 #[tokio::test]
+async fn too_many_ranges_are_over_a_limit() {
+    let server = open().await;
+    let mut program = inbox(&server).await;
+    let most = vec!["1"; 8_192].join(",");
+    for command in ["FETCH # FLAGS", "UID STORE # +FLAGS (\\Seen)", "SEARCH #", "UID COPY # Trash"]
+    {
+        let refused = program.run(&command.replace('#', &format!("{most},1"))).await;
+        assert!(refused.last().unwrap().starts_with("t NO [LIMIT] "), "{command}: {refused:?}");
+    }
+    program.ok(&format!("UID FETCH {most} FLAGS")).await;
+    server.close().await;
+}
+
+#[tokio::test]
 async fn long_message_is_fetched_unchanged() {
     let server = open().await;
     let mut program = inbox(&server).await;

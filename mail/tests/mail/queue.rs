@@ -137,6 +137,9 @@ async fn refused_recipient_is_reported_and_others_are_delivered() {
         "{report}"
     );
     assert!(report.contains("5.1.1") && !report.contains("rfc822; bob@"), "{report}");
+    // The parts are 8bit, so the whole is (RFC 2045 6.4).
+    let header = report.split("\r\n\r\n").next().unwrap_or_default();
+    assert!(header.contains("\r\nContent-Transfer-Encoding: 8bit"), "{header}");
     alice.close().await;
     bob.close().await;
 }

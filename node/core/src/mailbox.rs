@@ -69,7 +69,10 @@ pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};
 pub use thread::{ThreadId, forget_old_threads};
-pub use transfer::{TransferError, copy_messages, move_messages, undo_failed_copies};
+pub use transfer::{
+    Missing, TransferError, copy_messages, copy_named, move_messages, move_named,
+    undo_failed_copies,
+};
 
 use crate::node::Node;
 use crate::store::StoreError;

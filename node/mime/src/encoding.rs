@@ -72,13 +72,20 @@ pub(crate) fn base64_value(byte: u8) -> Option<u8> {
     }
 }
 
-/// Decodes base64. Bytes outside the alphabet are ignored (RFC 2045 6.8), padding may be missing,
-/// and padding in the middle ends one of several joined pieces.
+/// Decodes base64. Bytes outside the alphabet are ignored, padding may be missing, and padding ends
+/// the data (RFC 2045 6.8). Another piece may follow it at once or on the next line, as programs
+/// join pieces; behind other bytes nothing more is data.
 pub fn base64(encoded: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(encoded.len() / 4 * 3);
     let (mut bits, mut digits) = (0u32, 0u32);
+    // Within the line, after padding, and after another byte behind it.
+    let (mut is_padded, mut has_ended) = (false, false);
     for byte in encoded {
         if let Some(value) = base64_value(*byte) {
+            if has_ended {
+                break;
+            }
+            is_padded = false;
             bits = (bits << 6) | u32::from(value);
             digits = digits.saturating_add(1);
             if digits == 4 {
@@ -88,6 +95,11 @@ pub fn base64(encoded: &[u8]) -> Vec<u8> {
         } else if *byte == b'=' {
             rest(&mut out, bits, digits);
             (bits, digits) = (0, 0);
+            is_padded = true;
+        } else if *byte == b'\n' {
+            (is_padded, has_ended) = (false, false);
+        } else if *byte != b'\r' {
+            has_ended |= is_padded;
         }
     }
     rest(&mut out, bits, digits);
@@ -129,7 +141,7 @@ fn without_footer(body: &[u8]) -> (&[u8], &[u8]) {
             return body.split_at_checked(at).unwrap_or((body, b""));
         }
         has_begun |= digits > 0;
-        may_end = text.is_empty() || text.ends_with(b"=");
+        may_end = text.is_empty() || text.contains(&b'=');
         at = at.saturating_add(line.len());
     }
     (body, b"")
@@ -234,6 +246,10 @@ mod tests {
             ("SGVsbG8=SGVsbG8=", "HelloHello"),
             ("SGVsbG8=\r\nSGVsbG8=", "HelloHello"),
             ("LjQK!!", ".4\n"),
+            ("SGVsbG8= \r\nSGVsbG8=", "HelloHello"),
+            ("ecO2dMOkIHZhYW4uCg== ignored", "y\u{f6}t\u{e4} vaan.\n"),
+            ("ecO2dMOkIHZhYW4uCg== ignored\r\n", "y\u{f6}t\u{e4} vaan.\n"),
+            ("SGVsbG8=\tSGVsbG8=\r\n", "Hello"),
             ("S", ""),
             ("", ""),
         ] {
@@ -255,6 +271,7 @@ mod tests {
             ("SGVsbG8=\r\n_____\r\nlist of x\r\n", "_____\r\nlist of x\r\n"),
             ("SGVsbG8=\n\nUnsubscribe: http://x\n", "Unsubscribe: http://x\n"),
             ("SGVsbG8h\r\n-----\r\nlist", "-----\r\nlist"),
+            ("SGVsbG8= ignored\r\n_____\r\nlist", "_____\r\nlist"),
         ] {
             let decoded = decode(body.as_bytes(), Encoding::Base64);
             assert!(decoded.bytes.starts_with(b"Hello") && decoded.bytes.len() <= 6, "{body}");

@@ -1,5 +1,7 @@
 //! Header fields (RFC 5322 2.2): names, raw values, unfolding.
 
+use crate::structure::HEADER_LEN_MAX;
+
 /// U+FEFF in UTF-8. Some programs write it before the header of a message or of a part.
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -102,7 +104,7 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
 const SELECTED_LEN: usize = 4096;
 
 /// The fields whose name is in `names`, or with `not` the others: unchanged, followed by an empty
-/// line (RFC 3501 6.4.5, `HEADER.FIELDS`).
+/// line if the header has one (RFC 3501 6.4.5, `HEADER.FIELDS`).
 pub fn select(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(header.len().min(SELECTED_LEN));
     for field in fields(header) {
@@ -110,11 +112,20 @@ pub fn select(header: &[u8], names: &[String], not: bool) -> Vec<u8> {
             out.extend_from_slice(field.raw);
         }
     }
-    if !out.is_empty() && !out.ends_with(b"\n") {
-        out.extend_from_slice(b"\r\n");
+    // The empty line of a header that was cut follows behind the cut.
+    if header.len() >= HEADER_LEN_MAX || has_empty_line(header) {
+        let is_cut = !out.is_empty() && !out.ends_with(b"\n");
+        out.extend_from_slice(if is_cut { b"\r\n\r\n" } else { b"\r\n" });
     }
-    out.extend_from_slice(b"\r\n");
     out
+}
+
+/// True if a header ends with its empty line.
+fn has_empty_line(header: &[u8]) -> bool {
+    let Some(rest) = header.strip_suffix(b"\r\n").or(header.strip_suffix(b"\n")) else {
+        return false;
+    };
+    rest.is_empty() || rest.ends_with(b"\n")
 }
 
 #[cfg(test)]
@@ -137,5 +148,22 @@ mod tests {
         assert_eq!(select(HEADER, &names, false), b"Subject: a\r\n b\r\nSubject: second\r\n\r\n");
         assert_eq!(select(HEADER, &names, true), b"TO:x@y\r\n\r\n");
         assert_eq!(select(HEADER, &["cc".to_owned()], false), b"\r\n");
+        assert_eq!(select(b"TO:x@y\n\n", &names, true), b"TO:x@y\n\r\n");
+    }
+
+    #[test]
+    fn selected_fields_invent_no_empty_line() {
+        let (to, cc) = (["to".to_owned()], ["cc".to_owned()]);
+        for header in [&b"TO:x@y\r\n"[..], b"TO:x@y", b"TO:x@y\n"] {
+            assert_eq!(select(header, &to, false), header);
+            assert_eq!(select(header, &cc, false), b"");
+            assert_eq!(select(header, &cc, true), header);
+        }
+        assert_eq!(select(b"", &to, true), b"");
+        assert_eq!(select(b"\r\n", &to, false), b"\r\n");
+        let cut = [b"TO:x@y\r\nCC:"[..].to_vec(), vec![b'x'; HEADER_LEN_MAX]].concat();
+        let cut = &cut[..HEADER_LEN_MAX];
+        assert_eq!(select(cut, &to, false), b"TO:x@y\r\n\r\n");
+        assert!(select(cut, &cc, false).ends_with(b"x\r\n\r\n"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(super) fn make_first(data: &Path, now: Timestamp) -> anyhow::Result<()> {
     if made_path(data).try_exists()? {
         fs::remove_file(made_path(data))?;
     }
-    fs::create_dir(&new)?;
+    fs::DirBuilder::new().mode(0o700).create(&new)?;
     let key = KeyPair::generate()?;
     let certificate = sign(&key, Vec::new(), now)?;
     write(&new.join("key.pem"), key.serialize_pem().as_bytes(), 0o600)?;

@@ -282,7 +282,7 @@ pub(super) async fn send_mail(
 ) -> Result<()> {
     let message = format!(
         "From: {} <{}>\r\nTo: {} <{}>\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\nContent-Type: \
-         text/plain; charset=utf-8\r\n\r\n{}",
+         text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n{}",
         from.name,
         from.address(),
         to.name,

@@ -1,9 +1,11 @@
 //! Commands on a data folder: through the socket of a running node, or on the folder itself.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::clients::{Browser, LineClient, deliver};
 use crate::folder::{Folder, PASSWORD, stderr, stdout};
+use crate::node_process::NodeProcess;
 
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/photos/boat.jpg");
 
@@ -164,6 +166,30 @@ fn failed_command_names_its_cause() {
     assert_fails(&["photo", "nowhere.jpg", "--alt", "x"], 66, "nowhere.jpg");
     assert_fails(&["photo", no_picture.to_str().unwrap(), "--alt", "x"], 65, "picture");
     assert_fails(&["friend", "add", "http://alice.localhost/no-invite"], 65, "");
+    running.stop();
+}
+
+#[test]
+fn data_folder_is_private_under_any_umask() {
+    let folder = Folder::set_up();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    std::fs::set_permissions(folder.data(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let node = folder.command();
+    let mut command = folder.command_of("/bin/sh");
+    command.args(["-c", "umask 000; exec \"$@\"", "sh"]).arg(node.get_program());
+    let mut running = NodeProcess::start(command.args(node.get_args()));
+    running.wait_until_ready();
+    assert_eq!(mode(&folder.data()), 0o700);
+    assert_eq!(mode(&folder.data().join("tls")), 0o700);
+    let mut folders = vec![folder.data()];
+    while let Some(path) = folders.pop() {
+        for entry in std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()) {
+            assert_eq!(mode(&entry) & 0o077, 0, "{}", entry.display());
+            if entry.is_dir() {
+                folders.push(entry);
+            }
+        }
+    }
     running.stop();
 }
 

@@ -69,14 +69,20 @@ impl Folder {
 
     /// The same on another folder.
     pub(crate) fn command_on(&self, data: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_freehold"));
+        let mut command = self.command_of(env!("CARGO_BIN_EXE_freehold"));
+        command.arg("--data").arg(data);
+        command
+    }
+
+    /// Another program, in the environment of the commands.
+    pub(crate) fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command.env_clear().env("HOME", self.parent.path()).current_dir(self.parent.path());
         // The machine of the test may have little free space.
         command.env("FREEHOLD_NODE_STRANGERS_FREE_MIB", "0");
         for name in ["WEB", "SMTP", "SUBMISSION", "SMTPS", "IMAP", "IMAPS", "LIBP2P"] {
             command.env(format!("FREEHOLD_LISTEN_{name}"), "127.0.0.1:0");
         }
-        command.arg("--data").arg(data);
         command
     }
 

@@ -21,6 +21,9 @@ use crate::site::Site;
 
 /// Number of posts in the feed.
 const ENTRIES: usize = 20;
+/// The oldest of these posts are left out when the HTML of all is longer, in bytes. The newest one
+/// is always in the feed.
+const HTML_LEN_MAX: usize = 1024 * 1024;
 
 pub(super) fn routes() -> Routes {
     Routes::new().get("/feed.atom", Access::Anyone, feed)
@@ -58,8 +61,15 @@ async fn feed(State(site): State<Site>) -> PageResult {
         .filter_map(|post| post.edited.max(post.published))
         .max()
         .unwrap_or(Timestamp(0));
-    let entries =
-        posts.into_iter().map(|post| entry(&site, &base, post)).collect::<Result<_, _>>()?;
+    let (mut entries, mut len) = (Vec::new(), 0usize);
+    for post in posts {
+        let entry = entry(&site, &base, post)?;
+        len = len.saturating_add(entry.html.len());
+        if len > HTML_LEN_MAX && !entries.is_empty() {
+            break;
+        }
+        entries.push(entry);
+    }
     // The id must never change (RFC 4287 4.2.6): the domain may, the person id does not.
     let id = match site.node.identity.person() {
         Some(person) => format!("urn:freehold:{person}"),

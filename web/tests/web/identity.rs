@@ -50,6 +50,28 @@ async fn webfinger_leads_to_the_identity_log() {
 }
 
 #[tokio::test]
+async fn webfinger_rel_selects_links() {
+    let alice = TestNode::new("alice").await;
+    let mut stranger = Browser::stranger(&alice);
+    const PROFILE: &str = "http://webfinger.net/rel/profile-page";
+    for (query, rels) in [
+        ("", &["self", PROFILE][..]),
+        ("&rel=self", &["self"]),
+        ("&rel=http%3A%2F%2Fwebfinger.net%2Frel%2Fprofile-page", &[PROFILE]),
+        ("&rel=self&rel=http://webfinger.net/rel/profile-page", &["self", PROFILE]),
+        ("&rel=avatar", &[]),
+    ] {
+        let path = "/.well-known/webfinger?resource=acct:alice@alice.example";
+        let seen = stranger.get(&format!("{path}{query}")).await;
+        let descriptor: serde_json::Value = serde_json::from_str(&seen.text()).unwrap();
+        let links = descriptor["links"].as_array().unwrap();
+        let found: Vec<_> = links.iter().map(|link| link["rel"].as_str().unwrap()).collect();
+        assert_eq!(found, rels, "{query}");
+        assert_eq!(descriptor["subject"], "acct:alice@alice.example");
+    }
+}
+
+#[tokio::test]
 async fn webfinger_answers_for_the_vouching_domain() {
     let alice = TestNode::new("alice").await;
     let log = alice.identity.log().unwrap();

@@ -174,6 +174,11 @@ async fn private_photo_is_public_while_a_post_shows_it() {
             (again.status, again.header("etag"), again.bytes.len()),
             (StatusCode::NOT_MODIFIED, etag.as_str(), 0)
         );
+        for (tags, status) in [("\"no\"", 412), (&etag, 200), ("*", 200)] {
+            let request = visitor.request("GET", &file).header(header::IF_MATCH, tags);
+            let seen = visitor.send(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(seen.status.as_u16(), status, "{tags}");
+        }
     }
     assert!(visitor.get(&page).await.text().contains("Mine"));
     assert!(!visitor.get("/photos").await.text().contains("Mine"), "it is in no list");

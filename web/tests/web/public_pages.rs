@@ -1,5 +1,6 @@
 //! Promises of public pages: addresses, the feed, pictures on other sites, dates, the language.
 
+use axum::body::Body;
 use axum::http::StatusCode;
 use freehold_core::audience::Visitor;
 use freehold_core::photos;
@@ -8,7 +9,7 @@ use freehold_core::profile::{self, Profile};
 use freehold_core::publish;
 use freehold_core::testing::TestNode;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, Seen};
 use crate::photos::{png, upload_to};
 
 /// The address of the upload form.
@@ -148,4 +149,83 @@ async fn spellings_of_a_path_get_one_cached_page() {
         assert_eq!((seen.status, seen.header("etag")), (StatusCode::OK, page.header("etag")));
     }
     assert_eq!(visitor.get("/2026%2Fhello").await.status, StatusCode::NOT_FOUND);
+}
+
+/// The answer to a request with one header.
+async fn ask(visitor: &mut Browser, method: &str, path: &str, header: (&str, &str)) -> Seen {
+    let request = visitor.request(method, path).header(header.0, header.1);
+    visitor.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn head_answers_as_get_on_an_empty_cache() {
+    let alice = TestNode::new("alice").await;
+    publish(&alice, "Hello", "text").await;
+    for path in ["/", "/about", "/photos", "/feed.atom", "/icon.svg", "/2026/hello", "/2026/none"] {
+        // Each browser has a service of its own, with an empty page cache.
+        let got = Browser::stranger(&alice).get(path).await;
+        let mut first = Browser::stranger(&alice);
+        let head = ask(&mut first, "HEAD", path, ("accept", "*/*")).await;
+        assert_eq!((head.status, head.bytes.len()), (got.status, 0), "{path}");
+        for name in ["etag", "vary", "content-type", "cache-control"] {
+            let all = |seen: &Seen| seen.headers.get_all(name).iter().cloned().collect::<Vec<_>>();
+            assert_eq!(all(&head), all(&got), "{name} of {path}");
+        }
+        assert_eq!(head.header("content-length"), got.bytes.len().to_string(), "{path}");
+        if got.status == StatusCode::OK {
+            let known = ("if-none-match", got.header("etag"));
+            let mut second = Browser::stranger(&alice);
+            let same = ask(&mut second, "HEAD", path, known).await;
+            assert_eq!(same.status, StatusCode::NOT_MODIFIED, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn etag_differs_between_content_codings() {
+    let alice = TestNode::new("alice").await;
+    publish(&alice, "Hello", "text").await;
+    let mut visitor = Browser::stranger(&alice);
+    for path in ["/", "/feed.atom"] {
+        let plain = visitor.get(path).await.header("etag").to_owned();
+        let gzip = ask(&mut visitor, "GET", path, ("accept-encoding", "gzip")).await;
+        assert_eq!(gzip.header("content-encoding"), "gzip");
+        let gzip = gzip.header("etag").to_owned();
+        assert_ne!(plain, gzip);
+        for (tags, etag) in [
+            (plain.clone(), &plain),
+            (gzip.clone(), &gzip),
+            (format!("\"x\", W/{gzip}"), &gzip),
+            (format!("{plain},\"x\""), &plain),
+        ] {
+            let seen = ask(&mut visitor, "GET", path, ("if-none-match", &tags)).await;
+            let wanted = (StatusCode::NOT_MODIFIED, etag.as_str());
+            assert_eq!((seen.status, seen.header("etag")), wanted, "{tags}");
+        }
+        let failed = ask(&mut visitor, "GET", path, ("if-match", "\"x\"")).await;
+        assert_eq!(failed.status, StatusCode::PRECONDITION_FAILED);
+    }
+}
+
+#[tokio::test]
+async fn public_page_of_any_length_is_served() {
+    let alice = TestNode::new("alice").await;
+    let text = format!("{}\n\n[^1]: Note.\n", "[^1]".repeat(14_900));
+    for number in 0..6 {
+        publish(&alice, &format!("Notes {number}"), &text).await;
+        alice.clock.advance(1000);
+    }
+    let mut visitor = Browser::stranger(&alice);
+    let feed = visitor.get("/feed.atom").await;
+    assert_eq!(feed.status, StatusCode::OK);
+    let feed = feed.text();
+    assert!(feed.contains("Notes 5") && !feed.contains("Notes 0"), "the newest are in the feed");
+    // Longer than a page that is cached.
+    assert!((2..8).contains(&(feed.len() / (1024 * 1024))), "{}", feed.len());
+    for path in ["/", "/writing", "/2026/notes-0", "/feed.atom"] {
+        let seen = visitor.get(path).await;
+        assert_eq!(seen.status, StatusCode::OK, "{path}");
+        let head = ask(&mut visitor, "HEAD", path, ("accept", "*/*")).await;
+        assert_eq!(head.header("content-length"), seen.bytes.len().to_string(), "{path}");
+    }
 }

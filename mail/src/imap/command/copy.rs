@@ -1,6 +1,6 @@
 //! COPY (RFC 3501 6.4.7) and MOVE (RFC 6851), with COPYUID (RFC 4315 3).
 
-use freehold_core::mailbox;
+use freehold_core::mailbox::{self, Missing};
 
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
@@ -50,9 +50,15 @@ pub(crate) async fn run(
     }
     let uids = selected.uids(&copy.set, copy.by)?;
     let to = mailbox::folder_named(&cx.node, &copy.to)?.ok_or_else(Completion::try_create)?;
+    let missing = match copy.by {
+        Numbering::Sequence => Missing::Refuse,
+        // RFC 3501 6.4.8: a UID without a message is no error.
+        Numbering::Uid => Missing::Skip,
+    };
+    let (node, from) = (&cx.node, selected.folder);
     let pairs = match copy.mode {
-        CopyMode::Copy => mailbox::copy_messages(&cx.node, selected.folder, &uids, to.id).await?,
-        CopyMode::Move => mailbox::move_messages(&cx.node, selected.folder, &uids, to.id).await?,
+        CopyMode::Copy => mailbox::copy_named(node, from, &uids, to.id, missing).await?,
+        CopyMode::Move => mailbox::move_named(node, from, &uids, to.id, missing).await?,
     };
     if pairs.is_empty() {
         return Ok(Completion::ok("no messages to copy"));

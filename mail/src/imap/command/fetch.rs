@@ -74,6 +74,9 @@ pub(crate) struct FetchProgress {
     marks_seen: bool,
     /// A message could not be read and has no response.
     has_failed: bool,
+    /// The messages that exist, and those that another session expunged.
+    existing: usize,
+    expunged: usize,
 }
 
 /// The result of a slice.
@@ -105,6 +108,8 @@ impl FetchProgress {
             segments: VecDeque::new(),
             marks_seen,
             has_failed: false,
+            existing: 0,
+            expunged: 0,
         })
     }
 
@@ -142,12 +147,21 @@ impl FetchProgress {
                             Completion::no("some messages could not be read").code("SERVERBUG"),
                         );
                     }
-                    Ok(false) => return Slice::Complete(Completion::ok("fetched")),
+                    Ok(false) => return Slice::Complete(self.completion()),
                     Err(completion) => return Slice::Complete(completion),
                 }
             }
         }
         Slice::More
+    }
+
+    /// The completion after the last message. A UID without a message is no error (RFC 3501 6.4.8).
+    fn completion(&self) -> Completion {
+        match (self.by, self.existing, self.expunged) {
+            (Numbering::Uid, _, _) | (_, _, 0) => Completion::ok("fetched"),
+            (_, 0, _) => Completion::expunged(),
+            _ => Completion::ok("fetched the others").code("EXPUNGEISSUED"),
+        }
     }
 
     /// Reads the next rows; false at the end. A message expunged meanwhile is skipped (RFC 2180
@@ -160,6 +174,8 @@ impl FetchProgress {
         let refs = self.next_refs();
         let (Some(first), Some(last)) = (refs.first(), refs.last()) else { return Ok(false) };
         let mut found = messages(cx, selected, &refs)?;
+        self.existing = self.existing.saturating_add(found.len());
+        self.expunged = self.expunged.saturating_add(refs.len().saturating_sub(found.len()));
         if let Some(since) = self.changed_since {
             found.retain(|(_, message)| message.modseq > since);
             if found.is_empty() {

@@ -68,7 +68,7 @@ impl List {
         let too_long =
             |pattern: &String| pattern.len().saturating_add(list.reference.len()) > PATTERN_LEN_MAX;
         if list.patterns.len() > PATTERNS_MAX || list.patterns.iter().any(too_long) {
-            return Err(SyntaxError("too many patterns, or too long"));
+            return Err(cursor.over_limit("too many patterns, or too long"));
         }
         Ok(list)
     }

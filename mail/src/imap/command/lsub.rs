@@ -27,7 +27,7 @@ impl Lsub {
         cursor.space()?;
         let pattern = cursor.pattern()?;
         if reference.len().saturating_add(pattern.len()) > PATTERN_LEN_MAX {
-            return Err(SyntaxError("the pattern is too long"));
+            return Err(cursor.over_limit("the pattern is too long"));
         }
         Ok(Self { reference, pattern })
     }

@@ -95,7 +95,13 @@ pub(crate) async fn run(
         }
     }
     if outcome.modified.is_empty() {
-        return Ok(Completion::ok("stored"));
+        let is_expunged = store.by == Numbering::Sequence && outcome.changed.len() < uids.len();
+        return Ok(match (is_expunged, outcome.changed.is_empty() && !store.silent) {
+            (false, _) => Completion::ok("stored"),
+            // RFC 2180 4.2.
+            (true, true) => Completion::expunged(),
+            (true, false) => Completion::ok("stored for the others").code("EXPUNGEISSUED"),
+        });
     }
     let modified: Vec<u32> = match store.by {
         Numbering::Uid => outcome.modified,

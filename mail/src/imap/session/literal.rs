@@ -10,10 +10,22 @@ impl Session {
     /// A literal is announced: the message of an APPEND is streamed, a small literal is kept in the
     /// command, and any other is refused before it is sent.
     pub(super) fn literal(&mut self, literal: Literal) -> Step {
-        let is_free = matches!(self.busy, Busy::Nothing);
-        let tag = Cursor::new(self.framer.text()).tag().unwrap_or_else(|_| "*".to_owned());
-        if is_free
-            && self.is_logged_in()
+        let of_line = || Cursor::new(self.framer.text()).tag().ok();
+        let tag = self.busy.tag().map(str::to_owned).or_else(of_line);
+        let tag = tag.unwrap_or_else(|| "*".to_owned());
+        let refusal = match &self.busy {
+            Busy::Nothing => None,
+            Busy::Refusing { completion, .. } => Some(completion.clone()),
+            Busy::Appending { .. } => {
+                Some(Completion::bad("the command goes on after the message"))
+            }
+            _ => Some(Completion::bad("no literal can be here")),
+        };
+        if let Some(refusal) = refusal {
+            let may_drop = self.framer.may_drop(literal) || self.may_be_message(literal);
+            return self.refuse(tag, literal, may_drop, refusal);
+        }
+        if self.is_logged_in()
             && let Some(head) = Head::parse(self.framer.text())
         {
             return match head {
@@ -24,35 +36,60 @@ impl Session {
                 Ok(head) => {
                     self.ask(Question::Append { head, literal }, Asked::Append { tag, literal })
                 }
-                Err(refusal) => self.refuse(&tag, literal, &refusal),
+                Err(refusal) => {
+                    let may_drop = self.may_be_message(literal);
+                    self.refuse(tag, literal, may_drop, refusal)
+                }
             };
         }
-        if is_free && !literal.binary && self.framer.may_keep(literal) {
+        if !literal.binary && self.framer.may_keep(literal) {
             self.framer.keep();
             if literal.waits {
                 self.out.line("+ ready for the literal");
             }
             return Step::More;
         }
-        let completion = Completion::bad("the literal is too large").code("TOOBIG");
-        self.refuse(&tag, literal, &completion)
+        let may_drop = self.framer.may_drop(literal);
+        let refusal = match (may_drop, literal.binary) {
+            (true, true) => Completion::bad("only a message can be a literal8"),
+            (true, false) => Completion::bad("the command is too long").code("TOOBIG"),
+            (false, _) => Completion::bad("the literal is too large").code("TOOBIG"),
+        };
+        self.refuse(tag, literal, may_drop, refusal)
     }
 
-    /// Refuses a literal. A non-synchronizing literal (RFC 7888) is already on its way, so the
-    /// connection is closed.
-    pub(super) fn refuse(&mut self, tag: &str, literal: Literal, completion: &Completion) -> Step {
-        if !literal.waits {
+    /// True if the literal could be a message of an APPEND, also of one with several messages
+    /// (MULTIAPPEND, RFC 3502).
+    fn may_be_message(&self, literal: Literal) -> bool {
+        self.is_logged_in() && literal.len <= self.link.message_len_max
+    }
+
+    /// Refuses a literal. The octets of a non-synchronizing one are on their way already (RFC 7888
+    /// 4): they are read and dropped, or the connection is closed when they are too many.
+    pub(super) fn refuse(
+        &mut self,
+        tag: String,
+        literal: Literal,
+        may_drop: bool,
+        completion: Completion,
+    ) -> Step {
+        if literal.waits {
+            self.framer.refuse();
+            return self.refused(tag, completion);
+        }
+        if !may_drop {
             self.bye("the literal is too large");
             return Step::Close;
         }
-        self.framer.refuse();
-        match std::mem::replace(&mut self.busy, Busy::Nothing) {
-            // A second message (MULTIAPPEND) ends the APPEND.
-            Busy::Appending { .. } => self.ask(
-                Question::AppendAbandon,
-                Asked::Report { tag: tag.to_owned(), completion: completion.clone() },
-            ),
-            _ => self.respond(tag, completion),
-        }
+        self.framer.stream();
+        self.busy = Busy::Refusing { tag, completion };
+        Step::More
+    }
+
+    /// Ends a command that was refused at one of its literals.
+    pub(super) fn refused(&mut self, tag: String, completion: Completion) -> Step {
+        self.busy = Busy::Nothing;
+        // The first message of an APPEND may be there already.
+        self.ask(Question::AppendAbandon, Asked::Report { tag, completion })
     }
 }

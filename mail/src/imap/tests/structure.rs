@@ -67,3 +67,22 @@ fn unclosed_structure_is_parsed_to_the_end() {
         assert!(!out.is_empty(), "{message}");
     }
 }
+
+#[test]
+fn global_message_has_the_basic_structure() {
+    for message in [
+        "Content-Type: message/global\r\n\r\nSubject: \u{e9}\r\n\r\nbody\r\n",
+        "Content-Type: Message/Global\r\n\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n",
+    ] {
+        let parts = Structure::parse(message.as_bytes());
+        let len = message.len() - message.find("\r\n\r\n").unwrap() - 4;
+        for (extended, end) in [(false, ")"), (true, " NIL NIL NIL NIL)")] {
+            let mut out = Printer::default();
+            body_structure::print(&mut out, message.as_bytes(), &parts, Structure::ROOT, extended);
+            let printed = String::from_utf8(out.take()).unwrap().to_lowercase();
+            let end = end.to_lowercase();
+            let wanted = format!("(\"message\" \"global\" nil nil nil \"7bit\" {len}{end}");
+            assert_eq!(printed, wanted);
+        }
+    }
+}

@@ -205,8 +205,16 @@ pub fn searched<'a>(value: &'a [u8], field: &str) -> Option<&'a str> {
     std::str::from_utf8(value).ok()?.split(FIELD_END).nth(at)
 }
 
-/// BODY and BODYSTRUCTURE in a value of [`Column::Structure`].
+/// The printed type of a part whose structure earlier versions printed in another form.
+const GLOBAL: &[u8] = b"\"message\" \"global\"";
+
+/// BODY and BODYSTRUCTURE in a value of [`Column::Structure`]. `None` if an earlier version may
+/// have printed them in another form: with the envelope of a message/global. Then they are printed
+/// from the bytes of the message.
 pub fn structures(mut value: &[u8]) -> Option<(&[u8], &[u8])> {
+    if value.windows(GLOBAL.len()).any(|part| part.eq_ignore_ascii_case(GLOBAL)) {
+        return None;
+    }
     let len = usize::try_from(varint::take(&mut value)?).ok()?;
     value.split_at_checked(len)
 }
@@ -355,6 +363,16 @@ mod tests {
     fn kept_header_fields_are_found_in_any_case() {
         assert!(FIELDS.is_sorted());
         assert!(is_kept("Message-ID") && is_kept("SUBJECT") && !is_kept("Received"));
+    }
+
+    #[test]
+    fn older_structure_of_a_global_message_is_not_used() {
+        let printed = |kind: &str| {
+            let message = format!("Content-Type: message/{kind}\r\n\r\nSubject: s\r\n\r\n");
+            read(message.as_bytes()).details.get(Column::Structure).unwrap().to_vec()
+        };
+        assert!(structures(&printed("rfc822")).is_some());
+        assert!(structures(&printed("global")).is_none());
     }
 
     #[test]

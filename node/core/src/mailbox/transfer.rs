@@ -31,6 +31,9 @@ pub enum TransferError {
     /// The target folder accepts no more messages or keywords.
     #[error("the target folder accepts no more messages or keywords")]
     TargetFull,
+    /// A message does not exist, and [`Missing::Refuse`] was given.
+    #[error("a message does not exist any more")]
+    Expunged,
     /// The store.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -48,9 +51,25 @@ impl From<DeliverError> for TransferError {
     }
 }
 
-/// Copies messages and returns (old UID, new UID) in order; UIDs that don't exist are skipped.
-/// Either all are copied or none (RFC 9051 6.4.7): after a failure or a power cut the copies made
-/// before it are expunged.
+/// The treatment of UIDs that don't exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// They are skipped.
+    Skip,
+    /// Nothing is copied or moved (RFC 2180 4.4.1).
+    Refuse,
+}
+
+impl Missing {
+    fn check(self, wanted: usize, found: usize) -> Result<(), TransferError> {
+        if self == Self::Refuse && found < wanted {
+            return Err(TransferError::Expunged);
+        }
+        Ok(())
+    }
+}
+
+/// As [`copy_named`]; UIDs that don't exist are skipped.
 ///
 /// # Errors
 /// When a folder does not exist or the store refuses.
@@ -60,14 +79,29 @@ pub async fn copy_messages(
     uids: &[u32],
     to: FolderId,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
-    let batches = batches(node, from, uids).await?;
+    copy_named(node, from, uids, to, Missing::Skip).await
+}
+
+/// Copies messages and returns (old UID, new UID) in order. Either all are copied or none (RFC 9051
+/// 6.4.7): after a failure or a power cut the copies made before it are expunged.
+///
+/// # Errors
+/// When a folder does not exist, a message is missing, or the store refuses.
+pub async fn copy_named(
+    node: &Node,
+    from: FolderId,
+    uids: &[u32],
+    to: FolderId,
+    missing: Missing,
+) -> Result<Vec<(u32, u32)>, TransferError> {
+    let batches = batches(node, from, uids, missing).await?;
     let copy = node.random.array();
     let parts: Vec<(Part, Vec<u32>)> = Part::all(copy, batches.len()).zip(batches).collect();
     let mut copied = Vec::new();
     for together in parts.chunks(super::COMMITS_TOGETHER) {
         let now = node.clock.now();
         let commit = |(part, batch): (Part, Vec<u32>)| {
-            node.store.commit(move |tx| copy_batch(tx, part, from, &batch, to, now))
+            node.store.commit(move |tx| copy_batch(tx, part, from, (&batch, missing), to, now))
         };
         let results = join_all(together.iter().cloned().map(commit)).await;
         match results.into_iter().collect::<Result<Vec<_>, _>>() {
@@ -85,20 +119,25 @@ pub async fn copy_messages(
 
 /// The UIDs in batches of one commit each; a single empty batch when there are none, so that the
 /// folders are still checked. Their details are read if they never were.
-async fn batches(node: &Node, folder: FolderId, uids: &[u32]) -> Result<Vec<Vec<u32>>, StoreError> {
+async fn batches(
+    node: &Node,
+    folder: FolderId,
+    uids: &[u32],
+    missing: Missing,
+) -> Result<Vec<Vec<u32>>, TransferError> {
     let mut uids = uids.to_vec();
     uids.sort_unstable();
     uids.dedup();
     index_older::read_details_of(node, folder, &uids).await?;
     let mut batches = remove::by_page(node, folder, &uids)?;
+    missing.check(uids.len(), batches.iter().map(Vec::len).sum())?;
     if batches.is_empty() {
         batches.push(Vec::new());
     }
     Ok(batches)
 }
 
-/// Moves messages and returns (old UID, new UID) in order (RFC 6851). Many messages take several
-/// commits; after a failure each message is in exactly one of the two folders.
+/// As [`move_named`]; UIDs that don't exist are skipped.
 ///
 /// # Errors
 /// As [`copy_messages`].
@@ -108,11 +147,28 @@ pub async fn move_messages(
     uids: &[u32],
     to: FolderId,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
+    move_named(node, from, uids, to, Missing::Skip).await
+}
+
+/// Moves messages and returns (old UID, new UID) in order (RFC 6851). Many messages take several
+/// commits; after a failure each message is in exactly one of the two folders.
+///
+/// # Errors
+/// As [`copy_named`].
+pub async fn move_named(
+    node: &Node,
+    from: FolderId,
+    uids: &[u32],
+    to: FolderId,
+    missing: Missing,
+) -> Result<Vec<(u32, u32)>, TransferError> {
     let mut moved = Vec::new();
-    for together in batches(node, from, uids).await?.chunks(super::COMMITS_TOGETHER) {
+    let batches = batches(node, from, uids, missing).await?;
+    for together in batches.chunks(super::COMMITS_TOGETHER) {
         let now = node.clock.now();
-        let commit =
-            |batch: Vec<u32>| node.store.commit(move |tx| move_batch(tx, from, &batch, to, now));
+        let commit = |batch: Vec<u32>| {
+            node.store.commit(move |tx| move_batch(tx, from, (&batch, missing), to, now))
+        };
         for result in join_all(together.iter().cloned().map(commit)).await {
             moved.extend(result?);
         }
@@ -124,13 +180,14 @@ fn copy_batch(
     tx: &mut Tx<'_>,
     part: Part,
     from: FolderId,
-    uids: &[u32],
+    (uids, missing): (&[u32], Missing),
     to: FolderId,
     now: Timestamp,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
     let source = load(tx, from)?.ok_or(TransferError::NoSource)?;
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
     let messages = remove::stored(tx, &source, uids)?;
+    missing.check(uids.len(), messages.len())?;
     let mut appender = Appender::open(tx, to)?;
     let mut copied = Vec::new();
     for message in messages {
@@ -159,7 +216,7 @@ fn moved(message: Stored, row: MessageRow) -> NewMessage {
 fn move_batch(
     tx: &mut Tx<'_>,
     from: FolderId,
-    uids: &[u32],
+    (uids, missing): (&[u32], Missing),
     to: FolderId,
     now: Timestamp,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
@@ -168,6 +225,7 @@ fn move_batch(
     let mut source = load(tx, from)?.ok_or(TransferError::NoSource)?;
     load(tx, to)?.ok_or(TransferError::NoTarget)?;
     let messages = remove::stored(tx, &source, uids)?;
+    missing.check(uids.len(), messages.len())?;
     if messages.is_empty() {
         return Ok(Vec::new());
     }

@@ -115,8 +115,8 @@ impl NodeOpenError {
     }
 }
 
-/// Creates the data folder if it is missing, with access for its owner only, and locks it for this
-/// process. On a read-only file system an existing folder is locked for reading.
+/// Creates the data folder if it is missing, takes the access of other users away, and locks it for
+/// this process. On a read-only file system an existing folder is locked for reading.
 ///
 /// # Errors
 /// When it can't be created, others can write to it, or another process has locked it.
@@ -126,6 +126,7 @@ pub fn claim(data: &Path) -> Result<FolderLock, NodeOpenError> {
     if let Some(danger) = OsFs.danger_of(data) {
         return Err(NodeOpenError::Unsafe { folder: data.to_path_buf(), danger });
     }
+    OsFs.make_private(data);
     Ok(FolderLock::acquire(&OsFs, data)?)
 }
 

@@ -35,7 +35,9 @@ pub fn print(out: &mut Printer, message: &[u8], structure: &Structure, id: PartI
         .map(|value| parametrised(&value).0)
         .filter(|value| !value.is_empty());
     out.string(encoding.as_deref().unwrap_or(b"7bit")).raw(" ").show(part.body.len());
-    let inner = structure.children(id).next();
+    // IMAP4rev1 has envelope and body for MESSAGE/RFC822 alone, not for message/global (RFC 6532).
+    let is_rfc822 = part.media.is("message", Some("rfc822"));
+    let inner = structure.children(id).next().filter(|_| is_rfc822);
     if let Some(inner) = inner {
         out.raw(" ");
         envelope::print(out, structure.header(message, inner));

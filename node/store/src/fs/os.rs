@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
@@ -88,6 +88,15 @@ impl OsFs {
         }
         (folder.mode() & 0o022 != 0)
             .then_some("can be written by other users; `chmod go-w` makes it safe")
+    }
+
+    /// Takes all permissions of other users on an existing folder away, so that they can't reach
+    /// the files in it. Some file systems have no permissions, and some can't be written.
+    pub fn make_private(&self, folder: &Path) {
+        let mode = fs::metadata(folder).map(|folder| folder.mode()).unwrap_or_default();
+        if mode & 0o077 != 0 {
+            let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+        }
     }
 }
 
@@ -193,7 +202,6 @@ mod tests {
 
     #[test]
     fn folder_that_others_can_write_is_dangerous() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         for (mode, is_safe) in [(0o700, true), (0o755, true), (0o775, false), (0o707, false)] {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();

@@ -62,11 +62,10 @@ impl Item {
                 _ => vec![Self::parse(cursor)?],
             },
         };
-        if items.is_empty() || items.len() > ITEMS_MAX {
-            Err(SyntaxError("no items to fetch, or too many"))
-        } else {
-            Ok(items)
+        if items.len() > ITEMS_MAX {
+            return Err(cursor.over_limit("too many items to fetch"));
         }
+        if items.is_empty() { Err(SyntaxError("no items to fetch")) } else { Ok(items) }
     }
 
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
@@ -113,7 +112,7 @@ fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<BodySection, SyntaxErr
     while cursor.peek().is_some_and(|byte| byte.is_ascii_digit()) {
         path.push(cursor.nz_number()?);
         if path.len() > PATH_MAX {
-            return Err(SyntaxError("the section is nested too deep"));
+            return Err(cursor.over_limit("the section is nested too deep"));
         }
         dotted = cursor.eat(".");
         if !dotted {
@@ -128,8 +127,11 @@ fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<BodySection, SyntaxErr
             String::from_utf8(cursor.astring()?)
                 .map_err(|_| SyntaxError("a header name is malformed"))
         })?;
-        if names.is_empty() || names.len() > FIELDS_MAX {
-            return Err(SyntaxError("no header names, or too many"));
+        if names.is_empty() {
+            return Err(SyntaxError("no header names"));
+        }
+        if names.len() > FIELDS_MAX {
+            return Err(cursor.over_limit("too many header names"));
         }
         Text::Fields { not, names }
     } else if named && cursor.eat("HEADER") {

@@ -136,7 +136,7 @@ fn all(mut keys: Vec<Key>) -> Key {
 fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, SyntaxError> {
     *count = count.saturating_add(1);
     if depth > DEPTH_MAX || *count > KEYS_MAX {
-        return Err(SyntaxError("the search is nested too deep or too long"));
+        return Err(cursor.over_limit("the search is nested too deep or too long"));
     }
     let deeper = depth.saturating_add(1);
     match cursor.peek() {

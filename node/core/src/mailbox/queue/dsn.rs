@@ -164,7 +164,7 @@ fn top(node: &Node, report: &Report, original: &str, boundary: &str, now: Timest
          Message-ID: <{message_id}@{domain}>\r\n\
          Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status; \
-         boundary=\"{boundary}\"\r\n\r\n\
+         boundary=\"{boundary}\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
          --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Transfer-Encoding: 8bit\r\n\r\n",
         encoded(&titled)

@@ -69,6 +69,26 @@ async fn moved_message_vanishes_from_its_source_folder() {
 }
 
 #[tokio::test]
+async fn missing_message_prevents_copy_and_move() {
+    let (alice, inbox, archive) = filled(130).await;
+    move_messages(&alice, inbox, &[2], inbox).await.unwrap();
+    // The messages are in several pages, and each page has a commit of its own.
+    for uids in [&[1, 2, 130][..], &[2], &[1, 900]] {
+        for missing in [
+            copy_named(&alice, inbox, uids, archive, Missing::Refuse).await,
+            move_named(&alice, inbox, uids, archive, Missing::Refuse).await,
+        ] {
+            assert_eq!(missing, Err(TransferError::Expunged));
+        }
+    }
+    let total = |id| folder(&alice, id).unwrap().unwrap().total;
+    assert_eq!((total(inbox), total(archive)), (130, 0));
+    let copied = copy_named(&alice, inbox, &[1, 130], archive, Missing::Refuse).await.unwrap();
+    let moved = move_named(&alice, inbox, &[1, 130], archive, Missing::Refuse).await.unwrap();
+    assert_eq!((copied.len(), moved.len()), (2, 2));
+}
+
+#[tokio::test]
 async fn missing_source_and_target_folders_are_distinguished() {
     let (alice, inbox, _) = filled(1).await;
     let nowhere = FolderId(99);

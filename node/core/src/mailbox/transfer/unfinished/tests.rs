@@ -1,4 +1,4 @@
-use super::super::{TransferError, batches, copy_batch, copy_messages};
+use super::super::{Missing, TransferError, batches, copy_batch, copy_messages};
 use super::*;
 use crate::mailbox::tests::filled;
 use crate::mailbox::{
@@ -18,11 +18,13 @@ async fn three_pages() -> (TestNode, FolderId, FolderId) {
 /// The commits of a COPY of all messages, of which those before `end` are made.
 async fn copy_parts(node: &Node, from: FolderId, to: FolderId, end: usize) -> Vec<Part> {
     let uids = view(node, from).unwrap().uids;
-    let batches = batches(node, from, &uids).await.unwrap();
+    let batches = batches(node, from, &uids, Missing::Skip).await.unwrap();
     let parts: Vec<Part> = Part::all(node.random.array(), batches.len()).collect();
     for (part, batch) in parts.iter().copied().zip(batches).take(end) {
         let now = node.clock.now();
-        let commit = node.store.commit(move |tx| copy_batch(tx, part, from, &batch, to, now));
+        let commit = node
+            .store
+            .commit(move |tx| copy_batch(tx, part, from, (&batch, Missing::Skip), to, now));
         commit.await.unwrap();
     }
     parts
@@ -62,7 +64,8 @@ async fn interrupted_expunge_of_copies_is_resumed() {
     delete_for_good(&alice, archive, &[2, 3, 4]).await.unwrap();
     let last = parts[2];
     let now = alice.clock.now();
-    let late = move |tx: &mut Tx<'_>| copy_batch(tx, last, inbox, &[140], archive, now);
+    let late =
+        move |tx: &mut Tx<'_>| copy_batch(tx, last, inbox, (&[140], Missing::Skip), archive, now);
     assert!(alice.store.commit(late).await.is_err(), "the COPY has failed");
     initialise(&alice.restarted()).await.unwrap();
     assert_eq!(settled(&alice, archive), [1]);
@@ -124,7 +127,9 @@ async fn copies_between_deliveries_are_expunged_alone() {
     for part in Part::all(copy, count).take(count - 1) {
         let now = alice.clock.now();
         let batch = vec![uids[part.number as usize % uids.len()]];
-        let commit = move |tx: &mut Tx<'_>| copy_batch(tx, part, inbox, &batch, archive, now);
+        let commit = move |tx: &mut Tx<'_>| {
+            copy_batch(tx, part, inbox, (&batch, Missing::Skip), archive, now)
+        };
         alice.store.commit(commit).await.unwrap();
         if part.number % 2 == 0 {
             let other = copy_messages(&alice, inbox, &uids[..1], archive).await.unwrap();
