@@ -257,8 +257,8 @@ async fn compact_engine(node: &Node) {
     }
 }
 
-/// Gives memory that is not needed back after the start, and while the process is larger than it was
-/// at its smallest: what a load needed is free only after it.
+/// Gives memory that is not needed back after the start, and while the process is larger than it
+/// was at its smallest: what a load needed is free only after it.
 async fn trim_heap() {
     let (mut least, mut wait) = (None::<u64>, 1);
     loop {

@@ -32,7 +32,7 @@ fn forbid_core_dumps() {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
-/// No file or folder that the process makes is for other users, whichever umask it was started with.
+/// No file or folder that the process makes is for other users, whatever umask it inherited.
 fn forbid_other_users() {
     rustix::process::umask(Mode::from_raw_mode(0o077));
 }

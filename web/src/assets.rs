@@ -79,7 +79,7 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
         }
     }
     assets.add("paper.css", "text/css; charset=utf-8", site.into(), "same-origin");
-    // Opened alone, the HTML of a message may have an opaque origin: its style sheet is cross-origin.
+    // Opened alone, the HTML of a message may have an opaque origin.
     assets.add("message.css", "text/css; charset=utf-8", message.into(), "cross-origin");
     for (name, source) in Script::ALL.map(Script::file) {
         let media_type = "text/javascript; charset=utf-8";

@@ -92,11 +92,11 @@ impl Incoming {
     /// Holds a part of the shares for the bytes so far. Without room the spool drops its file and
     /// all further bytes.
     async fn reserve(&mut self) {
-        let (node, none) = (self.node.clone(), Reservation::new(&self.node, Vec::new()));
+        let (node, none) = (self.node.clone(), Reservation::new(&self.node.arriving, Vec::new()));
         let mut reservation = std::mem::replace(&mut self.reservation, none);
         let bytes = self.len.next_multiple_of(RESERVED_LEN);
         let grown = try_blocking(move || {
-            let grown = reservation.grow(&node, bytes)?;
+            let grown = reservation.grow(&node.store, node.clock.now(), bytes)?;
             Ok((grown, reservation))
         });
         match grown.await {

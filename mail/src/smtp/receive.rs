@@ -65,7 +65,7 @@ pub(super) async fn begin(
     let id = HEXLOWER.encode(&state.node.random.array::<8>());
     let received = trace::received(&envelope, peer, hostname, &id, state.node.clock.now());
     let trace = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));
-    let reservation = Reservation::new(&state.node, charged);
+    let reservation = Reservation::new(&state.node.arriving, charged);
     Ok(Incoming::begin(state, envelope, Treatment::Keep, id, &trace, reservation).await?)
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn begin(
             HEXLOWER.encode(&node.random.array::<16>())
         ),
     };
-    let uncharged = Reservation::new(&state.node, Vec::new());
+    let uncharged = Reservation::new(&state.node.arriving, Vec::new());
     Incoming::begin(state, envelope, Treatment::Complete(missing), id, &received, uncharged).await
 }
 

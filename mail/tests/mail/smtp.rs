@@ -324,7 +324,6 @@ async fn messages_that_arrive_together_stay_within_the_share() {
         envelope(&mut client).await;
         assert!(client.command("DATA").await.starts_with("354"));
         client.send(long_message().as_bytes()).await;
-        // Whoever has an answer is behind the message.
         client.send(b".\r").await;
         clients.push(client);
     }

@@ -39,7 +39,8 @@ pub(super) fn runs(text: &str) -> Vec<Run> {
     for word in text.split_inclusive(char::is_whitespace) {
         let plain = word.trim_end();
         // A folded field has its value on the next line, and may have several.
-        if !plain.is_empty() && !(is_id && plain.starts_with('<') && plain.ends_with('>')) {
+        let is_another = is_id && plain.starts_with('<') && plain.ends_with('>');
+        if !plain.is_empty() && !is_another {
             is_id = ID_FIELDS.iter().any(|field| plain.eq_ignore_ascii_case(field));
         }
         let Some((start, end, href)) = address(word).filter(|_| !is_id) else {

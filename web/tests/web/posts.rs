@@ -395,13 +395,13 @@ async fn too_long_texts_come_back_whole() {
         let fault = seen.fault(name);
         assert!(fault.contains("1000"), "its length: {fault}");
         for (name, value) in fields.iter().filter(|(name, _)| *name != "intent") {
-            assert_eq!(seen.field(name) == *value, true, "{path} {name}");
+            assert!(seen.field(name) == *value, "{path} {name}");
         }
     }
     let longer = format!("{long}{}", "b".repeat(100_000));
     let seen = owner.post("/home/mail/write", &[to, ("subject", "s"), ("text", &longer)]).await;
     assert!(seen.fault("text").contains("1100001"));
-    assert_eq!(seen.field("text") == longer, true);
+    assert!(seen.field("text") == longer);
     let words = "w".repeat(300);
     let seen = owner.get(&format!("/home/posts?words={words}")).await;
     assert!(seen.shown_fault("words").contains("300") && seen.field("words") == words);

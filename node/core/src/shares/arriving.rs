@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Allowance, Share, UsedRow};
-use crate::node::Node;
-use crate::row;
+use crate::clock::Timestamp;
+use crate::row::{self, Rows};
 use crate::store::StoreError;
 
 /// The bytes that arrive, by share.
@@ -27,9 +27,9 @@ impl Arriving {
 }
 
 impl Reservation {
-    /// An empty part of shares of `node`. Without allowances everything fits.
-    pub fn new(node: &Node, allowances: Vec<Allowance>) -> Self {
-        Self { arriving: node.arriving.clone(), allowances, bytes: 0 }
+    /// An empty part. Without allowances everything fits.
+    pub fn new(arriving: &Arriving, allowances: Vec<Allowance>) -> Self {
+        Self { arriving: arriving.clone(), allowances, bytes: 0 }
     }
 
     /// The shares with their limits.
@@ -43,16 +43,20 @@ impl Reservation {
     }
 
     /// Holds `bytes` of each share from now on, if no share is beyond its limit then, with what was
-    /// used today and what else arrives. A message that is the first of its day always fits. Blocks.
+    /// used today and what else arrives. A message that is the first of its day always fits.
     ///
     /// # Errors
     /// `Ok(Err(_))` with the share that has no room; it holds what it held before. As
     /// [`super::has_room`].
-    pub fn grow(&mut self, node: &Node, bytes: u64) -> Result<Result<(), Share>, StoreError> {
-        let now = node.clock.now();
+    pub fn grow(
+        &mut self,
+        rows: &impl Rows,
+        now: Timestamp,
+        bytes: u64,
+    ) -> Result<Result<(), Share>, StoreError> {
         let mut arriving = self.arriving.lock();
         for Allowance { share, limit } in &self.allowances {
-            let used = row::get::<UsedRow>(&node.store, &share.key(now))?.unwrap_or_default();
+            let used = row::get::<UsedRow>(rows, &share.key(now))?.unwrap_or_default();
             let held = arriving.get(share).copied().unwrap_or(0).saturating_sub(self.bytes);
             let others = used.bytes.saturating_add(held);
             if others > 0 && others.saturating_add(bytes) > limit.bytes {

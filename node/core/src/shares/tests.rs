@@ -79,24 +79,28 @@ async fn cost_counts_copies_of_rows_and_sealed_blobs() {
     assert!((row + 302_000..row + 304_000).contains(&blobs), "{blobs}");
 }
 
+fn grow(node: &Node, part: &mut Reservation, bytes: u64) -> Result<Result<(), Share>, StoreError> {
+    part.grow(&node.store, node.clock.now(), bytes)
+}
+
 #[tokio::test]
 async fn arriving_content_holds_its_part_of_a_share() {
     let alice = TestNode::new("alice").await;
     let (bob, carol) = (entries(BOB), entries(CAROL));
-    let mut first = Reservation::new(&alice, vec![bob]);
-    assert_eq!(first.grow(&alice, 5000), Ok(Ok(())), "the first of a day always fits");
-    assert_eq!(first.grow(&alice, 700), Ok(Ok(())));
-    let mut second = Reservation::new(&alice, vec![carol, bob]);
-    assert_eq!(second.grow(&alice, 301), Ok(Err(bob.share)));
-    assert_eq!(second.grow(&alice, 300), Ok(Ok(())));
+    let mut first = Reservation::new(&alice.arriving, vec![bob]);
+    assert_eq!(grow(&alice, &mut first, 5000), Ok(Ok(())), "the first of a day always fits");
+    assert_eq!(grow(&alice, &mut first, 700), Ok(Ok(())));
+    let mut second = Reservation::new(&alice.arriving, vec![carol, bob]);
+    assert_eq!(grow(&alice, &mut second, 301), Ok(Err(bob.share)));
+    assert_eq!(grow(&alice, &mut second, 300), Ok(Ok(())));
     take(&alice, carol, 701, 1);
-    assert_eq!(second.grow(&alice, 300), Ok(Err(carol.share)), "what was used counts too");
+    assert_eq!(grow(&alice, &mut second, 300), Ok(Err(carol.share)), "what was used counts too");
     assert_eq!((first.bytes(), second.bytes()), (700, 300));
     drop(first);
-    let mut third = Reservation::new(&alice, vec![bob]);
-    assert_eq!(third.grow(&alice, 700), Ok(Ok(())));
+    let mut third = Reservation::new(&alice.arriving, vec![bob]);
+    assert_eq!(grow(&alice, &mut third, 700), Ok(Ok(())));
     drop((second, third));
     assert!(alice.arriving.lock().is_empty());
-    let mut without = Reservation::new(&alice, Vec::new());
-    assert_eq!(without.grow(&alice, u64::MAX), Ok(Ok(())));
+    let mut without = Reservation::new(&alice.arriving, Vec::new());
+    assert_eq!(grow(&alice, &mut without, u64::MAX), Ok(Ok(())));
 }
