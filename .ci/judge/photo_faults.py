@@ -9,6 +9,7 @@ import json
 import re
 import struct
 import sys
+import time
 import zlib
 
 from PIL import Image, ImageCms
@@ -138,6 +139,36 @@ def _():
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(10_000))) + chunk(b"IEND", b"")
     status, fault = upload(bomb)
     assert status == 422 and "900 megapixels" in fault, (status, fault)
+
+
+@case("pictures that take much memory for their size are refused, and memory comes back")
+def _():
+    def memory():
+        return int(re.search(r"RssAnon:\s+(\d+)", open(f"/proc/{alice['pid']}/status").read())[1]) // 1024
+
+    before = memory()
+    icc = b"profile\0\0" + zlib.compress(bytes(200_000_000))
+    header = struct.pack(">IIBBBBB", 10, 10, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"iCCP", icc) + chunk(b"IDAT", zlib.compress(bytes(310))) + chunk(b"IEND", b"")
+    assert upload(bomb)[0] in (303, 422)
+    header = struct.pack(">IIBBBBB", 1, 20_000_000, 8, 0, 0, 0, 0)
+    tall = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(40_000_000))) + chunk(b"IEND", b"")
+    status, fault = upload(tall)
+    assert status == 422 and "65535" in fault, (status, fault)
+    for number in range(6):
+        assert upload(encoded(noise(3000, 2000)), f"one of many large ones {number}")[0] == 303
+    for _ in range(45):
+        if memory() < before + 24:
+            return
+        time.sleep(1)
+    raise AssertionError(f"{before} MiB before, {memory()} afterwards")
+
+
+@case("a progressive picture without its end is told as damaged")
+def _():
+    whole = encoded(noise(900, 700), progressive=True)
+    status, photo = upload(whole[: len(whole) * 2 // 3], "cut")
+    assert status == 422 or "damaged" in page(photo), (status, photo)
 
 
 @case("a moving picture is told to become a still")

@@ -247,6 +247,19 @@ await fault('a long name and a wide table fit a phone', async () => {
   return found;
 });
 
+await fault('the front page costs a phone no more than a desktop', async () => {
+  const weight = async (viewport) => {
+    const page = await (await browser.newContext({ viewport, deviceScaleFactor: viewport.width < 500 ? 2 : 1 })).newPage();
+    let bytes = 0;
+    page.on('response', async (response) => { bytes += response.request().resourceType() === 'image' ? (await response.body().catch(() => '')).length : 0; });
+    await page.goto(base + '/', { waitUntil: 'networkidle' });
+    await page.close();
+    return bytes;
+  };
+  const [phone, desktop] = [await weight({ width: 360, height: 740 }), await weight({ width: 1280, height: 800 })];
+  return need(phone > 0 && phone < Math.max(desktop, 150_000) * 1.5, `${phone} bytes of pictures on a phone, ${desktop} on a desktop`);
+});
+
 await fault('all posts are listed and found by their title', async () => {
   await home.goto(base + '/home/posts?words=' + tag);
   return need((await home.locator('#posts li').count()) > 3, 'posts are missing');

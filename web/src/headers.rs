@@ -35,7 +35,8 @@ fn with_script(policy: HeaderValue, script: Script) -> HeaderValue {
 
 /// The HTML of a message: no scripts, no forms, nothing loaded but the style sheet, its font and
 /// the pictures that came inside the message. `sandbox` also applies if the address is opened
-/// outside the frame. It has the origin of the page, which measures it; without scripts it can't use that.
+/// outside the frame. It has the origin of the page, which measures it; without scripts it can't
+/// use that.
 pub(crate) const MESSAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'self'; \

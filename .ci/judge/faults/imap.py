@@ -114,6 +114,31 @@ def flags(box):
     check("FLAGS names a keyword before FETCH uses it", -1 < told < used, answer)
 
 
+def extensions(box):
+    for command in ("CREATE judged-a", "CREATE judged-a/b", "SUBSCRIBE judged-a", "SUBSCRIBE judged-a/b"):
+        box.ask(command)
+    answer = box.ask('LIST (SUBSCRIBED RECURSIVEMATCH) "" (judged-a judged-a/b)')
+    check("CHILDINFO is left out where the child is listed", "judged-a/b" in answer and "CHILDINFO" not in answer, answer)
+    for command in ("UNSUBSCRIBE judged-a/b", "UNSUBSCRIBE judged-a", "DELETE judged-a/b", "DELETE judged-a"):
+        box.ask(command)
+    fresh = box.session()
+    fresh.imap(f"SELECT {FOLDER}")
+    answer = "\n".join(fresh.imap("FETCH 1 (MODSEQ)"))
+    check("the command that enables CONDSTORE tells the HIGHESTMODSEQ", "HIGHESTMODSEQ" in answer, answer)
+    other = box.session()
+    other.imap(f"SELECT {FOLDER}")
+    for command in (r"STORE 2 +FLAGS.SILENT (\Deleted)", "EXPUNGE"):
+        other.imap(command)
+    other.close()
+    answer = fresh.imap("COPY 2 Trash")[-1]
+    check("COPY of an expunged message is no success", answer.startswith("NO [EXPUNGEISSUED]"), answer)
+    fresh.close()
+    raw = box.session()
+    answer = raw.imap('APPEND "R&D" {3+}\r\nabc')[-1]
+    check("a refused literal keeps the session", answer.startswith("NO") and raw.imap("NOOP")[-1].startswith("OK"), answer)
+    raw.close()
+
+
 def before_login(node):
     line = Line(node["ports"]["imap"])
     line.read()
@@ -129,6 +154,7 @@ def imap_faults(node, password):
     searches(box)
     structure(box)
     flags(box)
+    extensions(box)
     box.ask("CLOSE")
     box.ask(f"DELETE {FOLDER}")
     box.line.close()

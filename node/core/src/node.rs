@@ -5,9 +5,9 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::random::Random;
 use crate::row::{self, Record, Rows};
-use crate::shares::Arriving;
 use crate::store::{Health, Store, StoreError, Table};
 
+mod arriving;
 mod identity;
 #[cfg(any(test, feature = "testing"))]
 mod in_memory;
@@ -19,6 +19,7 @@ mod temporary_sessions;
 mod throttle;
 mod unlock;
 
+pub use arriving::Arriving;
 pub use identity::Identity;
 pub(crate) use identity::{
     RecoveryRow, WrapError, backup_key_of, is_current, is_over, person_of, put_backup_key, put_log,

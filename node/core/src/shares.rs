@@ -9,7 +9,7 @@
 //! only be above zero. Content that arrives slowly lies on the disk before it is charged: it holds
 //! a [`Reservation`] meanwhile.
 
-mod arriving;
+mod reservation;
 
 use minicbor::{Decode, Encode};
 
@@ -23,10 +23,10 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// How many rows of earlier days one charge deletes: more than it adds.
 const DELETED_EACH: usize = 4;
 
-pub use arriving::{Arriving, Reservation};
+pub use reservation::Reservation;
 
 /// A kind of content, and the person or network that it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     /// The entries of a friend.
     Entries(PersonId),
@@ -100,13 +100,20 @@ impl Share {
         }
     }
 
-    fn key(&self, now: Timestamp) -> Vec<u8> {
-        let subject: &[u8] = match self {
+    fn subject(&self) -> &[u8] {
+        match self {
             Self::Entries(person) | Self::Photos(person) => &person.0,
             Self::MailOfNetwork(network) => network,
             Self::MailOfStrangers => &[],
-        };
-        row::key(&[&[self.kind()], &day(now).to_be_bytes(), subject])
+        }
+    }
+
+    fn name(&self) -> Vec<u8> {
+        row::key(&[&[self.kind()], self.subject()])
+    }
+
+    fn key(&self, now: Timestamp) -> Vec<u8> {
+        row::key(&[&[self.kind()], &day(now).to_be_bytes(), self.subject()])
     }
 }
 

@@ -5,13 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Identity, LoginState, Node, Presence};
+use super::{Arriving, Identity, LoginState, Node, Presence};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
 use crate::fs::{self, Fs, OsFs};
 use crate::random::Random;
-use crate::shares::Arriving;
 use crate::space::{FreeSpace, Margins};
 use crate::store::{
     self, EngineSource, FolderLock, Progress, Stop, Store, StoreError, StoreOptions,

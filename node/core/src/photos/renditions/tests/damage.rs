@@ -55,7 +55,7 @@ fn jpeg_damaged_inside_is_rendered_and_said_to_be() {
 }
 
 #[test]
-fn progressive_jpeg_without_its_end_is_said_to_be_damaged() {
+fn progressive_jpeg_without_its_end_is_told_as_damaged() {
     let whole: &[u8] = include_bytes!("progressive.jpg");
     assert_eq!(make(whole).unwrap().flaw, None);
     let is_scan = |at: &usize| whole[*at..].starts_with(&[0xff, 0xda]);

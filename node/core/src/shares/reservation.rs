@@ -1,16 +1,10 @@
 //! Content that arrives: its bytes are on the disk, and no share is charged yet.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use super::{Allowance, Share, UsedRow};
 use crate::clock::Timestamp;
+use crate::node::Arriving;
 use crate::row::{self, Rows};
 use crate::store::StoreError;
-
-/// The bytes that arrive, by share.
-#[derive(Clone, Debug, Default)]
-pub struct Arriving(Arc<Mutex<HashMap<Share, u64>>>);
 
 /// The part of the shares that one arriving message holds. Dropped, it is free again.
 #[derive(Debug)]
@@ -18,12 +12,6 @@ pub struct Reservation {
     arriving: Arriving,
     allowances: Vec<Allowance>,
     bytes: u64,
-}
-
-impl Arriving {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Share, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Reservation {
@@ -57,14 +45,14 @@ impl Reservation {
         let mut arriving = self.arriving.lock();
         for Allowance { share, limit } in &self.allowances {
             let used = row::get::<UsedRow>(rows, &share.key(now))?.unwrap_or_default();
-            let held = arriving.get(share).copied().unwrap_or(0).saturating_sub(self.bytes);
+            let held = arriving.get(&share.name()).copied().unwrap_or(0).saturating_sub(self.bytes);
             let others = used.bytes.saturating_add(held);
             if others > 0 && others.saturating_add(bytes) > limit.bytes {
                 return Ok(Err(*share));
             }
         }
         for Allowance { share, .. } in &self.allowances {
-            let held = arriving.entry(*share).or_default();
+            let held = arriving.entry(share.name()).or_default();
             *held = held.saturating_sub(self.bytes).saturating_add(bytes);
         }
         self.bytes = bytes;
@@ -76,10 +64,10 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         let mut arriving = self.arriving.lock();
         for Allowance { share, .. } in &self.allowances {
-            if let Some(held) = arriving.get_mut(share) {
+            if let Some(held) = arriving.get_mut(&share.name()) {
                 *held = held.saturating_sub(self.bytes);
                 if *held == 0 {
-                    arriving.remove(share);
+                    arriving.remove(&share.name());
                 }
             }
         }
