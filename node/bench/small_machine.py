@@ -8,7 +8,6 @@ thing, refused it, or was ended by the kernel, and the most memory that was used
 """
 import contextlib
 import os
-import signal
 import smtplib
 import subprocess
 import sys
@@ -58,16 +57,17 @@ def pictures(folder):
 
 def run(mib, made, base):
     node = Node(FREEHOLD, base / str(mib), "small")
-    with group(mib) as path:
+    with group(mib) as path, contextlib.ExitStack() as stack:
         # Only the node is in the group: this process leaves it once the node has started.
         (path / "cgroup.procs").write_text(str(os.getpid()))
         node.start()
+        stack.callback(node.stop)
         (TREE / "cgroup.procs").write_text(str(os.getpid()))
 
         def result(what, work):
             try:
                 answer = work()
-            except (OSError, SystemExit, smtplib.SMTPException) as error:
+            except (OSError, smtplib.SMTPException) as error:
                 answer = f"no answer: {error}"
             if node.process.poll() is not None:
                 print(f"{mib} MiB: {what}: THE NODE ENDED ({node.process.returncode})", flush=True)
@@ -92,11 +92,11 @@ def run(mib, made, base):
         result("its page", lambda: browser.get("/home/mail/1/1").status)
         result("5,000 letters", lambda: deliver(node, 5000) or "taken")
         result("their list", lambda: browser.get("/home/mail").status)
-        result("`freehold check`", lambda: node.ask(ask="check") and "done")
+        command = [FREEHOLD, "--data", node.data, "check"]
+        result("`freehold check`", lambda: f"exit code {subprocess.run(command, capture_output=True).returncode}")
         wait_until_given_back(node)
         print(f"{mib} MiB: idle afterwards, PSS {node.memory('Pss'):.1f} MiB; peak of the group {int((path / PEAK).read_text()) >> 20} MiB, "
               "cached files included", flush=True)
-        node.stop(signal.SIGTERM)
 
 
 with tempfile.TemporaryDirectory() as base:
