@@ -24,7 +24,7 @@ const attacks = [
   '<object data="http://evil.example/f"></object> <embed src="http://evil.example/f">',
   '<video poster="http://evil.example/g" src="http://evil.example/h" autoplay></video> <audio src="http://evil.example/h" autoplay></audio>',
 ];
-const forbidden = 'script:not([src^="/assets/"][integrity]), form[action*="evil.example"], [formaction], base, object, embed, meta[http-equiv=refresh], iframe[srcdoc], [onerror], [onload]';
+const forbidden = 'script:not([src^="/assets/"][integrity]), form[action*="evil.example"], [formaction], base[href], object, embed, meta[http-equiv=refresh], iframe[srcdoc], [onerror], [onload]';
 
 const browser = await launch();
 const context = await browser.newContext();
