@@ -5,6 +5,7 @@
 //! connection has the exchange answer it and hands the answer in. A long FETCH or SEARCH is
 //! answered in slices, so that a session holds little output at a time.
 
+mod busy;
 mod literal;
 mod login;
 mod question;
@@ -13,9 +14,10 @@ pub(crate) use question::{Answer, Question};
 
 use freehold_core::mailbox::FolderId;
 
+use self::busy::{Asked, Busy};
 use super::command::{self, Command, Tagged, capability, id, idle, namespace};
 use super::completion::Completion;
-use super::framer::{Frame, Framer, Literal};
+use super::framer::{Frame, Framer};
 use super::link::{Link, Privacy};
 use super::selected::Numbers;
 use freehold_mime::imap::Printer;
@@ -50,77 +52,6 @@ enum State {
     NotAuthenticated,
     Authenticated,
     Selected(FolderId),
-}
-
-/// A command in progress.
-#[derive(Debug)]
-enum Busy {
-    Nothing,
-    /// AUTHENTICATE waits for the client's response.
-    Authenticating {
-        tag: String,
-    },
-    /// The message of an APPEND is being received.
-    Appending {
-        tag: String,
-    },
-    Idle {
-        tag: String,
-    },
-    /// The rest of a command that was refused at a literal is read and dropped.
-    Refusing {
-        tag: String,
-        completion: Completion,
-    },
-    /// A FETCH or SEARCH has more slices.
-    Running {
-        tag: String,
-        is_search: bool,
-    },
-    /// A question waits for its answer.
-    Asked(Asked),
-}
-
-impl Busy {
-    /// The tag of the command that takes the next line or literal.
-    fn tag(&self) -> Option<&str> {
-        match self {
-            Self::Authenticating { tag }
-            | Self::Appending { tag }
-            | Self::Idle { tag }
-            | Self::Refusing { tag, .. } => Some(tag),
-            Self::Nothing | Self::Running { .. } | Self::Asked(_) => None,
-        }
-    }
-}
-
-/// The purpose of the question in progress.
-#[derive(Debug)]
-enum Asked {
-    Login {
-        tag: String,
-    },
-    Command {
-        tag: String,
-    },
-    /// The decision about the literal of an APPEND.
-    Append {
-        tag: String,
-        literal: Literal,
-    },
-    /// A piece of an APPEND's message.
-    Piece {
-        tag: String,
-    },
-    /// Changes are reported before this completion.
-    Report {
-        tag: String,
-        completion: Completion,
-    },
-    /// Changes are reported during IDLE.
-    IdleReport {
-        tag: String,
-    },
 }
 
 /// See the module's text.

@@ -1,0 +1,75 @@
+//! The command that a session works on.
+
+use crate::imap::completion::Completion;
+use crate::imap::framer::Literal;
+
+/// A command in progress.
+#[derive(Debug)]
+pub(super) enum Busy {
+    Nothing,
+    /// AUTHENTICATE waits for the client's response.
+    Authenticating {
+        tag: String,
+    },
+    /// The message of an APPEND is being received.
+    Appending {
+        tag: String,
+    },
+    Idle {
+        tag: String,
+    },
+    /// The rest of a command that was refused at a literal is read and dropped.
+    Refusing {
+        tag: String,
+        completion: Completion,
+    },
+    /// A FETCH or SEARCH has more slices.
+    Running {
+        tag: String,
+        is_search: bool,
+    },
+    /// A question waits for its answer.
+    Asked(Asked),
+}
+
+impl Busy {
+    /// The tag of the command that takes the next line or literal.
+    pub(super) fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Authenticating { tag }
+            | Self::Appending { tag }
+            | Self::Idle { tag }
+            | Self::Refusing { tag, .. } => Some(tag),
+            Self::Nothing | Self::Running { .. } | Self::Asked(_) => None,
+        }
+    }
+}
+
+/// The purpose of the question in progress.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Login {
+        tag: String,
+    },
+    Command {
+        tag: String,
+    },
+    /// The decision about the literal of an APPEND.
+    Append {
+        tag: String,
+        literal: Literal,
+    },
+    /// A piece of an APPEND's message.
+    Piece {
+        tag: String,
+    },
+    /// Changes are reported before this completion.
+    Report {
+        tag: String,
+        completion: Completion,
+    },
+    /// Changes are reported during IDLE.
+    IdleReport {
+        tag: String,
+    },
+}
