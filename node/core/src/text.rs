@@ -138,6 +138,10 @@ mod tests {
             "It rose slowly."
         );
         assert_eq!(
+            summary("It <script-x>rose</script-x> <b>slowly</b>.", 50),
+            "It <script-x>rose</script-x> slowly."
+        );
+        assert_eq!(
             summary("A Vec<String> for x<y but y>z, <i>not</i> HTML", 60),
             "A Vec<String> for x<y but y>z, not HTML"
         );

@@ -13,23 +13,27 @@ const HIDDEN: [&str; 9] =
 /// `;` around it.
 const REFERENCE_LEN_MAX: usize = 33;
 
-/// The element with hidden content that this tag begins, if it begins one.
+/// The element with hidden content that this start tag begins, if it begins one.
 pub(super) fn hidden_element(tag: &str) -> Option<&'static str> {
-    let name = tag.strip_prefix('<')?;
-    let len = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
-    let hidden = HIDDEN
-        .iter()
-        .find(|hidden| name.get(..len).is_some_and(|name| name.eq_ignore_ascii_case(hidden)))?;
+    let inside = tag.strip_prefix('<')?;
+    let len = inside.find(is_name_end).unwrap_or(inside.len());
+    let name = inside.get(..len)?;
+    let hidden = HIDDEN.iter().find(|hidden| name.eq_ignore_ascii_case(hidden))?;
     // Only elements of SVG and MathML can be self-closing.
     let is_empty = matches!(*hidden, "svg" | "math") && tag.ends_with("/>");
     (!is_empty).then_some(hidden)
+}
+
+/// True for a character that ends the name of a tag (HTML, 13.2.5.8 "Tag name state").
+fn is_name_end(c: char) -> bool {
+    c.is_ascii_whitespace() || matches!(c, '/' | '>')
 }
 
 /// True for the end tag of `element`.
 pub(super) fn is_end_of(element: &str, tag: &str) -> bool {
     let name = tag.strip_prefix("</").unwrap_or_default();
     let (start, rest) = name.split_at_checked(element.len()).unwrap_or_default();
-    start.eq_ignore_ascii_case(element) && !rest.starts_with(|c: char| c.is_ascii_alphanumeric())
+    start.eq_ignore_ascii_case(element) && rest.starts_with(is_name_end)
 }
 
 /// The text of a piece of HTML, in linear time. Once it is longer than `len_max` bytes, the rest is
@@ -89,14 +93,8 @@ fn tag(markup: &str) -> (String, &str) {
     if is_unknown_tag(markup.strip_prefix('<').unwrap_or_default()) {
         return literal(markup);
     }
-    let name_len = inside.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'));
-    let name = inside.get(..name_len.unwrap_or(inside.len())).unwrap_or_default();
     let Some(after) = after_tag(inside) else { return (none, "") };
-    let hidden = HIDDEN.iter().find(|hidden| name.eq_ignore_ascii_case(hidden));
-    // Only elements of SVG and MathML can be self-closing.
-    let is_self_closing = matches!(hidden, Some(&("svg" | "math")))
-        && inside.strip_suffix(after).is_some_and(|tag| tag.ends_with("/>"));
-    match hidden.filter(|_| !markup.starts_with("</") && !is_self_closing) {
+    match markup.strip_suffix(after).and_then(hidden_element) {
         Some(element) => (none, after_element(after, element)),
         None => (none, after),
     }
@@ -132,8 +130,7 @@ fn after_element<'a>(content: &'a str, element: &str) -> &'a str {
     while let Some((_, end)) = rest.split_once("</") {
         let name = end.get(..element.len()).unwrap_or_default();
         let after = end.get(element.len()..).unwrap_or_default();
-        let is_whole =
-            after.starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'));
+        let is_whole = after.starts_with(is_name_end);
         if name.eq_ignore_ascii_case(element) && is_whole {
             return after_tag(after).unwrap_or_default();
         }
