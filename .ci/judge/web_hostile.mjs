@@ -91,7 +91,7 @@ await watch('in a post at home', (page) => page.goto(base + '/home'));
 await home.click('a[href^="/home/write/"]');
 await home.click('details:has(#take-back) summary');
 await Promise.all([home.waitForNavigation(), home.click('form[action$="/withdraw"] button')]);
-// A frame is as high as its content at every width: no letter scrolls within the page, and none has a gap below.
+// A frame is as high as its content at every width: nothing scrolls within the page, and no gap follows.
 const paragraphs = `<p>${'Words that wrap where the paper ends. '.repeat(8)}</p>`.repeat(60);
 await deliver(`From: eve@far.example\r\nSubject: long ${tag}\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n${paragraphs.replaceAll('</p>', '</p>\r\n')}`);
 for (const width of [360, 1280]) {

@@ -28,16 +28,16 @@ pub(crate) enum Script {
     /// Saves a long text while it is written.
     Editor,
     /// Makes the frames of a message as high as their content.
-    Letter,
+    Message,
 }
 
 impl Script {
-    const ALL: [Self; 2] = [Self::Editor, Self::Letter];
+    const ALL: [Self; 2] = [Self::Editor, Self::Message];
 
     fn file(self) -> (&'static str, &'static str) {
         match self {
             Self::Editor => ("editor.js", include_str!("../../themes/scripts/editor.js")),
-            Self::Letter => ("letter.js", include_str!("../../themes/scripts/letter.js")),
+            Self::Message => ("message.js", include_str!("../../themes/scripts/message.js")),
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) static PAGE_WITH_MESSAGE_POLICY: LazyLock<HeaderValue> = LazyLock::ne
         "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     );
-    with_script(page, Script::Letter)
+    with_script(page, Script::Message)
 });
 
 /// The policy that also allows one script. It is named by its hash (CSP 3, 8.4), so no other file

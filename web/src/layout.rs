@@ -112,8 +112,8 @@ impl Layout {
     }
 
     /// The element that loads the script of a page with a message.
-    pub(crate) fn letter_script(&self) -> String {
-        Script::Letter.element()
+    pub(crate) fn message_script(&self) -> String {
+        Script::Message.element()
     }
 
     /// The address of the one font that every page needs at once.

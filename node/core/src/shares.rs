@@ -6,7 +6,7 @@
 //! the rows of earlier days are found and deleted.
 //!
 //! An attacker gets the share of the day and one change more, because what is left of a share need
-//! only be above zero. Content that arrives slowly lies on the disk before it is charged: it holds
+//! only be above zero. Content that arrives slowly is on the disk before it is charged: it holds
 //! a [`Reservation`] meanwhile.
 
 mod reservation;

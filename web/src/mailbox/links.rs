@@ -1,5 +1,5 @@
-//! Addresses in plain text as links. A link whose host could be taken for another one, or stands
-//! behind a user's name, is followed by its host in ASCII.
+//! Addresses in plain text as links. A link whose host could be taken for another one, or follows
+//! a user's name, is followed by its host in ASCII.
 
 use freehold_mime::text::is_bidi_control;
 
