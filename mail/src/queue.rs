@@ -57,13 +57,13 @@ pub(crate) async fn run(state: MailState) {
             }
         };
         tokio::select! {
-                   () = queue_event(&mut events) => {}
-                   Some(ended) = attempts.join_next(), if !attempts.is_empty() => {
-                       forget(&mut sending, &attempts, ended.ok());
-                   }
-                   () = sleep(pause) => {}
-        () = state.drain.stopping() => {}
-               }
+            () = queue_event(&mut events) => {}
+            Some(ended) = attempts.join_next(), if !attempts.is_empty() => {
+                forget(&mut sending, &attempts, ended.ok());
+            }
+            () = sleep(pause) => {}
+            () = state.drain.stopping() => {}
+        }
     }
     while attempts.join_next().await.is_some() {}
 }

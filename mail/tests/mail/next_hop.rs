@@ -7,7 +7,7 @@ use freehold_core::testing::TestNode;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::queue::{closed_port, in_queue, route, submit};
+use crate::queue::{ClosedPort, in_queue, route, submit};
 use crate::server::{Client, TestServer, texts, until};
 
 /// The replies of a next hop that is played: by the command's name, and `.` for the text.
@@ -160,7 +160,8 @@ async fn reports_are_requested_from_a_server_that_offers_dsn() {
 
 #[tokio::test]
 async fn wanted_success_is_reported_across_nodes() {
-    let port = closed_port().await;
+    let closed = ClosedPort::new();
+    let port = closed.address();
     let bob = TestServer::open(TestNode::new("bob").await, route("alice.example", port)).await;
     let config = route("bob.example", bob.addresses.smtp);
     let alice = TestServer::open_on(TestNode::new("alice").await, config, port).await;

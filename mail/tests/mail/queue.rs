@@ -8,7 +8,7 @@ use freehold_core::mailbox::{self, Recipient, SpecialUse};
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
 use freehold_mail::MailConfig;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use crate::imap::TIMEOUT;
 use crate::link::{self, Side};
@@ -47,9 +47,21 @@ fn first(node: &Node) -> Recipient {
     mailbox::due(node, Timestamp(u64::MAX), 1).unwrap()[0].recipients[0].clone()
 }
 
-/// An address without a listener.
-pub(crate) async fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+/// An address without a listener. Until it is dropped, no other socket gets its port unasked.
+pub(crate) struct ClosedPort(TcpSocket);
+
+impl ClosedPort {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        // A test may listen there later (SO_REUSEADDR of both sockets).
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
 }
 
 /// Advances the clock of `server` by `millis` and wakes its queue.
@@ -102,7 +114,8 @@ async fn message_is_relayed_to_the_next_node() {
 
 #[tokio::test]
 async fn unreachable_next_hop_is_retried() {
-    let server = closed_port().await;
+    let closed = ClosedPort::new();
+    let server = closed.address();
     let alice = TestServer::open(TestNode::new("alice").await, route("bob.example", server)).await;
     assert!(
         submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250")
@@ -281,9 +294,9 @@ async fn failed_starttls_falls_back_to_cleartext() {
 
 #[tokio::test]
 async fn queued_message_survives_a_restart_and_expires() {
-    let alice =
-        TestServer::open(TestNode::new("alice").await, route("bob.example", closed_port().await))
-            .await;
+    let closed = ClosedPort::new();
+    let config = route("bob.example", closed.address());
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
     assert!(
         submit(&alice, &["bob@bob.example"], "Subject: patience\r\n\r\n").await.starts_with("250")
     );
@@ -293,7 +306,7 @@ async fn queued_message_survives_a_restart_and_expires() {
     assert_eq!(in_queue(&node), 1);
     node.clock.advance(49 * 60 * 60 * 1000);
     // After the restart it is due at once.
-    let alice = TestServer::open(node, route("bob.example", closed_port().await)).await;
+    let alice = TestServer::open(node, route("bob.example", closed.address())).await;
     until(&alice.node, || in_queue(&alice.node) == 0).await;
     let report = texts(&alice.node, SpecialUse::Inbox).pop().unwrap();
     assert!(
@@ -306,9 +319,9 @@ async fn queued_message_survives_a_restart_and_expires() {
 
 #[tokio::test]
 async fn removed_route_fails_the_message() {
-    let alice =
-        TestServer::open(TestNode::new("alice").await, route("bob.example", closed_port().await))
-            .await;
+    let closed = ClosedPort::new();
+    let config = route("bob.example", closed.address());
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
     assert!(submit(&alice, &["bob@bob.example"], "Subject: stay\r\n\r\n").await.starts_with("250"));
     until(&alice.node, || first(&alice.node).attempts == 1).await;
     let TestServer { node, mail, .. } = alice;
