@@ -142,13 +142,6 @@ impl Blobs {
         Ok(false)
     }
 
-    pub(super) fn content_len(&self, id: &BlobId) -> Result<u64, StoreError> {
-        match self.place(id)? {
-            Some(place) => Ok(place.content_len()),
-            None => Ok(self.open(id)?.len()),
-        }
-    }
-
     /// The kind of a blob's file if it has one of an earlier version.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ impl Blobs {
             }
             state.small.get(id).map(|small| small.bytes.len() as u64)
         };
-        let len = match small.map_or_else(|| self.content_len(id), Ok) {
+        let len = match small.map_or_else(|| self.open(id).map(|reader| reader.len()), Ok) {
             // A row that refers to a damaged blob can still be moved, flagged and deleted.
             Err(StoreError::Corrupt { .. }) => 0,
             other => other?,

@@ -3,8 +3,6 @@
 //! Place: format (1), pack (4), offset (4), length (4). Sums: format (1), end (4), live (4).
 //! Integers big-endian.
 
-use super::entry::OVERHEAD_LEN;
-
 const FORMAT: u8 = 1;
 
 /// Where a blob is.
@@ -55,11 +53,6 @@ impl Place {
     /// The end of the entry in the pack, in bytes.
     pub(crate) fn end(&self) -> u32 {
         self.offset.saturating_add(self.len)
-    }
-
-    /// The length of the blob, in bytes.
-    pub(crate) fn content_len(&self) -> u64 {
-        u64::from(self.len).saturating_sub(OVERHEAD_LEN as u64)
     }
 }
 
