@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 const require = createRequire(process.env.FREEHOLD_NPM + '/package.json');
 const { chromium } = require('playwright-core');
 
-export const people = JSON.parse(readFileSync(process.argv[2], 'utf8')).people;
+// A judge without the demo has another first argument.
+export const people = process.argv[2].endsWith('.json') ? JSON.parse(readFileSync(process.argv[2], 'utf8')).people : [];
 
 export function launch() {
   return chromium.launch({

@@ -3,6 +3,7 @@
 shots=${FREEHOLD_SHOTS:-$run/shots}
 mkdir -p "$shots"
 T=300 check pages node .ci/judge/pages.mjs "$run/demo.json" "$shots" "$run/html"
+T=120 check web-setup node .ci/judge/web_setup.mjs "$freehold" "$shots"
 check html-validate node "$lab/npm/node_modules/html-validate/bin/html-validate.mjs" -c .ci/judge/htmlvalidate.json "$run/html/*.html"
 check feed python3 .ci/judge/feed.py "$run/demo.json"
 check no-location /usr/bin/python3 .ci/judge/location.py "$run/demo.json"

@@ -24,6 +24,7 @@ use crate::done::Done;
 use crate::idempotency;
 use crate::layout::Layout;
 use crate::made_once::Made;
+use crate::namesakes::Namesakes;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
@@ -58,6 +59,8 @@ struct Row {
     person: String,
     avatar: Avatar,
     name: String,
+    /// The beginning of the person's id, if another person's name looks the same.
+    mark: Option<String>,
     /// The second line.
     about: String,
     /// Shown as a filled ring beside `state`.
@@ -175,6 +178,7 @@ fn friends_page(site: &Site, result: InviteResult) -> Result<FriendsPage, Proble
 
 fn lists(site: &Site, now: Timestamp) -> Result<Lists, Problem> {
     let mut lists = Lists::default();
+    let namesakes = Namesakes::read(site)?;
     for friend in friends::list(&site.node)? {
         let list = match friend.state {
             FriendState::Friend => &mut lists.friends,
@@ -182,17 +186,18 @@ fn lists(site: &Site, now: Timestamp) -> Result<Lists, Problem> {
             FriendState::Left => &mut lists.ended,
             FriendState::Blocked => &mut lists.blocked,
         };
-        list.push(friend_row(site, friend, now)?);
+        list.push(friend_row(site, friend, &namesakes, now)?);
     }
     let requests = friends::requests(&site.node)?.into_iter();
-    lists.requests = requests.map(|request| request_row(request, now)).collect();
+    lists.requests = requests.map(|request| request_row(request, &namesakes, now)).collect();
     Ok(lists)
 }
 
-fn request_row(request: friends::FriendRequest, now: Timestamp) -> Row {
+fn request_row(request: friends::FriendRequest, namesakes: &Namesakes, now: Timestamp) -> Row {
     Row {
         person: request.from.person.to_string(),
         avatar: Avatar::of(&request.from.name, &request.from.person.0),
+        mark: namesakes.mark_of(&request.from.name, &request.from.person),
         name: request.from.name,
         about: if request.note.is_empty() {
             "Would like to be friends.".to_owned()
@@ -229,7 +234,12 @@ pub(crate) fn site_of(site: &Site, person: &PersonId) -> Result<Option<String>, 
         .map(|web| web.trim_end_matches('/').to_owned()))
 }
 
-fn friend_row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Problem> {
+fn friend_row(
+    site: &Site,
+    friend: Friend,
+    namesakes: &Namesakes,
+    now: Timestamp,
+) -> Result<Row, Problem> {
     let is_online = is_online(&friend, now);
     let (about, state) = match (friend.state, friend.last_seen) {
         (FriendState::Blocked, _) => (
@@ -267,6 +277,7 @@ fn friend_row(site: &Site, friend: Friend, now: Timestamp) -> Result<Row, Proble
     Ok(Row {
         address: address.map(|profile| names::plain(&profile.address)).unwrap_or_default(),
         person: friend.person.to_string(),
+        mark: namesakes.mark_of(&friend.name, &friend.person),
         avatar: Avatar::of_friend(&friend),
         about,
         is_online,

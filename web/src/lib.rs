@@ -34,6 +34,7 @@ mod made_once;
 mod mail_clients;
 mod mailbox;
 mod markdown;
+mod namesakes;
 mod page_cache;
 mod photos;
 mod pictures;

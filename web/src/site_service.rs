@@ -61,7 +61,7 @@ impl SiteService {
             site,
             router,
             client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false },
-            unsaved: Arc::new(Semaphore::new(unsaved::FORMS_MAX)),
+            unsaved: Arc::new(Semaphore::new(unsaved::UNITS_MAX)),
         }
     }
 

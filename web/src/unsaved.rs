@@ -2,8 +2,8 @@
 //! session has expired. The answer shows the text in a form to send again after the login, so that
 //! nothing that was typed is lost; the node stores none of it.
 //!
-//! Such a form is read before its sender is known, so its length is bounded, and only a few are
-//! held at one time. Forms with passwords or with the 24 words are never among them. The file of a
+//! Such a form is read before its sender is known, so its length is bounded, and so is that of all
+//! that are held at one time. Forms with passwords or with the 24 words are never among them. The file of a
 //! photo is read to its end and dropped: a browser shows the answer only once it has sent all.
 
 use askama::Template;
@@ -20,15 +20,19 @@ use crate::site::Site;
 use crate::site_service::Client;
 use crate::viewer;
 
-/// The longest form that is shown again, in bytes: the longest post with every byte
-/// percent-encoded.
-const FORM_LEN_MAX: usize = 256 * 1024;
+/// The longest form that is shown again, in bytes: longer than any post with every byte
+/// percent-encoded, and than any message of ASCII.
+const FORM_LEN_MAX: usize = UNIT_LEN * UNITS_MAX;
+/// The longest text fields of the form that sends a photo, in bytes.
+const PHOTO_FIELDS_LEN_MAX: usize = UNIT_LEN;
 /// The most fields of a form that is shown again: each is more markup in the answer.
 const FIELDS_MAX: usize = 200;
 /// The form that sends a photo.
 const PHOTO_FORM: &str = "/home/photos/add";
-/// The most forms that are held at one time.
-pub(crate) const FORMS_MAX: usize = 4;
+/// The forms that are held at one time are counted in units of so many bytes.
+const UNIT_LEN: usize = 256 * 1024;
+/// The most units that are held at one time.
+pub(crate) const UNITS_MAX: usize = 8;
 
 /// The fields that hold text, with their labels.
 const TEXTS: [(&str, &str); 11] = [
@@ -54,20 +58,21 @@ pub(crate) struct UnsavedForm<'a> {
     _permit: SemaphorePermit<'a>,
 }
 
-/// True for a form on one of the pages where text is written, of a known and bounded length.
-fn is_candidate<B>(request: &Request<B>) -> bool {
+/// The units that are held for a form on one of the pages where text is written, of a known and
+/// bounded length; `None` for another request.
+fn units<B>(request: &Request<B>) -> Option<u32> {
     let value = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let len = value(header::CONTENT_LENGTH).and_then(|len| len.parse::<usize>().ok());
     let is_kind = |kind| value(header::CONTENT_TYPE).is_some_and(|value| value.starts_with(kind));
     if request.method() != Method::POST {
-        return false;
+        return None;
     }
     if request.uri().path() == PHOTO_FORM {
-        return is_kind("multipart/form-data");
+        return is_kind("multipart/form-data").then_some(1);
     }
-    has_text(request.uri().path())
-        && len.is_some_and(|len| (1..=FORM_LEN_MAX).contains(&len))
-        && is_kind("application/x-www-form-urlencoded")
+    let is_form = has_text(request.uri().path()) && is_kind("application/x-www-form-urlencoded");
+    let len = len.filter(|len| is_form && (1..=FORM_LEN_MAX).contains(len))?;
+    u32::try_from(len.div_ceil(UNIT_LEN)).ok()
 }
 
 fn has_text(path: &str) -> bool {
@@ -90,10 +95,11 @@ pub(crate) async fn read<'a>(
     site: &Site,
     forms: &'a Semaphore,
 ) -> Option<UnsavedForm<'a>> {
-    if !is_candidate(request) || viewer::is_owner(request.headers(), client, site).await {
+    let units = units(request)?;
+    if viewer::is_owner(request.headers(), client, site).await {
         return None;
     }
-    let permit = forms.try_acquire().ok()?;
+    let permit = forms.try_acquire_many(units).ok()?;
     if request.uri().path() == PHOTO_FORM {
         return read_photo_form(request, permit).await;
     }
@@ -126,11 +132,12 @@ async fn read_photo_form<'a>(
     let kind = request.headers().get(header::CONTENT_TYPE)?.clone();
     let body = std::mem::take(request.body_mut());
     let mut sent = Request::post("/").header(header::CONTENT_TYPE, kind).body(body).ok()?;
-    let len_max = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX).saturating_add(FORM_LEN_MAX);
+    let len_max = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX);
+    let len_max = len_max.saturating_add(PHOTO_FIELDS_LEN_MAX);
     DefaultBodyLimit::max(len_max).apply(&mut sent);
     let mut form = Multipart::from_request(sent, &()).await.ok()?;
     let mut read = UnsavedForm { action, fields: Vec::new(), has_file: true, _permit: permit };
-    let mut room = FORM_LEN_MAX;
+    let mut room = PHOTO_FIELDS_LEN_MAX;
     // A file that breaks off or is over the limit leaves the fields before it.
     while let Ok(Some(mut field)) = form.next_field().await {
         if field.file_name().is_some() {

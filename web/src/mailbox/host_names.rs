@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use freehold_core::names;
 use freehold_mime::html;
 use freehold_mime::media::percent_decoded;
 use unicode_normalization::UnicodeNormalization;
@@ -113,17 +114,7 @@ pub(super) fn has_user(address: &str) -> bool {
 /// replaced by them (NFKC), and with dots for the full stops that separate labels (RFC 3490 3.1).
 fn as_seen(text: &str) -> String {
     let dot = |c: char| if matches!(c, '\u{3002}' | '\u{ff61}') { '.' } else { c };
-    text.chars().filter(|c| !is_invisible(*c)).map(dot).nfkc().collect()
-}
-
-/// True for characters that are shown as nothing (Unicode 5.21, Default_Ignorable_Code_Point).
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}')
+    text.chars().filter(|c| !names::is_invisible(*c)).map(dot).nfkc().collect()
 }
 
 /// The host that a word names.

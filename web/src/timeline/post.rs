@@ -17,6 +17,7 @@ use freehold_core::{delivery_status, friends, slug, text};
 use crate::avatar::Avatar;
 use crate::delivery_progress::DeliveryProgress;
 use crate::friends::site_of;
+use crate::namesakes::Namesakes;
 use crate::pictures::Picture;
 use crate::problem::Problem;
 use crate::site::Site;
@@ -31,6 +32,8 @@ const PICTURES_MAX: usize = 4;
 pub(super) struct TimelinePost {
     pub(super) avatar: Avatar,
     pub(super) name: String,
+    /// The beginning of the author's id, if another person's name looks the same.
+    pub(super) mark: Option<String>,
     pub(super) when: String,
     pub(super) machine_time: String,
     /// The address of the post alone.
@@ -61,6 +64,7 @@ pub(super) struct TimelinePost {
 #[derive(Clone)]
 struct Author {
     name: String,
+    mark: Option<String>,
     avatar: Avatar,
     /// The address of their site, from their node.
     site: Option<String>,
@@ -69,6 +73,7 @@ struct Author {
 /// The author of a post, and the addresses of the post.
 struct Byline {
     name: String,
+    mark: Option<String>,
     avatar: Avatar,
     href: String,
     elsewhere: Option<String>,
@@ -80,6 +85,7 @@ pub(super) struct Renderer<'a> {
     owner: Option<PersonId>,
     profile: Option<Arc<Profile>>,
     authors: HashMap<PersonId, Author>,
+    namesakes: Namesakes,
     now: Timestamp,
     /// The most pictures of a post.
     pictures_max: usize,
@@ -89,8 +95,9 @@ impl<'a> Renderer<'a> {
     pub(super) fn new(site: &'a Site) -> Result<Self, Problem> {
         let (owner, profile) = (site.node.identity.person(), site.profile()?);
         let now = site.node.clock.now();
+        let (authors, namesakes) = (HashMap::new(), Namesakes::read(site)?);
         let pictures_max = PICTURES_MAX;
-        Ok(Self { site, owner, profile, authors: HashMap::new(), now, pictures_max })
+        Ok(Self { site, owner, profile, authors, namesakes, now, pictures_max })
     }
 
     /// The same for a page that shows one post with all its pictures.
@@ -106,7 +113,8 @@ impl<'a> Renderer<'a> {
             Some(friend) => (friend.name.clone(), Avatar::of_friend(&friend)),
             None => (person.short(), Avatar::of(&person.short(), &person.0)),
         };
-        let author = Author { name, avatar, site: site_of(self.site, &person)? };
+        let mark = self.namesakes.mark_of(&name, &person);
+        let author = Author { name, mark, avatar, site: site_of(self.site, &person)? };
         self.authors.insert(person, author.clone());
         Ok(author)
     }
@@ -118,14 +126,14 @@ impl<'a> Renderer<'a> {
         if let Some(profile) = self.profile.as_ref().filter(|_| is_own) {
             let avatar = Avatar::with_colour(&profile.name, profile.avatar_colour);
             let name = profile.name.clone();
-            return Ok(Byline { name, avatar, href: path, elsewhere: None });
+            return Ok(Byline { name, mark: None, avatar, href: path, elsewhere: None });
         }
-        let Author { name, avatar, site } = self.author(item.author)?;
+        let Author { name, mark, avatar, site } = self.author(item.author)?;
         let href = format!("/home/timeline/{}", item.entry);
         let is_plain = |c: char| slug::is_slug_letter(c) || c == '-';
         let is_address = !item.slug.is_empty() && item.slug.chars().all(is_plain);
         let elsewhere = site.filter(|_| is_address).map(|site| site + &path);
-        Ok(Byline { name, avatar, href, elsewhere })
+        Ok(Byline { name, mark, avatar, href, elsewhere })
     }
 
     /// The same as [`Self::post`], with its whole `text`.
@@ -143,7 +151,7 @@ impl<'a> Renderer<'a> {
 
     pub(super) fn post(&mut self, item: Item) -> Result<TimelinePost, Problem> {
         let is_own = self.owner == Some(item.author);
-        let Byline { name, avatar, href, elsewhere } = self.byline(&item, is_own)?;
+        let Byline { name, mark, avatar, href, elsewhere } = self.byline(&item, is_own)?;
         let html = if item.title.is_empty() && item.is_whole {
             rendered(&item, &item.text, is_own, elsewhere.as_deref())
         } else {
@@ -156,6 +164,7 @@ impl<'a> Renderer<'a> {
             waits_for_tomorrow: is_missing && shares::is_used_up(rows, self.now, share)?,
             delivery: if is_own { self.delivery(&item.entry)? } else { None },
             name,
+            mark,
             avatar,
             href,
             elsewhere,

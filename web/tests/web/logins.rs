@@ -61,6 +61,16 @@ async fn text_sent_after_logout_is_shown_to_send_again() {
 }
 
 #[tokio::test]
+async fn long_message_sent_after_logout_is_shown_whole() {
+    let alice = TestNode::new("alice").await;
+    let text = "a word and %22another%22 ".repeat(50_000);
+    let form = format!("to=bob%40b.example&subject=long&text={text}");
+    let seen = send(&mut Browser::stranger(&alice), "/home/mail/write", &form, &[]).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN);
+    assert_eq!(seen.field("text"), text.replace("%22", "\""));
+}
+
+#[tokio::test]
 async fn text_survives_an_expired_session_on_every_page() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
@@ -118,7 +128,7 @@ async fn secrets_and_foreign_forms_are_not_echoed() {
         assert_eq!(seen.location(), "/login", "{path}");
         assert!(!seen.text().contains("hush"), "{path}");
     }
-    let long = format!("text={}", "a".repeat(256 * 1024));
+    let long = format!("text={}", "a".repeat(2 * 1024 * 1024));
     let many = "text=a&".repeat(300);
     for form in [long, many] {
         assert_eq!(send(&mut stranger, "/home/write", &form, &[]).await.location(), "/login");

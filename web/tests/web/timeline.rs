@@ -236,3 +236,33 @@ async fn photo_is_added_to_the_typed_note() {
     let dropped = owner.get("/home/photos/add?post=%22%3E%3Cb%3E").await;
     assert!(dropped.has("form[action='/home/photos/add']"));
 }
+
+#[tokio::test]
+async fn friend_with_anothers_name_is_marked() {
+    let (alice, bob) = (TestNode::new("alice").await, TestNode::new("bob").await);
+    let mallory = TestNode::new("mallory").await;
+    for (friend, name) in [(&bob, "Bob"), (&mallory, "Mallory")] {
+        make_friends(&alice, friend, name).await;
+        publish(friend, "", "Hello.").await;
+        carry(friend, &alice).await;
+    }
+    let mut owner = Browser::owner(&alice).await;
+    for path in ["/home", "/home/friends"] {
+        assert!(!owner.get(path).await.has("[data-namesake]"), "{path}");
+    }
+    let now = profile::get(&mallory).unwrap().unwrap();
+    let name = profile::get(&bob).unwrap().unwrap().name.replace('o', "\u{43e}");
+    publish::profile(&mallory, Profile { name, ..now }).await.unwrap();
+    carry(&mallory, &alice).await;
+    let marks = [&mallory, &bob].map(|node| node.identity.person().unwrap().short());
+    for path in ["/home", "/home/friends"] {
+        let page = owner.get(path).await;
+        let shown: Vec<String> =
+            page.all("[data-namesake]").iter().map(|mark| mark.text()).collect();
+        assert_eq!(shown.len(), 2, "{path}");
+        assert!(marks.iter().all(|mark| shown.contains(mark)), "{path}: {shown:?}");
+    }
+    let href =
+        owner.get("/home").await.all(".who a[href^='/home/timeline/']")[0].attr("href").to_owned();
+    assert!(owner.get(&href).await.has(".who [data-namesake]"));
+}
