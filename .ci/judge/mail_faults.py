@@ -19,7 +19,7 @@ from faults.received import received
 from faults.report import check, finish
 from faults.requests import requests
 
-node, freehold = json.load(open(sys.argv[1]))["people"][0], os.path.abspath(sys.argv[2])
+(node, friend, *_), freehold = json.load(open(sys.argv[1]))["people"], os.path.abspath(sys.argv[2])
 seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 60
 stop_nodes_on_sigterm()
 
@@ -30,7 +30,7 @@ guesses.owner_logs_in()
 revocation(node, owner)
 second_press(owner)
 guesses.owner_logs_in()
-letters(node, owner, node["app_password"])
+letters(node, owner, node["app_password"], friend)
 requests(node, owner)
 guesses.owner_logs_in()
 with tempfile.TemporaryDirectory() as folder:
