@@ -54,6 +54,7 @@ const pages = [
   ['friends', '/home/friends', true],
   ['settings', '/home/settings', true],
   ['apps', '/home/settings/apps', true],
+  ['smarthost', '/home/settings/smarthost', true],
 ];
 await scout.context.close();
 

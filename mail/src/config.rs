@@ -46,6 +46,9 @@ pub struct MailConfig {
     /// Where mail for another domain is sent, as `"domain" = "host:port"`. A node on a laptop sends
     /// to no other domain.
     pub routes: BTreeMap<String, String>,
+    /// A file of certificates (PEM) that a smarthost's certificate may be signed by, besides those
+    /// of public authorities; empty for none.
+    pub trusted_roots: String,
     /// The first pause before a message is tried again, in milliseconds; each further pause is
     /// longer, up to an hour.
     pub retry_first_ms: u64,
@@ -68,6 +71,7 @@ impl Default for MailConfig {
             greeting_delay_ms: 0,
             smtp_idle_timeout_secs: 300,
             routes: BTreeMap::new(),
+            trusted_roots: String::new(),
             retry_first_ms: 1000,
             retry_hours_max: 48,
         }

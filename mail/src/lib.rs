@@ -6,6 +6,7 @@ pub mod config;
 mod conversations;
 mod imap;
 mod queue;
+mod smarthost;
 pub mod smtp;
 mod spool;
 mod startup;
@@ -45,6 +46,7 @@ impl Mail {
         let addresses = listeners.addresses()?;
         let state = MailState::new(node, config, tls);
         state.spawn(Box::pin(queue::run(state.clone())));
+        state.spawn(Box::pin(smarthost::run(state.clone())));
         imap::listen(&state, listeners.imap, listeners.imaps);
         smtp::listen(&state, listeners.smtp, listeners.submission, listeners.smtps);
         Ok(Self { state, addresses })

@@ -22,7 +22,7 @@ use crate::state::MailState;
 mod abort;
 mod attempt;
 mod local;
-mod next_hop;
+pub(crate) mod next_hop;
 mod result;
 mod retry;
 pub(crate) mod route;

@@ -11,6 +11,7 @@ mod friends;
 mod identity;
 mod retirement;
 mod set_up;
+mod smarthost;
 mod status;
 
 use std::os::fd::AsRawFd;
@@ -90,6 +91,12 @@ pub(crate) enum Request {
     Photo { file: PathBuf, alt: String, caption: String },
     /// The owner's photos.
     PhotoList,
+    /// The smarthost.
+    Smarthost,
+    /// Send mail for other domains by this server.
+    SmarthostSet { server: String, user: String, password: String },
+    /// Have no smarthost any more.
+    SmarthostRemove,
     /// A new password for a mail program.
     AppPassword { label: String },
     /// Read and verify all stored data.

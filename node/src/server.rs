@@ -169,6 +169,7 @@ impl Server {
             ports: ports.clone(),
             web: web_config,
             addresses,
+            is_running: true,
             check_lock: checking,
         };
         let control = tokio::spawn(control::serve(control::listen(&data)?, acting));

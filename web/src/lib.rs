@@ -51,6 +51,7 @@ mod site;
 mod site_service;
 mod sizes;
 mod slow_client;
+mod smarthost;
 mod startup;
 mod theme;
 mod time_zones;

@@ -8,7 +8,7 @@ use axum::routing::{MethodRouter, get, post};
 use crate::site::Site;
 use crate::{
     assets, friends, health, icon, identity, logins, mailbox, photos, posts, profile, setup,
-    timeline,
+    smarthost, timeline,
 };
 
 /// The longest form of a stranger, in bytes: a form is held in memory before its sender is known.
@@ -118,6 +118,7 @@ pub(crate) fn table() -> Routes {
         .merge(posts::routes())
         .merge(icon::routes())
         .merge(profile::routes())
+        .merge(smarthost::routes())
         .merge(setup::routes())
         .merge(timeline::routes())
 }

@@ -8,7 +8,7 @@ use freehold_core::mailbox::{self, Outcome, QueueId, QueuedMessage, RecipientSta
 use tokio::time::sleep;
 
 use super::result::AttemptResult;
-use super::route::{self, Route};
+use super::route::{self, NextHop, Route};
 use super::{ERROR_PAUSE, local, next_hop, retry};
 use crate::state::MailState;
 
@@ -33,12 +33,12 @@ async fn attempt(state: &MailState, item: &QueuedMessage) -> Result<(), RecordEr
         recipient.state == RecipientState::Waiting && recipient.next_attempt <= now
     });
     let mut local = Vec::new();
-    let mut remote: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut remote: BTreeMap<NextHop, Vec<String>> = BTreeMap::new();
     let mut results = Vec::new();
     for address in due.map(|recipient| recipient.address.clone()) {
         match route::to(state, &address)? {
             Route::Local => local.push(address),
-            Route::NextHop(server) => remote.entry(server).or_default().push(address),
+            Route::NextHop(hop) => remote.entry(hop).or_default().push(address),
             Route::Unknown => results
                 .push((address, AttemptResult::Refused("550 5.1.1 no such user here".to_owned()))),
             Route::Nowhere(reason) => {
@@ -59,8 +59,8 @@ async fn attempt(state: &MailState, item: &QueuedMessage) -> Result<(), RecordEr
     record(state, item, results).await?;
     // The results of each next hop are recorded before the next one is tried, so that a crash
     // repeats as little as possible.
-    for (server, addresses) in remote {
-        let results = Box::pin(next_hop::send(state, &server, item, addresses)).await;
+    for (hop, addresses) in remote {
+        let results = Box::pin(next_hop::send(state, &hop, item, addresses)).await;
         record(state, item, results).await?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::time::Duration;
 use freehold_core::blocking::{blocking_future, try_blocking};
 use freehold_core::mailbox::QueuedMessage;
 use freehold_core::mailbox::queue::{Notify, xtext_encoded};
+use freehold_core::smarthost::Smarthost;
 use freehold_core::store::StoreError;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -19,16 +20,22 @@ use tokio::time::timeout;
 
 use super::abort::AbortHandle;
 use super::result::AttemptResult;
+use super::route::NextHop;
 use crate::smtp::address::Mailbox;
 use crate::state::MailState;
 
+mod destination;
 mod extensions;
 mod hello;
+mod login;
 mod reply;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tls;
 
+use destination::Destination;
 use extensions::Extensions;
 use reply::Reply;
 use stream::LastReply;
@@ -47,15 +54,20 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The recipients of one transaction: every server accepts as many (RFC 5321 4.5.3.1.8).
 const RECIPIENTS_MAX: usize = 100;
 
-/// Sends `item` to `addresses` through `server` and returns the result of each.
+/// Sends `item` to `addresses` through `hop` and returns the result of each.
 pub(super) async fn send(
     state: &MailState,
-    server: &str,
+    hop: &NextHop,
     item: &QueuedMessage,
     addresses: Vec<String>,
 ) -> Vec<(String, AttemptResult)> {
     let mut results = Vec::with_capacity(addresses.len());
-    let failed = match Connection::open(state, server).await {
+    let opened = Connection::open(state, hop).await;
+    if *hop == NextHop::Smarthost {
+        let fault = opened.as_ref().err().map(|result| reason(result.clone()));
+        crate::smarthost::record(state, fault).await;
+    }
+    let failed = match opened {
         Ok(connection) => {
             connection.transactions(state, item, &addresses, &mut results).await.err()
         }
@@ -70,6 +82,24 @@ pub(super) async fn send(
         results.extend(open.into_iter().map(|address| (address, result.clone())));
     }
     results
+}
+
+/// Logs in to the smarthost and leaves. Returns the reason of a failure.
+pub(crate) async fn try_smarthost(state: &MailState, smarthost: &Smarthost) -> Result<(), String> {
+    let (to, name) = (Destination::smarthost(smarthost), state.hostname().await);
+    match hello::open(&to, &name, &state.config.trusted_roots).await {
+        Ok((mut stream, _)) => {
+            let _ = timeout(QUIT_TIMEOUT, stream.command("QUIT\r\n")).await;
+            Ok(())
+        }
+        Err(result) => Err(reason(result)),
+    }
+}
+
+/// The words of a failed attempt, without the codes that a sender would see.
+fn reason(result: AttemptResult) -> String {
+    let reply = result.into_reply();
+    reply.splitn(3, ' ').nth(2).unwrap_or(&reply).to_owned()
 }
 
 /// Why a command failed.
@@ -96,9 +126,10 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(state: &MailState, server: &str) -> Result<Self, AttemptResult> {
-        let name = state.hostname().await;
-        let (mut stream, extensions) = hello::open(server, &name).await?;
+    async fn open(state: &MailState, hop: &NextHop) -> Result<Self, AttemptResult> {
+        let (to, name) = (Destination::of(state, hop).await?, state.hostname().await);
+        let roots = &state.config.trusted_roots;
+        let (mut stream, extensions) = hello::open(&to, &name, roots).await?;
         let (abort, last_reply) = stream.ready();
         let name = ClientId::Domain(name);
         let smtp = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &name)

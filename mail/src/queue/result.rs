@@ -17,6 +17,19 @@ pub(super) enum AttemptResult {
     Deferred(String),
 }
 
+impl AttemptResult {
+    /// The reply or the reason.
+    pub(super) fn into_reply(self) -> String {
+        match self {
+            Self::Delivered(reply)
+            | Self::Relayed(reply)
+            | Self::PassedOn(reply)
+            | Self::Refused(reply)
+            | Self::Deferred(reply) => reply,
+        }
+    }
+}
+
 impl From<StoreError> for AttemptResult {
     fn from(_: StoreError) -> Self {
         Self::Deferred("451 4.3.0 this node could not read the message".to_owned())

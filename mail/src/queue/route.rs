@@ -1,14 +1,15 @@
-//! The route to a recipient: local, to a server of the route table, or none, as this node does not
-//! resolve MX records yet.
+//! The route to a recipient: local, to a server of the route table, to the smarthost, or none, as
+//! this node does not resolve MX records yet.
 
 use freehold_core::domain_name;
 use freehold_core::profile;
+use freehold_core::smarthost;
 use freehold_core::store::StoreError;
 
 use crate::state::MailState;
 
 /// The reason for [`Route::Nowhere`].
-const NOT_THE_WORLD: &str = "this node does not send to the world yet";
+const NO_SMARTHOST: &str = "this node has no smarthost and sends to no other domain";
 
 /// A recipient's route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,10 +18,19 @@ pub(crate) enum Route {
     Local,
     /// The domain is the owner's, the local part is not.
     Unknown,
-    /// To another server, `host:port`.
-    NextHop(String),
+    /// To another server.
+    NextHop(NextHop),
     /// There is no route, for this reason.
     Nowhere(&'static str),
+}
+
+/// A server that takes mail for others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum NextHop {
+    /// One of the route table, `host:port`.
+    Configured(String),
+    /// The owner's smarthost.
+    Smarthost,
 }
 
 /// Finds the route to `address`. Domains are compared without case (RFC 5321 2.4), in both forms
@@ -35,5 +45,11 @@ pub(crate) fn to(state: &MailState, address: &str) -> Result<Route, StoreError> 
     }
     let mut routes = state.config.routes.iter();
     let route = routes.find(|(known, _)| domain_name::is_same(known, domain));
-    Ok(route.map_or(Route::Nowhere(NOT_THE_WORLD), |(_, server)| Route::NextHop(server.clone())))
+    if let Some((_, server)) = route {
+        return Ok(Route::NextHop(NextHop::Configured(server.clone())));
+    }
+    Ok(match smarthost::get(&state.node)? {
+        Some(_) => Route::NextHop(NextHop::Smarthost),
+        None => Route::Nowhere(NO_SMARTHOST),
+    })
 }

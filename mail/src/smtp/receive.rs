@@ -17,7 +17,7 @@ use super::headers::Treatment;
 use super::incoming::{Incoming, Received};
 use super::reply::Reply;
 use super::trace::{self, Peer};
-use crate::queue::route::{self, Route};
+use crate::queue::route::{self, NextHop, Route};
 use crate::state::MailState;
 
 /// Accepts only the owner's addresses. Nothing is ever relayed, in any form of the address
@@ -179,7 +179,7 @@ fn wanted_report(received: &Received, id: IdempotencyKey) -> Option<Delivered> {
 async fn report_delivery(state: &MailState, report: Delivered) {
     let (routing, sender) = (state.clone(), report.sender.clone());
     let route = try_blocking(move || route::to(&routing, &sender)).await;
-    if !matches!(route, Ok(Route::NextHop(_))) {
+    if !matches!(route, Ok(Route::NextHop(NextHop::Configured(_)))) {
         return;
     }
     // The message is delivered, and the sender must not send it again.

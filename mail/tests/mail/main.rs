@@ -15,6 +15,7 @@ mod next_hop;
 mod queue;
 mod server;
 mod sessions;
+mod smarthost;
 mod smtp;
 mod transcript;
 mod unavailable;

@@ -11,11 +11,11 @@ use crate::queue::{ClosedPort, in_queue, route, submit};
 use crate::server::{Client, TestServer, texts, until};
 
 /// The replies of a next hop that is played: by the command's name, and `.` for the text.
-type Replies = &'static [(&'static str, &'static [u8])];
+pub(crate) type Replies = &'static [(&'static str, &'static [u8])];
 
 /// Plays a next hop for one message over as many connections as it takes, until its text was
 /// answered; returns the commands it received.
-async fn next_hop(listener: TcpListener, replies: Replies) -> Vec<String> {
+pub(crate) async fn next_hop(listener: TcpListener, replies: Replies) -> Vec<String> {
     let mut commands = Vec::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -50,7 +50,7 @@ async fn next_hop(listener: TcpListener, replies: Replies) -> Vec<String> {
 }
 
 /// Waits until the queue is empty: the removal after the last reply has no event.
-async fn emptied(node: &Node) {
+pub(crate) async fn emptied(node: &Node) {
     let removed = async {
         while in_queue(node) > 0 {
             tokio::task::yield_now().await;

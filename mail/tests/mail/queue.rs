@@ -43,7 +43,7 @@ pub(crate) fn in_queue(node: &Node) -> usize {
 }
 
 /// The first recipient in the queue.
-fn first(node: &Node) -> Recipient {
+pub(crate) fn first(node: &Node) -> Recipient {
     mailbox::due(node, Timestamp(u64::MAX), 1).unwrap()[0].recipients[0].clone()
 }
 
@@ -65,7 +65,7 @@ impl ClosedPort {
 }
 
 /// Advances the clock of `server` by `millis` and wakes its queue.
-fn advance(server: &TestServer, millis: u64) {
+pub(crate) fn advance(server: &TestServer, millis: u64) {
     server.node.clock.advance(millis);
     server.node.events.send(Event::Queue);
 }

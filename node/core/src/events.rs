@@ -23,6 +23,8 @@ pub enum Event {
     Mailbox(u32),
     /// The mail queue has a message to send.
     Queue,
+    /// The smarthost changed, or its login was tried.
+    Smarthost,
     /// Friends or invites changed.
     Friends,
     /// A friend's node has acknowledged entries of the owner.

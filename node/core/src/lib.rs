@@ -25,12 +25,14 @@ pub mod store;
 // Floor 3: the parts of a node that every noun uses.
 pub mod node;
 
-// Floor 4: whose node it is, profile, what friends are to get, what must vanish, others' shares.
+// Floor 4: whose node it is, profile, what friends are to get, what must vanish, others' shares, the
+// server that sends the owner's mail.
 pub mod erasure;
 pub mod identity;
 pub mod outbox;
 pub mod profile;
 pub mod shares;
+pub mod smarthost;
 
 // Floor 5: the friends whose entries the feed accepts.
 mod friendship;

@@ -6,7 +6,8 @@
 //! address where a trusted proxy connects; [`ConnectionLimiter`] grants a [`Permit`] or refuses;
 //! [`Drain`] runs the session until the session ends or the stop timeout has passed.
 //!
-//! [`opportunistic_tls`] is the other end's side: TLS of a client that verifies no server.
+//! [`opportunistic_tls`] and [`verified_tls`] are the other end's side: TLS of a client that verifies
+//! no server, and of one that does.
 
 mod accept;
 mod backoff;
@@ -18,6 +19,7 @@ pub mod proxy;
 mod slow_client;
 mod startup;
 mod tls;
+mod verified;
 
 pub use accept::{Accepted, Acceptor, Admission, LimitNames};
 pub use drain::Drain;
@@ -27,3 +29,4 @@ pub use opportunistic::opportunistic_tls;
 pub use slow_client::{DeadlineStream, STALL_BUDGET, StallBudget};
 pub use startup::refuse_during_startup;
 pub use tls::TlsConfig;
+pub use verified::verified_tls;

@@ -81,6 +81,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  freehold photo boat.jpg --alt \"A boat on the mud at low water\" --caption \"Low water\""
     )]
     Photo(Photo),
+    /// The smarthost: the server that takes your mail for other domains.
+    Smarthost {
+        #[command(subcommand)]
+        command: SmarthostCommand,
+    },
     /// Make a password for a mail program; it is shown only once.
     ///
     /// Each password can be revoked separately, in the browser under Settings. A new one with the
@@ -148,6 +153,29 @@ pub(crate) enum FriendCommand {
     },
     /// List friends and their state.
     List,
+}
+
+/// Subcommands of `smarthost`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SmarthostCommand {
+    /// Send mail for other domains by this server, and log in to it once as a test.
+    #[command(
+        after_help = "Example:\n  freehold smarthost set smtp.example.com:465 --user ruth --password-file ~/password"
+    )]
+    Set {
+        /// The server, as host or host:port; without a port it is 465.
+        server: String,
+        /// The user name of the login there; a server on this machine may have none.
+        #[arg(long, default_value = "")]
+        user: String,
+        /// A file with the password, or - for standard input.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Show the smarthost, and whether it takes the login.
+    Show,
+    /// Send to no other domains any more, except those of the configuration.
+    Remove,
 }
 
 /// Arguments of `post`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use freehold_core::blocking::blocking;
 
-use super::arguments::{Command, FriendCommand, IdentityCommand};
+use super::arguments::{Command, FriendCommand, IdentityCommand, SmarthostCommand};
 use super::{Target, read_input};
 use crate::control::{self, CheckLock, ControlContext, OnProgress, Request, Response};
 use crate::{console, data_folder, exit};
@@ -62,6 +62,7 @@ pub(super) async fn send(target: &Target, request: Request) -> Result<Response> 
         ports,
         web,
         addresses,
+        is_running: false,
         check_lock: CheckLock::default(),
     };
     let result = control::execute(&context, request, on_progress).await;
@@ -92,6 +93,13 @@ fn request(command: Command) -> Result<Request> {
                 exit::with(exit::NO_INPUT, format!("can't read {}: {error}", photo.file.display()))
             })?;
             Request::Photo { file, alt: photo.alt, caption: photo.caption }
+        }
+        Command::Smarthost { command: SmarthostCommand::Show } => Request::Smarthost,
+        Command::Smarthost { command: SmarthostCommand::Remove } => Request::SmarthostRemove,
+        Command::Smarthost { command: SmarthostCommand::Set { server, user, password_file } } => {
+            let password = password_file.map(|file| read_input(&file)).transpose()?;
+            let password = password.unwrap_or_default().trim_end_matches(['\r', '\n']).to_owned();
+            Request::SmarthostSet { server, user, password }
         }
         Command::AppPassword(app) => Request::AppPassword { label: app.label },
         Command::Check => Request::Check,

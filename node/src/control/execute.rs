@@ -44,6 +44,8 @@ pub(crate) struct ControlContext {
     pub(crate) web: WebConfig,
     /// This node's addresses for friends.
     pub(crate) addresses: Addresses,
+    /// True if the node runs, and so tries what it is told.
+    pub(crate) is_running: bool,
     /// Held during a check: one check at a time.
     pub(crate) check_lock: check::CheckLock,
 }
@@ -191,6 +193,11 @@ pub(crate) async fn execute(
                 .with(value.collect::<Vec<_>>().into()))
         }
         Request::Photo { file, alt, caption } => photo(context, file, alt, caption).await,
+        Request::Smarthost => super::smarthost::show(node),
+        Request::SmarthostSet { server, user, password } => {
+            super::smarthost::set(context, &server, &user, &password).await
+        }
+        Request::SmarthostRemove => super::smarthost::remove(node).await,
         Request::AppPassword { label } => app_password(context, &label).await,
         Request::Check => check::run(node, &context.check_lock, on_progress).await,
         Request::IdentityCard => Ok(Response::text(node.identity.card().to_string())

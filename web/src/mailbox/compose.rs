@@ -11,6 +11,7 @@ use freehold_core::mailbox::{
     self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
 };
 use freehold_core::profile;
+use freehold_core::smarthost;
 use freehold_mime::people::{self, Person};
 use freehold_mime::{Content, Shown, content, html};
 use serde::Deserialize;
@@ -77,19 +78,25 @@ struct ComposePage {
     fault: Option<Fault>,
     /// Friends with their addresses, as the field takes them.
     friends: Vec<String>,
-    /// The domains that mail reaches besides the owner's; `None` if they are not known.
+    /// The domains that mail reaches besides the owner's; `None` if they are not known, and with a
+    /// smarthost.
     reach: Option<Vec<String>>,
+    /// The smarthost, by which mail for other domains goes.
+    smarthost: Option<String>,
 }
 
 impl ComposePage {
     fn new(site: &Site, form: MessageForm, fault: Option<Fault>) -> Result<Self, Problem> {
         let friends = recipients::known_friends(site)?;
+        let smarthost = smarthost::get(&site.node)?.map(|smarthost| smarthost.host);
+        let domains = || site.mail.as_ref().map(|mail| mail.domains.clone());
         Ok(Self {
             page: site.owner_layout("Write a letter", "Mail")?,
             form,
             fault,
             friends: friends.iter().map(KnownFriend::typed).collect(),
-            reach: site.mail.as_ref().map(|mail| mail.domains.clone()),
+            reach: if smarthost.is_none() { domains() } else { None },
+            smarthost,
         })
     }
 

@@ -32,6 +32,7 @@ mod reading;
 mod requests;
 #[cfg(test)]
 mod setup;
+mod smarthost;
 #[cfg(test)]
 mod startup;
 #[cfg(test)]

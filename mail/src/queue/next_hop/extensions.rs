@@ -13,6 +13,10 @@ pub(super) struct Extensions {
     pub(super) dsn: bool,
     /// STARTTLS (RFC 3207).
     pub(super) start_tls: bool,
+    /// AUTH with PLAIN (RFC 4616).
+    pub(super) auth_plain: bool,
+    /// AUTH with LOGIN.
+    pub(super) auth_login: bool,
 }
 
 impl Extensions {
@@ -30,6 +34,12 @@ impl Extensions {
                 "SMTPUTF8" => extensions.international = true,
                 "DSN" => extensions.dsn = true,
                 "STARTTLS" => extensions.start_tls = true,
+                "AUTH" => {
+                    for mechanism in words {
+                        extensions.auth_plain |= mechanism.eq_ignore_ascii_case("PLAIN");
+                        extensions.auth_login |= mechanism.eq_ignore_ascii_case("LOGIN");
+                    }
+                }
                 _ => {}
             }
         }
@@ -44,7 +54,16 @@ mod tests {
     #[test]
     fn ehlo_extensions_are_parsed_in_any_case_and_order() {
         let extensions = Extensions::parse(
-            ["SIZE is my name", "size 1000", "8bitmime", "DSN", "StartTLS", "X-NEW"].into_iter(),
+            [
+                "SIZE is my name",
+                "size 1000",
+                "8bitmime",
+                "DSN",
+                "StartTLS",
+                "X-NEW",
+                "auth CRAM-MD5 plain",
+            ]
+            .into_iter(),
         );
         assert_eq!(
             extensions,
@@ -53,7 +72,9 @@ mod tests {
                 eight_bit: true,
                 international: false,
                 dsn: true,
-                start_tls: true
+                start_tls: true,
+                auth_plain: true,
+                auth_login: false,
             }
         );
         assert_eq!(Extensions::parse(["host", "SIZE"].into_iter()).size, Some(0));

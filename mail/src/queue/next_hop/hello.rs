@@ -1,12 +1,15 @@
-//! The beginning of a connection to a next hop: greeting, EHLO or HELO, STARTTLS.
+//! The beginning of a connection to a next hop: greeting, EHLO or HELO, TLS, login.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
+use super::destination::{Destination, Encryption};
 use super::extensions::Extensions;
+use super::login::log_in;
 use super::reply::Reply;
 use super::stream::{NextHopStream, Socket};
 use super::{Failure, failure, tls};
@@ -17,35 +20,89 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// RFC 5321 4.5.3.2.1: the greeting. The other commands have the same time.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// Connects to `server`, greets as `name`, and starts TLS if that is offered. When the handshake
-/// fails, connects again without TLS (RFC 7435 3).
+/// Connects to `to`, greets as `name`, starts TLS, and logs in. Where TLS is opportunistic and the
+/// handshake fails, connects again without TLS (RFC 7435 3).
 pub(super) async fn open(
-    server: &str,
+    to: &Destination,
+    name: &str,
+    more_roots: &str,
+) -> Result<(NextHopStream, Extensions), AttemptResult> {
+    let (mut stream, extensions) = match to.encryption {
+        Encryption::IfOffered => opportunistic(to, name).await?,
+        Encryption::FromFirstByte => {
+            let socket = connect(&to.server).await?;
+            let socket = within(tls::verified(&to.server, socket, more_roots)).await;
+            let socket = Socket::Tls(Box::new(socket.map_err(unverified)?));
+            greeted(to, name, socket).await?
+        }
+        Encryption::AfterStartTls => {
+            let socket = Socket::Plain(connect(&to.server).await?);
+            let (stream, extensions) = greeted(to, name, socket).await?;
+            if !extensions.start_tls {
+                let reply = "451 4.7.4 the smarthost does not offer STARTTLS";
+                return Err(AttemptResult::Deferred(reply.to_owned()));
+            }
+            let socket = start_tls(stream).await?;
+            let socket = within(tls::verified(&to.server, socket, more_roots)).await;
+            encrypted(name, socket.map_err(unverified)?).await?
+        }
+    };
+    if let Some(login) = &to.login {
+        log_in(&mut stream, &extensions, login).await?;
+    }
+    Ok((stream, extensions))
+}
+
+fn unverified(failure: Failure) -> Failure {
+    match failure {
+        Failure::Broken(AttemptResult::Deferred(reply)) => {
+            let reason = reply.split_once(": ").map_or(reply.as_str(), |(_, reason)| reason);
+            let reply = format!("451 4.7.5 no verified TLS with the smarthost: {reason}");
+            Failure::Broken(AttemptResult::Deferred(reply))
+        }
+        other => other,
+    }
+}
+
+async fn opportunistic(
+    to: &Destination,
     name: &str,
 ) -> Result<(NextHopStream, Extensions), AttemptResult> {
-    let (stream, extensions) = greeted(server, name).await?;
+    let socket = Socket::Plain(connect(&to.server).await?);
+    let (stream, extensions) = greeted(to, name, socket).await?;
     if !extensions.start_tls {
         return Ok((stream, extensions));
     }
-    match encrypted(server, name, stream).await {
+    let started = async {
+        let socket = start_tls(stream).await?;
+        let socket = within(tls::opportunistic(&to.server, socket)).await?;
+        encrypted(name, socket).await
+    };
+    match started.await {
         Ok(opened) => Ok(opened),
         Err(failure) => {
             let reason = AttemptResult::from(failure);
             tracing::info!(?reason, "TLS with a next hop failed; sending in the clear");
-            Ok(greeted(server, name).await?)
+            let socket = Socket::Plain(connect(&to.server).await?);
+            Ok(greeted(to, name, socket).await?)
         }
     }
 }
 
-/// Connects and greets by EHLO, or by HELO where EHLO is refused (RFC 5321 3.2, 4.1.4).
-async fn greeted(server: &str, name: &str) -> Result<(NextHopStream, Extensions), Failure> {
-    let mut stream = connect(server).await?;
+/// Reads the greeting, and greets by EHLO, or by HELO where EHLO is refused (RFC 5321 3.2, 4.1.4).
+async fn greeted(
+    to: &Destination,
+    name: &str,
+    socket: Socket,
+) -> Result<(NextHopStream, Extensions), Failure> {
+    let is_plain = matches!(socket, Socket::Plain(_));
+    let mut stream = greeting(socket).await?;
     match hello(&mut stream, "EHLO", name).await {
         Ok(reply) => Ok((stream, Extensions::parse(reply.lines.iter().map(String::as_str)))),
         Err(Failure::Refused(AttemptResult::Refused(_))) => {
-            if hello(&mut stream, "HELO", name).await.is_err() {
+            if hello(&mut stream, "HELO", name).await.is_err() && is_plain {
                 // An old server may have closed the connection after the unknown command.
-                stream = connect(server).await?;
+                stream = greeting(Socket::Plain(connect(&to.server).await?)).await?;
                 hello(&mut stream, "HELO", name).await?;
             }
             Ok((stream, Extensions::default()))
@@ -59,8 +116,8 @@ async fn hello(stream: &mut NextHopStream, command: &str, name: &str) -> Result<
     expect(reply, 2)
 }
 
-/// Connects and reads the greeting.
-async fn connect(server: &str) -> Result<NextHopStream, Failure> {
+/// Opens the connection.
+async fn connect(server: &str) -> Result<TcpStream, Failure> {
     let unreachable = |reason: String| {
         let reply = format!("451 4.4.1 the next hop is unreachable: {reason}");
         Failure::Broken(AttemptResult::Deferred(reply))
@@ -71,21 +128,28 @@ async fn connect(server: &str) -> Result<NextHopStream, Failure> {
         Err(_) => return Err(unreachable("connecting timed out".to_owned())),
     };
     let _ = socket.set_nodelay(true);
-    let mut stream = NextHopStream::new(Socket::Plain(socket));
+    Ok(socket)
+}
+
+/// Reads the greeting.
+async fn greeting(socket: Socket) -> Result<NextHopStream, Failure> {
+    let mut stream = NextHopStream::new(socket);
     let greeting = within(stream.reply()).await?;
     expect(greeting, 2)?;
     Ok(stream)
 }
 
-/// STARTTLS (RFC 3207), and EHLO once more inside TLS.
-async fn encrypted(
-    server: &str,
-    name: &str,
-    mut stream: NextHopStream,
-) -> Result<(NextHopStream, Extensions), Failure> {
+/// STARTTLS (RFC 3207), up to the handshake.
+async fn start_tls(mut stream: NextHopStream) -> Result<TcpStream, Failure> {
     expect(within(stream.command("STARTTLS\r\n")).await?, 2)?;
-    let socket = stream.into_plain().map_err(|error| broken(&error))?;
-    let socket = within(tls::handshake(server, socket)).await?;
+    stream.into_plain().map_err(|error| broken(&error))
+}
+
+/// EHLO once more inside TLS (RFC 3207 4.2).
+async fn encrypted(
+    name: &str,
+    socket: TlsStream<TcpStream>,
+) -> Result<(NextHopStream, Extensions), Failure> {
     let mut stream = NextHopStream::new(Socket::Tls(Box::new(socket)));
     let reply = hello(&mut stream, "EHLO", name).await?;
     Ok((stream, Extensions::parse(reply.lines.iter().map(String::as_str))))
@@ -96,7 +160,7 @@ pub(super) fn expect(reply: Reply, class: u16) -> Result<Reply, Failure> {
     if reply.class() == class { Ok(reply) } else { Err(failure(&reply)) }
 }
 
-async fn within<T>(work: impl Future<Output = io::Result<T>>) -> Result<T, Failure> {
+pub(super) async fn within<T>(work: impl Future<Output = io::Result<T>>) -> Result<T, Failure> {
     match timeout(HELLO_TIMEOUT, work).await {
         Ok(done) => done.map_err(|error| broken(&error)),
         Err(_) => Err(super::no_reply()),

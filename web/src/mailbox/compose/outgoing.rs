@@ -2,6 +2,7 @@
 
 use freehold_core::domain_name;
 use freehold_core::profile::{self, Profile};
+use freehold_core::smarthost;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
 
@@ -48,10 +49,10 @@ pub(super) fn check(
         Fault::new("text", fault::too_long("message", form.text.len(), TEXT_LEN_MAX))
     } else if let Some(address) = unknown_local_address(site, profile, recipients)? {
         Fault::new("to", format!("This server has no address {address}. Check how it is written."))
-    } else if let Some(address) = unreachable_address(site, profile, recipients) {
+    } else if let Some(address) = unreachable_address(site, profile, recipients)? {
         Fault::new(
             "to",
-            format!("{address} is out of reach: this node does not send to the world yet."),
+            format!("{address} is out of reach: the settings name no carrier for the world yet."),
         )
     } else if form.subject.trim().is_empty() && form.text.trim().is_empty() && form.empty.is_empty()
     {
@@ -89,15 +90,18 @@ fn unreachable_address<'a>(
     site: &Site,
     profile: &Profile,
     recipients: &'a [Recipient],
-) -> Option<&'a str> {
-    let mail = site.mail.as_ref()?;
+) -> Result<Option<&'a str>, Problem> {
+    let Some(mail) = site.mail.as_ref() else { return Ok(None) };
+    if smarthost::get(&site.node)?.is_some() {
+        return Ok(None);
+    }
     let is_reached = |address: &str| {
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         domain_name::is_same(domain, &profile.domain)
             || mail.domains.iter().any(|known| domain_name::is_same(known, domain))
     };
     let mut addresses = recipients.iter().map(|recipient| recipient.address.as_str());
-    addresses.find(|address| !is_reached(address))
+    Ok(addresses.find(|address| !is_reached(address)))
 }
 
 /// The message of the form, in the format of RFC 5322.

@@ -1,0 +1,65 @@
+//! The smarthost, by command.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use freehold_core::events::Event;
+use freehold_core::node::Node;
+use freehold_core::smarthost::{self, Smarthost};
+use serde_json::json;
+
+use super::Response;
+use super::execute::{ControlContext, invalid};
+
+/// How long the response waits for the first login. A node that does not run tries none.
+const TRY_TIMEOUT: Duration = Duration::from_secs(20);
+
+pub(super) fn show(node: &Node) -> Result<Response> {
+    let Some(set) = smarthost::get(node)? else {
+        let text = "There is no smarthost: mail goes only to domains of the configuration.";
+        return Ok(Response::text(text).with(json!({ "smarthost": null })));
+    };
+    let state = match &set.tried {
+        None => "The login was not tried yet.".to_owned(),
+        Some(tried) => match &tried.fault {
+            None => "The login works.".to_owned(),
+            Some(fault) => format!("It does not work: {fault}"),
+        },
+    };
+    let user = if set.user.is_empty() { "no login" } else { &set.user };
+    let fault = set.tried.as_ref().and_then(|tried| tried.fault.clone());
+    Ok(Response::text(format!("{} ({user})\n{state}", set.server())).with(json!({
+        "smarthost": set.server(),
+        "user": set.user,
+        "tried": set.tried.is_some(),
+        "fault": fault,
+    })))
+}
+
+pub(super) async fn set(
+    context: &ControlContext,
+    server: &str,
+    user: &str,
+    password: &str,
+) -> Result<Response> {
+    let node = &context.node;
+    let new = Smarthost::new(server, user, password).map_err(invalid)?;
+    let mut changes = node.events.subscribe();
+    smarthost::set(node, new).await.map_err(invalid)?;
+    let tried = async {
+        while context.is_running && smarthost::get(node)?.is_some_and(|set| set.tried.is_none()) {
+            let _: Result<Event, _> = changes.recv().await;
+        }
+        Ok::<_, anyhow::Error>(())
+    };
+    match tokio::time::timeout(TRY_TIMEOUT, tried).await {
+        Ok(ended) => ended?,
+        Err(_) => tracing::debug!("the login at the smarthost takes long"),
+    }
+    show(node)
+}
+
+pub(super) async fn remove(node: &Node) -> Result<Response> {
+    smarthost::remove(node).await.map_err(invalid)?;
+    Ok(Response::text("There is no smarthost any more."))
+}

@@ -1,0 +1,160 @@
+//! The smarthost: the server that takes the owner's mail for other domains, set and tried here.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Form, State};
+use axum::http::StatusCode;
+use freehold_core::events::Event;
+use freehold_core::smarthost::{self, Smarthost, SmarthostError};
+use freehold_core::store::StoreError;
+use serde::Deserialize;
+use tokio::sync::broadcast::Receiver;
+
+use crate::dates;
+use crate::done::Done;
+use crate::fault::Fault;
+use crate::layout::Layout;
+use crate::problem::Problem;
+use crate::response::{self, PageResult};
+use crate::routes::{Access, Routes};
+use crate::site::Site;
+use crate::viewer::Owner;
+
+const PAGE: &str = "/home/settings/smarthost";
+/// How long the answer to the form waits for the first login.
+const TRY_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) fn routes() -> Routes {
+    Routes::new().get(PAGE, Access::Owner, show).post(PAGE, Access::Owner, set).post(
+        "/home/settings/smarthost/remove",
+        Access::Owner,
+        remove,
+    )
+}
+
+/// The smarthost that is set.
+struct Current {
+    server: String,
+    user: String,
+    /// When its login was tried; `None` while that goes on.
+    tried: Option<String>,
+    fault: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "smarthost/settings.html")]
+struct SmarthostPage {
+    page: Layout,
+    domain: String,
+    current: Option<Current>,
+    form: SmarthostForm,
+    fault: Option<Fault>,
+}
+
+impl SmarthostPage {
+    fn fault_of(&self, field: &str) -> Option<&str> {
+        Fault::of(self.fault.as_ref(), field)
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct SmarthostForm {
+    #[serde(default)]
+    server: String,
+    #[serde(default)]
+    user: String,
+    #[serde(default)]
+    password: String,
+}
+
+fn page(
+    site: &Site,
+    form: Option<SmarthostForm>,
+    fault: Option<Fault>,
+) -> Result<SmarthostPage, Problem> {
+    let now = site.node.clock.now();
+    let current = smarthost::get(&site.node)?.map(|set| Current {
+        server: set.server(),
+        user: set.user,
+        tried: set.tried.as_ref().map(|tried| dates::ago(tried.at, now)),
+        fault: set.tried.and_then(|tried| tried.fault),
+    });
+    let of_current = |current: &Current| SmarthostForm {
+        server: current.server.clone(),
+        user: current.user.clone(),
+        password: String::new(),
+    };
+    let form = form.or_else(|| current.as_ref().map(of_current)).unwrap_or_default();
+    Ok(SmarthostPage {
+        page: site.owner_layout("Letters to the world", "Settings")?,
+        domain: site.profile()?.map(|profile| profile.domain.clone()).unwrap_or_default(),
+        current,
+        form,
+        fault,
+    })
+}
+
+async fn show(State(site): State<Site>, _: Owner, done: Done) -> PageResult {
+    let shown = page(&site, None, None)?;
+    response::page(&SmarthostPage { page: shown.page.saying(done), ..shown })
+}
+
+async fn set(State(site): State<Site>, _: Owner, Form(form): Form<SmarthostForm>) -> PageResult {
+    let user = form.user.trim();
+    let password = match form.password.as_str() {
+        "" => password_of(&site, &form.server, user)?,
+        typed => typed.to_owned(),
+    };
+    let fault = match Smarthost::new(&form.server, user, &password) {
+        Ok(new) => {
+            let changes = site.node.events.subscribe();
+            smarthost::set(&site.node, new).await?;
+            let _ = tokio::time::timeout(TRY_TIMEOUT, tried(&site, changes)).await;
+            return Ok(response::see_other(&Done::SettingsSaved.at(PAGE)));
+        }
+        Err(SmarthostError::Store(error)) => return Err(error.into()),
+        Err(error @ SmarthostError::Server(_)) => Fault::new("server", sentence(&error)),
+        Err(error @ SmarthostError::Login("password")) => Fault::new("password", sentence(&error)),
+        Err(SmarthostError::NoLogin) if user.is_empty() => {
+            Fault::new("user", "The user name is missing. Type the one that the carrier gave you.")
+        }
+        Err(SmarthostError::NoLogin) => {
+            Fault::new("password", "The password is missing. Type the one of the carrier’s login.")
+        }
+        Err(error @ SmarthostError::Login(_)) => Fault::new("user", sentence(&error)),
+    };
+    let page = page(&site, Some(form), Some(fault))?;
+    response::page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+fn sentence(error: &SmarthostError) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// The stored password, which an empty field keeps. Another host and another user do not get it.
+fn password_of(site: &Site, server: &str, user: &str) -> Result<String, StoreError> {
+    let Some(stored) = smarthost::get(&site.node)? else { return Ok(String::new()) };
+    let new = Smarthost::new(server, user, &stored.password);
+    let is_same = new.is_ok_and(|new| (&new.host, &new.user) == (&stored.host, &stored.user));
+    Ok(if is_same { stored.password } else { String::new() })
+}
+
+/// Waits until the login was tried.
+async fn tried(site: &Site, mut changes: Receiver<Event>) {
+    let is_tried = || match smarthost::get(&site.node) {
+        Ok(set) => set.is_none_or(|set| set.tried.is_some()),
+        Err(_) => true,
+    };
+    while !is_tried() {
+        let _: Result<Event, _> = changes.recv().await;
+    }
+}
+
+async fn remove(State(site): State<Site>, _: Owner) -> PageResult {
+    smarthost::remove(&site.node).await?;
+    Ok(response::see_other(&Done::SettingsSaved.at(PAGE)))
+}
