@@ -55,6 +55,7 @@ const pages = [
   ['settings', '/home/settings', true],
   ['apps', '/home/settings/apps', true],
   ['smarthost', '/home/settings/smarthost', true],
+  ['queue', '/home/mail/queue', true],
 ];
 await scout.context.close();
 

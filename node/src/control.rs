@@ -9,6 +9,7 @@ mod check;
 mod execute;
 mod friends;
 mod identity;
+mod queue;
 mod retirement;
 mod set_up;
 mod smarthost;
@@ -91,6 +92,14 @@ pub(crate) enum Request {
     Photo { file: PathBuf, alt: String, caption: String },
     /// The owner's photos.
     PhotoList,
+    /// The messages in the mail queue.
+    QueueList,
+    /// One of them; ids are prefixes.
+    QueueShow { id: String },
+    /// Try one now, or all.
+    QueueRetry { id: Option<String> },
+    /// Give one up.
+    QueueDrop { id: String },
     /// The smarthost.
     Smarthost,
     /// Send mail for other domains by this server.

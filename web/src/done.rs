@@ -24,6 +24,8 @@ pub(crate) enum Done {
     PhotoChanged,
     PhotoDeleted,
     MessageSent,
+    MessageRetried,
+    MessageGivenUp,
     MovedToInbox,
     MovedToArchive,
     MovedToJunk,
@@ -45,7 +47,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 30] = [
+const NAMES: [(Done, &str); 32] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -58,6 +60,8 @@ const NAMES: [(Done, &str); 30] = [
     (Done::PhotoChanged, "photo-changed"),
     (Done::PhotoDeleted, "photo-deleted"),
     (Done::MessageSent, "sent"),
+    (Done::MessageRetried, "retried"),
+    (Done::MessageGivenUp, "given-up"),
     (Done::MovedToInbox, "to-inbox"),
     (Done::MovedToArchive, "to-archive"),
     (Done::MovedToJunk, "to-junk"),

@@ -16,6 +16,7 @@ mod parsed;
 mod part_path;
 mod parts;
 mod pictures;
+mod queue;
 mod sanitise;
 
 use axum::extract::{Path, Query, State};
@@ -43,6 +44,7 @@ pub(crate) fn routes() -> Routes {
         .merge(empty::routes())
         .merge(message::routes())
         .merge(parts::routes())
+        .merge(queue::routes())
 }
 
 /// A folder in the sidebar.
@@ -84,6 +86,8 @@ struct Sidebar {
     older: Option<u32>,
     /// Where the message is that was moved away from this folder just now, to undo that.
     moved: Option<(u32, u32)>,
+    /// The number of messages that wait to be sent.
+    waiting: usize,
     /// True for the bin and for junk if there is anything in them.
     can_be_emptied: bool,
 }
@@ -174,6 +178,7 @@ fn sidebar(
         messages: messages.collect(),
         older,
         moved: None,
+        waiting: mailbox::queued_blobs(&site.node)?.len(),
         can_be_emptied: empty::is_purgeable(current.special) && current.total > 0,
     })
 }

@@ -86,6 +86,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SmarthostCommand,
     },
+    /// Messages that wait to be sent: list them, try them now, give them up.
+    Queue {
+        #[command(subcommand)]
+        command: QueueCommand,
+    },
     /// Make a password for a mail program; it is shown only once.
     ///
     /// Each password can be revoked separately, in the browser under Settings. A new one with the
@@ -176,6 +181,31 @@ pub(crate) enum SmarthostCommand {
     Show,
     /// Send to no other domains any more, except those of the configuration.
     Remove,
+}
+
+/// Subcommands of `queue`. An id may be cut to its first letters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// List the messages that wait, those tried next first.
+    List,
+    /// Show one message: every recipient with the last answer.
+    #[command(after_help = "Example:\n  freehold queue show 3f9a1c")]
+    Show {
+        /// The message's id, or its first letters.
+        id: String,
+    },
+    /// Try a message now; all of them without an id.
+    #[command(after_help = "Examples:\n  freehold queue retry\n  freehold queue retry 3f9a1c")]
+    Retry {
+        /// The message's id, or its first letters.
+        id: Option<String>,
+    },
+    /// Give a message up: nobody gets it who has not got it yet. Its copy stays in Sent, marked.
+    #[command(after_help = "Example:\n  freehold queue drop 3f9a1c")]
+    Drop {
+        /// The message's id, or its first letters.
+        id: String,
+    },
 }
 
 /// Arguments of `post`.

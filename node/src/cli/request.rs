@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use freehold_core::blocking::blocking;
 
-use super::arguments::{Command, FriendCommand, IdentityCommand, SmarthostCommand};
+use super::arguments::{Command, FriendCommand, IdentityCommand, QueueCommand, SmarthostCommand};
 use super::{Target, read_input};
 use crate::control::{self, CheckLock, ControlContext, OnProgress, Request, Response};
 use crate::{console, data_folder, exit};
@@ -94,6 +94,10 @@ fn request(command: Command) -> Result<Request> {
             })?;
             Request::Photo { file, alt: photo.alt, caption: photo.caption }
         }
+        Command::Queue { command: QueueCommand::List } => Request::QueueList,
+        Command::Queue { command: QueueCommand::Show { id } } => Request::QueueShow { id },
+        Command::Queue { command: QueueCommand::Retry { id } } => Request::QueueRetry { id },
+        Command::Queue { command: QueueCommand::Drop { id } } => Request::QueueDrop { id },
         Command::Smarthost { command: SmarthostCommand::Show } => Request::Smarthost,
         Command::Smarthost { command: SmarthostCommand::Remove } => Request::SmarthostRemove,
         Command::Smarthost { command: SmarthostCommand::Set { server, user, password_file } } => {

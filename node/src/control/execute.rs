@@ -193,6 +193,10 @@ pub(crate) async fn execute(
                 .with(value.collect::<Vec<_>>().into()))
         }
         Request::Photo { file, alt, caption } => photo(context, file, alt, caption).await,
+        Request::QueueList => super::queue::list(node),
+        Request::QueueShow { id } => super::queue::show(node, &id),
+        Request::QueueRetry { id } => super::queue::retry(node, id.as_deref()).await,
+        Request::QueueDrop { id } => super::queue::drop_one(node, &id).await,
         Request::Smarthost => super::smarthost::show(node),
         Request::SmarthostSet { server, user, password } => {
             super::smarthost::set(context, &server, &user, &password).await

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, header};
-use freehold_core::mailbox::queue::{NOT_DELIVERED, RecipientState};
+use freehold_core::mailbox::queue::NOT_DELIVERED;
 use freehold_core::mailbox::{
     self, FlagChange, FlagError, Flags, FolderId, Message, SpecialUse, Summary, TransferError,
 };
@@ -17,6 +17,7 @@ use super::host_names::honest_address;
 use super::named_people;
 use super::parsed::{ParsedMessage, parsed};
 use super::pictures;
+use super::queue::{self, RecipientStatus};
 use super::{Sidebar, sidebar};
 use crate::avatar::Avatar;
 use crate::done::Done;
@@ -115,13 +116,6 @@ impl Parts {
             has_long_header: message.structure.part(Structure::ROOT).header.len() > HEADER_LEN_MAX,
         }
     }
-}
-
-/// The state of delivery for one recipient.
-struct RecipientStatus {
-    /// `delivered`, `failed`, `new`, `trying` or `waiting`.
-    state: &'static str,
-    text: String,
 }
 
 #[derive(Template)]
@@ -253,34 +247,7 @@ fn delivery(site: &Site, message: &Message) -> Result<Vec<RecipientStatus>, Prob
     let Some(outgoing) = mailbox::queued_with_blob(&site.node, &content.blob)? else {
         return Ok(Vec::new());
     };
-    let now = site.node.clock.now();
-    let quoted = |reply: &str| {
-        if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") }
-    };
-    let states = outgoing.recipients.iter().map(|to| {
-        let (address, reply) = (&to.address, quoted(&to.last_reply));
-        let (state, text) = match to.state {
-            RecipientState::Delivered => ("delivered", format!("Delivered to {address}.")),
-            RecipientState::Failed => ("failed", format!("Not delivered to {address}.{reply}")),
-            RecipientState::Waiting if to.attempts == 0 => {
-                ("new", format!("Setting off to {address}."))
-            }
-            RecipientState::Waiting if to.next_attempt <= now => {
-                ("trying", format!("Trying {address} again now.{reply}"))
-            }
-            RecipientState::Waiting => {
-                let minutes = to.next_attempt.millis_since(now).div_ceil(60_000);
-                let when = if minutes == 1 {
-                    "in a minute".to_owned()
-                } else {
-                    format!("in {minutes} minutes")
-                };
-                ("waiting", format!("Waiting to reach {address}; tried again {when}.{reply}"))
-            }
-        };
-        RecipientStatus { state, text }
-    });
-    Ok(states.collect())
+    Ok(queue::statuses(&outgoing, site.node.clock.now()))
 }
 
 /// The folders to which a message can be moved from its folder: form value and label.

@@ -27,6 +27,7 @@ mod proxy;
 #[cfg(test)]
 mod public_pages;
 #[cfg(test)]
+mod queue;
 mod reading;
 #[cfg(test)]
 mod requests;

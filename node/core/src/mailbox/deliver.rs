@@ -14,7 +14,7 @@ use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::mailbox::{FlagError, Flags};
 use crate::node::Node;
-use crate::row::{self, Record};
+use crate::row::{self, Record, Rows};
 use crate::shares::{self, Allowance, Share};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 use tokio::sync::Semaphore;
@@ -288,10 +288,10 @@ impl PreparedDelivery {
 
 /// Where the message of the delivery with this key was stored.
 pub(super) fn place_of(
-    tx: &Tx<'_>,
+    rows: &impl Rows,
     idempotency: IdempotencyKey,
 ) -> Result<Option<(FolderId, u32)>, StoreError> {
-    let delivered = row::get::<DeliveredRow>(tx, &idempotency.0)?;
+    let delivered = row::get::<DeliveredRow>(rows, &idempotency.0)?;
     Ok(delivered.filter(|row| row.expunged.is_none()).map(|row| (row.folder, row.uid)))
 }
 

@@ -6,6 +6,7 @@
 //! delivery status notification (DSN, RFC 3464) in the same commit.
 
 mod dsn;
+mod manage;
 mod notify;
 mod record;
 mod report;
@@ -19,6 +20,7 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
+pub use manage::{give_up, queued, retry, sent_copy};
 pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encoded};
 pub use record::{NOT_DELIVERED, Outcome, RecordError, record_outcomes};
 pub use report::{Delivered, report_delivered};

@@ -1,0 +1,145 @@
+//! The owner's hand on the queue: its list, a try at once, and giving up.
+
+use super::record::NOT_DELIVERED;
+use super::{
+    DueRow, ItemRow, QueueId, QueuedMessage, Recipient, RecipientState, due_key, recipients,
+};
+use crate::clock::Timestamp;
+use crate::events::Event;
+use crate::mailbox::deliver;
+use crate::mailbox::folders::FolderId;
+use crate::mailbox::idempotency::IdempotencyKey;
+use crate::mailbox::{Flags, store_flags};
+use crate::node::Node;
+use crate::row;
+use crate::store::{StoreError, Tx};
+
+/// The queued messages, those that are tried next first, at most `limit`.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn queued(node: &Node, limit: usize) -> Result<Vec<QueuedMessage>, StoreError> {
+    super::due(node, Timestamp(u64::MAX), limit)
+}
+
+/// The folder and the UID of the copy of a queued message in Sent, if it has one.
+///
+/// # Errors
+/// As [`queued`].
+pub fn sent_copy(node: &Node, id: QueueId) -> Result<Option<(FolderId, u32)>, StoreError> {
+    deliver::place_of(&node.store, IdempotencyKey::of(&[&id.0]))
+}
+
+/// Makes an item due now. Returns false if there is no such item (any more).
+///
+/// # Errors
+/// As [`queued`].
+pub async fn retry(node: &Node, id: QueueId) -> Result<bool, StoreError> {
+    let now = node.clock.now();
+    node.store
+        .commit(move |tx: &mut Tx<'_>| {
+            let Some(mut item) = row::get::<ItemRow>(tx, &id.0)? else { return Ok(false) };
+            for (key, mut recipient) in recipients(tx, id)? {
+                if recipient.state == RecipientState::Waiting {
+                    recipient.next_attempt = now;
+                    row::put(tx, &key, &recipient)?;
+                }
+            }
+            row::delete::<DueRow>(tx, &due_key(item.next_attempt, id));
+            item.next_attempt = now;
+            row::put_referring(tx, &id.0, &item, &[item.blob])?;
+            row::put(tx, &due_key(now, id), &DueRow {})?;
+            tx.after(Event::Queue);
+            Ok(true)
+        })
+        .await
+}
+
+/// Removes an item: no waiting recipient is tried any more, and nothing is reported. The copy in
+/// Sent is marked as not delivered. Returns false if there is no such item (any more).
+///
+/// An attempt in progress may still succeed.
+///
+/// # Errors
+/// As [`queued`].
+pub async fn give_up(node: &Node, id: QueueId) -> Result<bool, StoreError> {
+    node.store
+        .commit(move |tx: &mut Tx<'_>| {
+            tx.mark_essential();
+            let Some(item) = row::get::<ItemRow>(tx, &id.0)? else { return Ok(false) };
+            for (key, _) in recipients(tx, id)? {
+                row::delete::<Recipient>(tx, &key);
+            }
+            row::delete::<DueRow>(tx, &due_key(item.next_attempt, id));
+            row::delete::<ItemRow>(tx, &id.0);
+            if let Some((folder, uid)) = deliver::place_of(tx, IdempotencyKey::of(&[&id.0]))? {
+                let failed = Flags { bits: 0, keywords: vec![NOT_DELIVERED.to_owned()] };
+                store_flags::add_in(tx, folder, uid, failed)?;
+            }
+            tx.after(Event::Queue);
+            Ok(true)
+        })
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::queue::{Outcome, ReportRequest, next_due, record_outcomes};
+    use crate::mailbox::{Submission, message, submit};
+    use crate::testing::TestNode;
+
+    async fn submitted(node: &TestNode) -> QueueId {
+        let submission = Submission {
+            id: IdempotencyKey::new(node),
+            from: "alice@alice.example".into(),
+            recipients: vec!["bob@bob.example".to_owned().into(), "c@c.example".to_owned().into()],
+            blob: node.blobs.put(b"Subject: The hill\r\n\r\nShall we?\r\n").unwrap(),
+            copy_to_sent: true,
+            request: ReportRequest::default(),
+        };
+        submit(node, submission).await.unwrap()
+    }
+
+    async fn delay(node: &TestNode, id: QueueId) -> Timestamp {
+        let at = node.clock.now().plus_millis(60_000);
+        let later = Outcome::Later { at, reply: "451 later".into() };
+        let outcomes = vec![
+            ("bob@bob.example".to_owned(), Outcome::Delivered("250 ok".into())),
+            ("c@c.example".to_owned(), later),
+        ];
+        record_outcomes(node, id, outcomes).await.unwrap();
+        at
+    }
+
+    #[tokio::test]
+    async fn delayed_item_is_due_at_once_when_asked() {
+        let alice = TestNode::new("alice").await.allowing_queued_mail();
+        let id = submitted(&alice).await;
+        let at = delay(&alice, id).await;
+        assert_eq!(next_due(&alice).unwrap(), Some(at));
+        assert!(retry(&alice, id).await.unwrap());
+        let now = alice.clock.now();
+        let item = &queued(&alice, 10).unwrap()[0];
+        assert_eq!((item.next_attempt, item.recipients[1].next_attempt), (now, now));
+        assert_eq!(item.recipients[1].attempts, 1);
+        assert_eq!(crate::mailbox::queue::check(&alice, true).unwrap(), Vec::<String>::new());
+        assert!(!retry(&alice, QueueId([9; 16])).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn given_up_item_is_gone_and_its_copy_marked() {
+        let alice = TestNode::new("alice").await;
+        let id = submitted(&alice).await;
+        delay(&alice, id).await;
+        let (folder, uid) = sent_copy(&alice, id).unwrap().unwrap();
+        assert!(give_up(&alice, id).await.unwrap());
+        assert_eq!((queued(&alice, 10).unwrap().len(), next_due(&alice).unwrap()), (0, None));
+        let copy = message(&alice, folder, uid).unwrap().unwrap();
+        assert!(copy.flags.has_keyword(NOT_DELIVERED));
+        assert!(!give_up(&alice, id).await.unwrap());
+        // An attempt that was in progress has nothing to record.
+        let outcomes = vec![("c@c.example".to_owned(), Outcome::Delivered("250 ok".into()))];
+        assert!(record_outcomes(&alice, id, outcomes).await.is_err());
+    }
+}

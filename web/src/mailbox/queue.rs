@@ -1,0 +1,129 @@
+//! The messages that wait to be sent: where each stands, a try at once, and giving up.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use freehold_core::clock::Timestamp;
+use freehold_core::mailbox;
+use freehold_core::mailbox::queue::{self, QueueId, QueuedMessage, RecipientState};
+
+use crate::dates;
+use crate::done::Done;
+use crate::layout::Layout;
+use crate::problem::{Problem, parse_id};
+use crate::response::{self, PageResult};
+use crate::routes::{Access, Routes};
+use crate::site::Site;
+use crate::viewer::Owner;
+
+/// The most messages of the page.
+const LISTED_MAX: usize = 100;
+const PAGE: &str = "/home/mail/queue";
+
+pub(super) fn routes() -> Routes {
+    Routes::new()
+        .get(PAGE, Access::Owner, show)
+        .post("/home/mail/queue/{id}/retry", Access::Owner, retry)
+        .post("/home/mail/queue/{id}/give-up", Access::Owner, give_up)
+}
+
+/// The state of delivery for one recipient.
+pub(super) struct RecipientStatus {
+    /// `delivered`, `failed`, `new`, `trying` or `waiting`.
+    pub(super) state: &'static str,
+    pub(super) text: String,
+}
+
+/// A message that waits.
+struct Row {
+    id: String,
+    subject: String,
+    /// Its copy in Sent.
+    copy: Option<(u32, u32)>,
+    when: String,
+    machine_time: String,
+    recipients: Vec<RecipientStatus>,
+}
+
+#[derive(Template)]
+#[template(path = "mailbox/queue.html")]
+struct QueuePage {
+    page: Layout,
+    rows: Vec<Row>,
+}
+
+/// The state of each recipient of a message.
+pub(super) fn statuses(item: &QueuedMessage, now: Timestamp) -> Vec<RecipientStatus> {
+    let quoted = |reply: &str| {
+        if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") }
+    };
+    let states = item.recipients.iter().map(|to| {
+        let (address, reply) = (&to.address, quoted(&to.last_reply));
+        let (state, text) = match to.state {
+            RecipientState::Delivered => ("delivered", format!("Delivered to {address}.")),
+            RecipientState::Failed => ("failed", format!("Not delivered to {address}.{reply}")),
+            RecipientState::Waiting if to.attempts == 0 => {
+                ("new", format!("Setting off to {address}."))
+            }
+            RecipientState::Waiting if to.next_attempt <= now => {
+                ("trying", format!("Trying {address} again now.{reply}"))
+            }
+            RecipientState::Waiting => {
+                let minutes = to.next_attempt.millis_since(now).div_ceil(60_000);
+                let when = if minutes == 1 {
+                    "in a minute".to_owned()
+                } else {
+                    format!("in {minutes} minutes")
+                };
+                ("waiting", format!("Waiting to reach {address}; tried again {when}.{reply}"))
+            }
+        };
+        RecipientStatus { state, text }
+    });
+    states.collect()
+}
+
+async fn show(State(site): State<Site>, _: Owner, done: Done) -> PageResult {
+    let items = queue::queued(&site.node, LISTED_MAX)?;
+    let rows: Result<Vec<Row>, Problem> = items.iter().map(|item| row(&site, item)).collect();
+    let page = site.owner_layout("On the way", "Mail")?.saying(done);
+    response::page(&QueuePage { page, rows: rows? })
+}
+
+fn row(site: &Site, item: &QueuedMessage) -> Result<Row, Problem> {
+    let now = site.node.clock.now();
+    let copy = queue::sent_copy(&site.node, item.id)?;
+    let subject = match copy {
+        Some((folder, uid)) => {
+            let found = mailbox::summaries(&site.node, folder, uid.checked_add(1), 1)?.pop();
+            found.filter(|(message, _)| message.uid == uid).map(|(_, summary)| summary.subject)
+        }
+        None => None,
+    };
+    let nameless = if item.from.is_empty() { "A report to a sender" } else { "No subject" };
+    Ok(Row {
+        id: item.id.to_string(),
+        subject: subject.filter(|text| !text.is_empty()).unwrap_or_else(|| nameless.to_owned()),
+        copy: copy.map(|(folder, uid)| (folder.0, uid)),
+        when: dates::ago(item.created, now),
+        machine_time: dates::machine(item.created),
+        recipients: statuses(item, now),
+    })
+}
+
+async fn retry(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+    let id: QueueId = parse_id(&id)?;
+    let done = match queue::retry(&site.node, id).await? {
+        true => Done::MessageRetried,
+        false => Done::Nothing,
+    };
+    Ok(response::see_other(&done.at(PAGE)))
+}
+
+async fn give_up(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+    let id: QueueId = parse_id(&id)?;
+    let done = match queue::give_up(&site.node, id).await? {
+        true => Done::MessageGivenUp,
+        false => Done::Nothing,
+    };
+    Ok(response::see_other(&done.at(PAGE)))
+}
