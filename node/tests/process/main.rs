@@ -25,6 +25,7 @@ mod mnemonic;
 mod node_process;
 mod photos;
 mod proxies;
+mod sending;
 mod start;
 mod startup;
 mod stop;
