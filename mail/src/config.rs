@@ -4,6 +4,7 @@ mod check;
 
 use std::collections::BTreeMap;
 
+use freehold_core::mailbox::queue::SendLimits;
 use freehold_listen::Network;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,11 @@ pub struct MailConfig {
     /// Where mail for another domain is sent, as `"domain" = "host:port"`. A node on a laptop sends
     /// to no other domain.
     pub routes: BTreeMap<String, String>,
+    /// The most recipients of the owner's mail in a day; a message beyond is held for the owner's
+    /// decision.
+    pub recipients_per_day: u64,
+    /// The same for recipients to whom the owner never wrote before.
+    pub new_recipients_per_day: u64,
     /// A file of certificates (PEM) that a smarthost's certificate may be signed by, besides those
     /// of public authorities; empty for none.
     pub trusted_roots: String,
@@ -71,9 +77,21 @@ impl Default for MailConfig {
             greeting_delay_ms: 0,
             smtp_idle_timeout_secs: 300,
             routes: BTreeMap::new(),
+            recipients_per_day: 500,
+            new_recipients_per_day: 100,
             trusted_roots: String::new(),
             retry_first_ms: 1000,
             retry_hours_max: 48,
+        }
+    }
+}
+
+impl MailConfig {
+    /// The caps on what the owner's programs send in a day.
+    pub fn send_limits(&self) -> SendLimits {
+        SendLimits {
+            recipients: self.recipients_per_day,
+            new_recipients: self.new_recipients_per_day,
         }
     }
 }

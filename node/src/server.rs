@@ -285,6 +285,7 @@ fn mail_place(config: &Config, ports: &ListenConfig) -> MailEndpoints {
         smtps: ports.smtps.port(),
         is_loopback_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
         domains: config.mail.routes.keys().cloned().collect(),
+        limits: config.mail.send_limits(),
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) enum Done {
     PhotoChanged,
     PhotoDeleted,
     MessageSent,
+    MessageHeld,
     MessageRetried,
     MessageGivenUp,
     MovedToInbox,
@@ -47,7 +48,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 32] = [
+const NAMES: [(Done, &str); 33] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -60,6 +61,7 @@ const NAMES: [(Done, &str); 32] = [
     (Done::PhotoChanged, "photo-changed"),
     (Done::PhotoDeleted, "photo-deleted"),
     (Done::MessageSent, "sent"),
+    (Done::MessageHeld, "held"),
     (Done::MessageRetried, "retried"),
     (Done::MessageGivenUp, "given-up"),
     (Done::MovedToInbox, "to-inbox"),

@@ -1,6 +1,7 @@
 //! The ports for mail clients. The process opens them and reports them here; the site shows them to
 //! the owner.
 
+use freehold_core::mailbox::queue::SendLimits;
 use freehold_core::profile::Profile;
 
 /// The host and the ports that a mail client is configured with.
@@ -16,6 +17,8 @@ pub struct MailEndpoints {
     pub is_loopback_only: bool,
     /// The domains to which the node can send, besides the owner's.
     pub domains: Vec<String>,
+    /// The caps on what the owner sends in a day.
+    pub limits: SendLimits,
 }
 
 impl MailEndpoints {

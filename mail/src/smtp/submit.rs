@@ -130,6 +130,7 @@ fn submission(state: &MailState, received: Received) -> Result<Submission, Reply
         blob: received.blob,
         copy_to_sent: true,
         request,
+        limits: state.config.send_limits(),
     })
 }
 

@@ -292,6 +292,7 @@ async fn strangers_beyond_their_daily_share_get_452() {
         blob: alice.node.blobs.put(b"Subject: hello\r\n\r\n").unwrap(),
         copy_to_sent: false,
         request: mailbox::queue::ReportRequest::default(),
+        limits: mailbox::queue::SendLimits::NONE,
     };
     mailbox::submit(&alice.node, submission).await.unwrap();
     envelope(&mut client).await;

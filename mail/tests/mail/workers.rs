@@ -364,6 +364,7 @@ async fn submit(node: &Node, text: &[u8]) {
         recipients: vec!["alice@alice.example".to_owned().into()],
         blob: node.blobs.put(text).unwrap(),
         copy_to_sent: false,
+        limits: mailbox::queue::SendLimits::NONE,
     };
     mailbox::submit(node, submission).await.unwrap();
 }

@@ -1,4 +1,5 @@
-//! Shares of the disk: how much other people may make this node store per day (in UTC).
+//! Shares of the disk: how much other people may make this node store per day (in UTC). The owner's
+//! mail has shares too, in recipients.
 //!
 //! A share is charged in the commit of the change that it pays for, so it costs no sync of its own
 //! and a restart does not give it anew. The cost is what the change takes on the disk: each copy of
@@ -36,6 +37,10 @@ pub enum Share {
     MailOfNetwork([u8; 16]),
     /// Mail of all unknown senders.
     MailOfStrangers,
+    /// Recipients of the owner's mail.
+    Recipients,
+    /// Those to whom the owner never wrote before.
+    NewRecipients,
 }
 
 /// A day's share.
@@ -43,7 +48,7 @@ pub enum Share {
 pub struct Limit {
     /// Bytes on the disk.
     pub bytes: u64,
-    /// Entries, photos or messages.
+    /// Entries, photos, messages or recipients.
     pub count: u64,
 }
 
@@ -97,6 +102,8 @@ impl Share {
             Self::Photos(_) => 1,
             Self::MailOfNetwork(_) => 2,
             Self::MailOfStrangers => 3,
+            Self::Recipients => 4,
+            Self::NewRecipients => 5,
         }
     }
 
@@ -104,7 +111,7 @@ impl Share {
         match self {
             Self::Entries(person) | Self::Photos(person) => &person.0,
             Self::MailOfNetwork(network) => network,
-            Self::MailOfStrangers => &[],
+            Self::MailOfStrangers | Self::Recipients | Self::NewRecipients => &[],
         }
     }
 
@@ -132,6 +139,20 @@ pub fn has_room(
 ) -> Result<bool, StoreError> {
     let used = row::get::<UsedRow>(rows, &allowance.share.key(now))?.unwrap_or_default();
     Ok(!used.has_reached(&allowance.limit))
+}
+
+/// Returns true if `count` more fit into today's share.
+///
+/// # Errors
+/// As [`has_room`].
+pub(crate) fn has_room_for(
+    rows: &impl Rows,
+    now: Timestamp,
+    allowance: &Allowance,
+    count: u64,
+) -> Result<bool, StoreError> {
+    let used = row::get::<UsedRow>(rows, &allowance.share.key(now))?.unwrap_or_default();
+    Ok(used.count.saturating_add(count) <= allowance.limit.count)
 }
 
 /// Returns true if the last charge of today used up the share.

@@ -28,7 +28,10 @@ pub(super) fn list(node: &Node) -> Result<Response> {
             count => format!(" and {} more", count - 1),
         };
         let first = waiting.first().copied().unwrap_or_default();
-        let next = next_try(item.next_attempt, now);
+        let next = match item.held {
+            true => "held until you say `freehold queue retry` with this id".to_owned(),
+            false => next_try(item.next_attempt, now),
+        };
         lines.push(format!("{id}  {first}{more}  {}  {next}", subject(node, item)?));
         if let Some(reply) = waiting_reply(item) {
             lines.push(format!("          {reply}"));
@@ -56,6 +59,7 @@ pub(super) fn show(node: &Node, id: &str) -> Result<Response> {
         let state = match to.state {
             RecipientState::Delivered => "delivered".to_owned(),
             RecipientState::Failed => "failed".to_owned(),
+            RecipientState::Waiting if item.held => "held".to_owned(),
             RecipientState::Waiting => {
                 format!("waiting, {} tries, {}", to.attempts, next_try(to.next_attempt, now))
             }
@@ -71,7 +75,8 @@ pub(super) fn show(node: &Node, id: &str) -> Result<Response> {
 pub(super) async fn retry(node: &Node, id: Option<&str>) -> Result<Response> {
     let items = match id {
         Some(id) => vec![find(node, id)?],
-        None => queue::queued(node, LISTED_MAX)?,
+        // What is held is sent only by its id.
+        None => queue::queued(node, LISTED_MAX)?.into_iter().filter(|item| !item.held).collect(),
     };
     let mut count = 0;
     for item in items {
@@ -149,6 +154,7 @@ fn value(node: &Node, item: &QueuedMessage) -> Result<Value> {
         "subject": subject(node, item)?,
         "from": item.from,
         "size": item.size,
+        "held": item.held,
         "recipients": recipients,
     }))
 }

@@ -6,7 +6,7 @@ mod recipients;
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
-use freehold_core::mailbox::queue::{ReportRequest, SubmitError};
+use freehold_core::mailbox::queue::{QueueId, ReportRequest, SendLimits, SubmitError};
 use freehold_core::mailbox::{
     self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
 };
@@ -245,16 +245,20 @@ async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>)
     let from = profile::address(&profile);
     let recipients = all.into_iter().map(|recipient| recipient.address.into()).collect();
     let request = ReportRequest::default();
-    let submission = Submission { id, from, recipients, blob, copy_to_sent: true, request };
+    let limits = site.mail.as_ref().map_or(SendLimits::NONE, |mail| mail.limits);
+    let submission = Submission { id, from, recipients, blob, copy_to_sent: true, request, limits };
     match mailbox::submit(&site.node, submission).await {
-        Ok(_) => sent(&site, &form).await,
+        Ok(id) => sent(&site, &form, id).await,
         Err(SubmitError::Store(error)) => Err(error.into()),
         Err(error) => send_back(&site, form, refusal(&error)),
     }
 }
 
-async fn sent(site: &Site, form: &MessageForm) -> PageResult {
+async fn sent(site: &Site, form: &MessageForm, id: QueueId) -> PageResult {
     mark_answered(site, &form.reply).await;
+    if mailbox::queue::item(&site.node, id)?.is_some_and(|item| item.held) {
+        return Ok(response::see_other(&Done::MessageHeld.at("/home/mail/queue")));
+    }
     let sent = mailbox::special_folder(&site.node, SpecialUse::Sent)?.ok_or(Problem::NotFound)?;
     Ok(response::see_other(&Done::MessageSent.at(&format!("/home/mail/{}", sent.id.0))))
 }

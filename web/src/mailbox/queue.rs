@@ -28,7 +28,7 @@ pub(super) fn routes() -> Routes {
 
 /// The state of delivery for one recipient.
 pub(super) struct RecipientStatus {
-    /// `delivered`, `failed`, `new`, `trying` or `waiting`.
+    /// `delivered`, `failed`, `held`, `new`, `trying` or `waiting`.
     pub(super) state: &'static str,
     pub(super) text: String,
 }
@@ -41,6 +41,8 @@ struct Row {
     copy: Option<(u32, u32)>,
     when: String,
     machine_time: String,
+    /// True if it waits for the owner's decision.
+    held: bool,
     recipients: Vec<RecipientStatus>,
 }
 
@@ -61,6 +63,9 @@ pub(super) fn statuses(item: &QueuedMessage, now: Timestamp) -> Vec<RecipientSta
         let (state, text) = match to.state {
             RecipientState::Delivered => ("delivered", format!("Delivered to {address}.")),
             RecipientState::Failed => ("failed", format!("Not delivered to {address}.{reply}")),
+            RecipientState::Waiting if item.held => {
+                ("held", format!("{address} waits for your word."))
+            }
             RecipientState::Waiting if to.attempts == 0 => {
                 ("new", format!("Setting off to {address}."))
             }
@@ -106,6 +111,7 @@ fn row(site: &Site, item: &QueuedMessage) -> Result<Row, Problem> {
         copy: copy.map(|(folder, uid)| (folder.0, uid)),
         when: dates::ago(item.created, now),
         machine_time: dates::machine(item.created),
+        held: item.held,
         recipients: statuses(item, now),
     })
 }

@@ -1,5 +1,6 @@
 //! Writing a message: recipients as people type them, and the checks before it is sent.
 
+use freehold_core::mailbox::queue::SendLimits;
 use freehold_core::mailbox::{self, SpecialUse};
 use freehold_core::testing::TestNode;
 use freehold_web::MailEndpoints;
@@ -56,6 +57,7 @@ async fn unreachable_domain_is_said_before_sending() {
         smtps: 2,
         is_loopback_only: true,
         domains: vec!["bob.example".into()],
+        limits: SendLimits::NONE,
     };
     let mut owner = Browser::owner_with_mail(&alice, mail).await;
     assert!(owner.get("/home/mail/write").await.one("#to-hint").text().contains("bob.example"));

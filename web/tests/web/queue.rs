@@ -1,7 +1,9 @@
 //! The page of messages that wait to be sent.
 
+use freehold_core::mailbox::queue::SendLimits;
 use freehold_core::mailbox::{self, Outcome, SpecialUse, queue};
 use freehold_core::testing::TestNode;
+use freehold_web::MailEndpoints;
 
 use crate::browser::Browser;
 
@@ -49,4 +51,29 @@ async fn given_up_message_keeps_its_marked_copy() {
     owner.post(&format!("{PAGE}/{id}/give-up"), &[]).await.location();
     owner.post(&format!("{PAGE}/{id}/retry"), &[]).await.location();
     assert_eq!(owner.post(&format!("{PAGE}/x/retry"), &[]).await.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn message_over_the_cap_waits_for_the_owners_word() {
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
+    let mail = MailEndpoints {
+        host: None,
+        imaps: 1,
+        smtps: 2,
+        is_loopback_only: true,
+        domains: vec!["b.example".into()],
+        limits: SendLimits { recipients: 1, new_recipients: 1 },
+    };
+    let mut owner = Browser::owner_with_mail(&alice, mail).await;
+    let to_two = [("to", "bob@b.example, dora@b.example"), ("text", "Shall we?")];
+    let done = owner.post("/home/mail/write", &to_two).await.location();
+    assert!(done.starts_with(PAGE), "{done}");
+    let page = owner.get(&done).await;
+    assert!(page.has("[data-notice='held']") && page.has("[role='status']"));
+    assert_eq!(page.all("[data-state='held']").len(), 2);
+    let id = page.one("[data-queued]").attr("data-queued").to_owned();
+    owner.post(&format!("{PAGE}/{id}/retry"), &[]).await.location();
+    let page = owner.get(PAGE).await;
+    assert!(!page.has("[data-notice='held']"));
+    assert_eq!(page.all("[data-state='new']").len(), 2);
 }

@@ -6,6 +6,7 @@
 //! delivery status notification (DSN, RFC 3464) in the same commit.
 
 mod dsn;
+mod limits;
 mod manage;
 mod notify;
 mod record;
@@ -20,6 +21,7 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
+pub use limits::SendLimits;
 pub use manage::{give_up, queued, retry, sent_copy};
 pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encoded};
 pub use record::{NOT_DELIVERED, Outcome, RecordError, record_outcomes};
@@ -57,6 +59,8 @@ pub struct QueuedMessage {
     pub created: Timestamp,
     /// When the earliest waiting recipient is due.
     pub next_attempt: Timestamp,
+    /// True if it waits for the owner's decision ([`SendLimits`]).
+    pub held: bool,
 }
 
 /// One recipient of a submission.
@@ -134,6 +138,8 @@ struct ItemRow {
     /// ENVID, decoded.
     #[n(6)]
     envelope_id: Option<String>,
+    #[n(7)]
+    held: Option<bool>,
 }
 
 impl Record for ItemRow {
@@ -166,9 +172,20 @@ fn recipients(rows: &impl Rows, id: QueueId) -> Result<Vec<(Vec<u8>, Recipient)>
 fn load(rows: &impl Rows, id: QueueId) -> Result<Option<QueuedMessage>, StoreError> {
     let Some(item) = row::get::<ItemRow>(rows, &id.0)? else { return Ok(None) };
     let recipients = recipients(rows, id)?.into_iter().map(|(_, recipient)| recipient).collect();
-    let ItemRow { from, blob, size, created, next_attempt, return_full, envelope_id } = item;
+    let ItemRow { from, blob, size, created, next_attempt, return_full, envelope_id, held } = item;
+    let held = held == Some(true);
     let request = ReportRequest { return_full: return_full == Some(true), envelope_id };
-    Ok(Some(QueuedMessage { id, from, recipients, blob, size, request, created, next_attempt }))
+    Ok(Some(QueuedMessage {
+        id,
+        from,
+        recipients,
+        blob,
+        size,
+        request,
+        created,
+        next_attempt,
+        held,
+    }))
 }
 
 /// The items due at `now`, the longest due first, at most `limit`.

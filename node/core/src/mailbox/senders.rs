@@ -69,6 +69,14 @@ pub(super) fn record(tx: &mut Tx<'_>, now: Timestamp, keys: &[[u8; 16]]) -> Resu
     keys.iter().try_for_each(|key| row::put(tx, key, &WrittenToRow { last: now }))
 }
 
+/// True if the owner wrote to this address.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub(super) fn is_known(node: &Node, address: &str) -> Result<bool, StoreError> {
+    Ok(row::get::<WrittenToRow>(&node.store, &key(node, address)?)?.is_some())
+}
+
 /// The shares that a message of this sender from this address is charged to; none for a known
 /// sender. `sender` is empty for a delivery report.
 ///
@@ -80,7 +88,7 @@ pub fn allowances(
     sender: &str,
     limits: &StrangersLimits,
 ) -> Result<Result<Vec<Allowance>, UsedUp>, StoreError> {
-    if row::get::<WrittenToRow>(&node.store, &key(node, sender)?)?.is_some() {
+    if is_known(node, sender)? {
         return Ok(Ok(Vec::new()));
     }
     let network = node.keyed("mailbox.network", &network_of(from))?;

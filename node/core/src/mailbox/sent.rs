@@ -116,6 +116,7 @@ mod tests {
             blob: node.blobs.put(text.as_bytes()).unwrap(),
             copy_to_sent: true,
             request: queue::ReportRequest::default(),
+            limits: queue::SendLimits::NONE,
         };
         submit(node, submission).await.unwrap();
     }

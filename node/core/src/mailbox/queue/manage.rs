@@ -1,6 +1,7 @@
 //! The owner's hand on the queue: its list, a try at once, and giving up.
 
 use super::record::NOT_DELIVERED;
+use super::submit::RECORDED_WITHIN;
 use super::{
     DueRow, ItemRow, QueueId, QueuedMessage, Recipient, RecipientState, due_key, recipients,
 };
@@ -9,7 +10,7 @@ use crate::events::Event;
 use crate::mailbox::deliver;
 use crate::mailbox::folders::FolderId;
 use crate::mailbox::idempotency::IdempotencyKey;
-use crate::mailbox::{Flags, store_flags};
+use crate::mailbox::{Flags, senders, store_flags};
 use crate::node::Node;
 use crate::row;
 use crate::store::{StoreError, Tx};
@@ -30,12 +31,20 @@ pub fn sent_copy(node: &Node, id: QueueId) -> Result<Option<(FolderId, u32)>, St
     deliver::place_of(&node.store, IdempotencyKey::of(&[&id.0]))
 }
 
-/// Makes an item due now. Returns false if there is no such item (any more).
+/// Makes an item due now, also one that is held: then the time in which it is tried begins now.
+/// Returns false if there is no such item (any more).
 ///
 /// # Errors
 /// As [`queued`].
 pub async fn retry(node: &Node, id: QueueId) -> Result<bool, StoreError> {
     let now = node.clock.now();
+    let held = super::item(node, id)?.filter(|item| item.held);
+    let addresses = held.iter().flat_map(|item| &item.recipients).map(|to| &to.address);
+    let mut written_to = senders::keys(node, addresses)?;
+    let early = written_to.split_off(written_to.len().min(RECORDED_WITHIN));
+    if !early.is_empty() {
+        node.store.commit(move |tx| senders::record(tx, now, &early)).await?;
+    }
     node.store
         .commit(move |tx: &mut Tx<'_>| {
             let Some(mut item) = row::get::<ItemRow>(tx, &id.0)? else { return Ok(false) };
@@ -47,6 +56,10 @@ pub async fn retry(node: &Node, id: QueueId) -> Result<bool, StoreError> {
             }
             row::delete::<DueRow>(tx, &due_key(item.next_attempt, id));
             item.next_attempt = now;
+            if item.held.take().is_some() {
+                item.created = now;
+                senders::record(tx, now, &written_to)?;
+            }
             row::put_referring(tx, &id.0, &item, &[item.blob])?;
             row::put(tx, &due_key(now, id), &DueRow {})?;
             tx.after(Event::Queue);
@@ -85,7 +98,7 @@ pub async fn give_up(node: &Node, id: QueueId) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mailbox::queue::{Outcome, ReportRequest, next_due, record_outcomes};
+    use crate::mailbox::queue::{Outcome, ReportRequest, SendLimits, next_due, record_outcomes};
     use crate::mailbox::{Submission, message, submit};
     use crate::testing::TestNode;
 
@@ -97,6 +110,7 @@ mod tests {
             blob: node.blobs.put(b"Subject: The hill\r\n\r\nShall we?\r\n").unwrap(),
             copy_to_sent: true,
             request: ReportRequest::default(),
+            limits: SendLimits::NONE,
         };
         submit(node, submission).await.unwrap()
     }

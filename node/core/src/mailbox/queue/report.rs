@@ -2,7 +2,9 @@
 
 use super::dsn::{self, Action, Entry, Report};
 use super::notify::{NewRecipient, ReportRequest};
-use super::{Outcome, QueuedMessage, REPLY_LEN_MAX, Recipient, Submission, SubmitError, submit};
+use super::{
+    Outcome, QueuedMessage, REPLY_LEN_MAX, Recipient, SendLimits, Submission, SubmitError, submit,
+};
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::mailbox::idempotency::IdempotencyKey;
@@ -85,6 +87,7 @@ pub async fn report_delivered(node: &Node, delivered: Delivered) -> Result<(), S
         blob,
         copy_to_sent: false,
         request: ReportRequest::default(),
+        limits: SendLimits::NONE,
     };
     submit(node, submission).await.map(drop)
 }

@@ -1,5 +1,6 @@
 //! Submitting a message to the queue (RFC 6409).
 
+use super::limits::{Charges, HELD, SendLimits};
 use super::{
     DueRow, ItemRow, NewRecipient, QueueId, RECIPIENTS_MAX, Recipient, RecipientState,
     ReportRequest, due_key, recipient_key,
@@ -32,6 +33,8 @@ pub struct Submission {
     pub copy_to_sent: bool,
     /// The wishes of the sender about reports.
     pub request: ReportRequest,
+    /// The caps of the day, over which it is held.
+    pub limits: SendLimits,
 }
 
 /// Why a message was not queued.
@@ -57,7 +60,7 @@ pub enum SubmitError {
 /// The most recipients that are recorded as written to in the commit of the message itself, which
 /// has at most 1,000 rows. A commit before it records the others: if the second one fails, an
 /// address counts as known to which nothing was sent, and the other order could forget one.
-const RECORDED_WITHIN: usize = 300;
+pub(super) const RECORDED_WITHIN: usize = 300;
 
 /// Queues a message, and with `copy_to_sent` stores a copy if Sent has none, in one commit; once
 /// this returns both are durable. A second submission with the same key changes nothing.
@@ -66,7 +69,8 @@ const RECORDED_WITHIN: usize = 300;
 /// When an address is invalid, there are none or too many, or the store refuses; nothing is
 /// queued then.
 pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
-    let Submission { id, from, recipients: wanted, blob, copy_to_sent, request } = submission;
+    let Submission { id, from, recipients: wanted, blob, copy_to_sent, request, limits } =
+        submission;
     let mut recipients: Vec<NewRecipient> = Vec::new();
     for recipient in wanted {
         if !is_address(&recipient.address) {
@@ -85,10 +89,13 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     }
     let (id, now) = (QueueId(id.0), node.clock.now());
     // A report of this node goes to a stranger whom the owner never wrote to.
-    let of_owner = recipients.iter().filter(|_| !from.is_empty()).map(|to| &to.address);
-    let mut written_to = senders::keys(node, of_owner)?;
+    let of_owner = || recipients.iter().filter(|_| !from.is_empty()).map(|to| &to.address);
+    // Also those of a message with the null reverse-path: a program may send receipts.
+    let all = recipients.iter().map(|to| &to.address);
+    let charges = Charges::of(node, limits, all)?;
+    let mut written_to = senders::keys(node, of_owner())?;
     let early = written_to.split_off(written_to.len().min(RECORDED_WITHIN));
-    if !early.is_empty() {
+    if !early.is_empty() && !charges.are_over(&node.store, now)? {
         node.store.commit(move |tx| senders::record(tx, now, &early)).await?;
     }
     let sent_folder = special_in(&node.store, SpecialUse::Sent)?.filter(|_| copy_to_sent);
@@ -128,12 +135,15 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
             if let Some(copy) = &copy {
                 deliver::insert(tx, copy, copy.delivery.folder).map_err(SubmitError::Copy)?;
             }
+            let held = charges.are_over(tx, now)?;
+            let next_attempt = if held { HELD } else { now };
             let item = ItemRow {
                 from,
                 blob: blob_id,
                 size,
                 created: now,
-                next_attempt: now,
+                next_attempt,
+                held: held.then_some(true),
                 return_full: request.return_full.then_some(true),
                 envelope_id: request.envelope_id,
             };
@@ -144,15 +154,18 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
                     state: RecipientState::Waiting,
                     attempts: 0,
                     last_reply: String::new(),
-                    next_attempt: now,
+                    next_attempt,
                     notify: recipient.notify,
                     original: recipient.original,
                     delay_reported: None,
                 };
                 row::put(tx, &recipient_key(id, index), &waiting)?;
             }
-            senders::record(tx, now, &written_to)?;
-            row::put(tx, &due_key(now, id), &DueRow {})?;
+            if !held {
+                charges.charge(tx, now)?;
+                senders::record(tx, now, &written_to)?;
+            }
+            row::put(tx, &due_key(next_attempt, id), &DueRow {})?;
             tx.after(Event::Queue);
             Ok(id)
         })

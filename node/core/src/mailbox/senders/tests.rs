@@ -1,4 +1,4 @@
-use super::super::queue::ReportRequest;
+use super::super::queue::{ReportRequest, SendLimits};
 use super::super::{
     DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse, Submission, deliver_charged,
     special_folder, submit,
@@ -57,6 +57,7 @@ async fn people_whom_the_owner_wrote_to_use_no_share() {
             blob: alice.blobs.put(b"Subject: a\r\n\r\n").unwrap(),
             copy_to_sent: false,
             request: ReportRequest::default(),
+            limits: SendLimits::NONE,
         };
         submit(&alice, submission).await.unwrap();
     }

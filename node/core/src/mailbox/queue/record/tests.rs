@@ -1,6 +1,6 @@
 use super::*;
 use crate::mailbox::queue::{
-    NOT_DELIVERED, NewRecipient, Notify, ReportRequest, due, item, next_due,
+    NOT_DELIVERED, NewRecipient, Notify, ReportRequest, SendLimits, due, item, next_due,
 };
 use crate::mailbox::{Submission, SubmitError, body, folder_named, messages, submit, summaries};
 use crate::testing::TestNode;
@@ -15,6 +15,7 @@ fn submission(node: &Node, from: &str, recipients: &[&str]) -> Submission {
         blob: node.blobs.put(text).unwrap(),
         copy_to_sent: true,
         request: ReportRequest::default(),
+        limits: SendLimits::NONE,
     }
 }
 
