@@ -52,7 +52,7 @@ mod selected;
 mod sequence;
 mod session;
 mod structure_cache;
-mod utf7;
+pub mod utf7;
 
 use std::sync::Arc;
 

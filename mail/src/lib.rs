@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use state::MailState;
 
 pub use config::{MailConfig, MailConfigError};
+pub use imap::utf7 as folder_name;
 pub use startup::refuse_during_startup;
 
 /// The running SMTP and IMAP servers and queue of one node.

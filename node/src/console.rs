@@ -64,11 +64,15 @@ pub(crate) fn step_bar(label: &'static str, len: usize) -> ProgressBar {
 const SHOWN_AFTER: Duration = Duration::from_secs(1);
 /// The pause between two progress lines in the log.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
+/// The pause between two progress lines on standard error.
+const PRINTED_EVERY: Duration = Duration::from_secs(5);
 
 /// The progress of work that may take long: a bar on a terminal, otherwise lines in the log, and
 /// nothing if the work ends within a second.
 pub(crate) struct ProgressDisplay {
     bar: ProgressBar,
+    /// Whether the lines are printed on standard error, and not logged.
+    prints: bool,
     shown: Mutex<Shown>,
 }
 
@@ -85,8 +89,14 @@ impl ProgressDisplay {
             .with_finish(ProgressFinish::AndClear);
         Self {
             bar,
+            prints: false,
             shown: Mutex::new(Shown { begun: Instant::now(), is_drawn: false, logged: None }),
         }
+    }
+
+    /// The same, with lines on standard error.
+    pub(crate) fn printing() -> Self {
+        Self { prints: true, ..Self::new() }
     }
 
     /// Shows that `done` of `total` items of a step are done. A `total` of zero means unknown: the
@@ -115,9 +125,13 @@ impl ProgressDisplay {
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         // A bar that is still hidden has no terminal.
-        if bar.is_hidden() && shown.logged.is_none_or(|at| at.elapsed() >= LOGGED_EVERY) {
+        let pause = if self.prints { PRINTED_EVERY } else { LOGGED_EVERY };
+        if bar.is_hidden() && shown.logged.is_none_or(|at| at.elapsed() >= pause) {
             shown.logged = Some(Instant::now());
-            tracing::info!(step, done, total, "progress");
+            match self.prints {
+                true => eprint(format!("{step}: {done} of {total}")),
+                false => tracing::info!(step, done, total, "progress"),
+            }
         }
     }
 }

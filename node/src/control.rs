@@ -9,6 +9,7 @@ mod check;
 mod execute;
 mod friends;
 mod identity;
+mod mail_files;
 mod queue;
 mod retirement;
 mod set_up;
@@ -35,6 +36,7 @@ pub(crate) use identity::{IdentityChange, request_from_log};
 pub(crate) use set_up::SetUp;
 
 use crate::exit;
+use crate::mail_files::{Format, ImportOptions};
 
 /// The socket's name in the data folder.
 const SOCKET_NAME: &str = "control.sock";
@@ -108,6 +110,10 @@ pub(crate) enum Request {
     SmarthostRemove,
     /// A new password for a mail program.
     AppPassword { label: String },
+    /// Export all mail to a folder.
+    ExportMail { format: Format, folder: PathBuf },
+    /// Import mail from files.
+    ImportMail(ImportOptions),
     /// Read and verify all stored data.
     Check,
     /// The node's card.

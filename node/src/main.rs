@@ -11,6 +11,7 @@ mod demo;
 mod exit;
 mod listen;
 mod logging;
+mod mail_files;
 mod server;
 mod shell;
 mod startup_message;

@@ -20,6 +20,7 @@ mod expunge;
 mod flags;
 mod folders;
 mod idempotency;
+mod import;
 mod index_older;
 mod page;
 pub mod queue;
@@ -49,9 +50,12 @@ pub use expunge::expunge;
 pub use flags::{FlagError, Flags};
 pub use folders::{
     Folder, FolderError, FolderId, SpecialUse, create_folder, folder, folder_named, folders,
-    folders_below, rename_below, rename_folder, special_folder,
+    folders_below, nearest_name, rename_below, rename_folder, special_folder,
 };
 pub use idempotency::IdempotencyKey;
+pub use import::{
+    Import, ImportOutcome, Preparation, PreparedImport, commit_imports, prepare_import,
+};
 pub use index_older::index_older_messages;
 pub use queue::{
     Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,

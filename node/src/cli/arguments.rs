@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 mod identity;
+mod mail_files;
 
 pub(crate) use identity::*;
+pub(crate) use mail_files::*;
 
 /// Your own place on the internet: blog, photos and mail on one small machine that is yours.
 ///
@@ -99,6 +101,16 @@ pub(crate) enum Command {
         after_help = "Examples:\n  freehold app-password phone\n  PASSWORD=$(freehold app-password --bare curl)"
     )]
     AppPassword(AppPassword),
+    /// Write all mail into files that other programs read.
+    Export {
+        #[command(subcommand)]
+        command: ExportCommand,
+    },
+    /// Read mail from files that other programs wrote.
+    Import {
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
     /// Read and verify all stored data: rows, blobs, seals, hashes and signatures.
     ///
     /// The check changes nothing and works on a running node too. The exit code is 0 if nothing is

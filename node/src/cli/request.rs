@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use freehold_core::blocking::blocking;
 
-use super::arguments::{Command, FriendCommand, IdentityCommand, QueueCommand, SmarthostCommand};
+use super::arguments::{
+    Command, ExportCommand, FriendCommand, IdentityCommand, Import, ImportCommand, QueueCommand,
+    SmarthostCommand,
+};
 use super::{Target, read_input};
 use crate::control::{self, CheckLock, ControlContext, OnProgress, Request, Response};
+use crate::mail_files::{Format, ImportOptions};
 use crate::{console, data_folder, exit};
 
 /// Sends the command's request and prints the response.
@@ -25,12 +29,16 @@ pub(super) async fn run(target: Target, command: Command) -> Result<()> {
     if response.get("whole") == false {
         return Err(exit::with(exit::DATA, "data is damaged; nothing was changed"));
     }
+    if let Some(count) = response.get("left_out").as_u64().filter(|count| *count > 0) {
+        return Err(exit::with(exit::DATA, format!("left out, and named above: {count}")));
+    }
     Ok(())
 }
 
 /// Sends a request to the node that runs in the folder, or executes it on the folder.
 pub(super) async fn send(target: &Target, request: Request) -> Result<Response> {
-    let on_progress = progress_on_console();
+    let prints = matches!(request, Request::ExportMail { .. } | Request::ImportMail(_));
+    let on_progress = progress_on_console(prints);
     if let Some(response) =
         control::call_with_progress(&target.data, &request, &on_progress).await?
     {
@@ -71,9 +79,12 @@ pub(super) async fn send(target: &Target, request: Request) -> Result<Response> 
     result
 }
 
-/// Shows progress on the console.
-fn progress_on_console() -> OnProgress {
-    let display = console::ProgressDisplay::new();
+/// Shows progress on the console; `prints` shows it also where standard error is no terminal.
+fn progress_on_console(prints: bool) -> OnProgress {
+    let display = match prints {
+        true => console::ProgressDisplay::printing(),
+        false => console::ProgressDisplay::new(),
+    };
     Arc::new(move |step: &str, done, total| display.update(step, done, total))
 }
 
@@ -106,6 +117,8 @@ fn request(command: Command) -> Result<Request> {
             Request::SmarthostSet { server, user, password }
         }
         Command::AppPassword(app) => Request::AppPassword { label: app.label },
+        Command::Export { command } => export_request(command)?,
+        Command::Import { command } => import_request(command)?,
         Command::Check => Request::Check,
         Command::Status(_) => Request::Status,
         Command::Identity { command: IdentityCommand::Card } => Request::IdentityCard,
@@ -124,6 +137,29 @@ fn request(command: Command) -> Result<Request> {
             anyhow::bail!("this command sends no request to a node")
         }
     })
+}
+
+fn export_request(command: ExportCommand) -> Result<Request> {
+    let (format, export) = match command {
+        ExportCommand::Maildir(export) => (Format::Maildir, export),
+        ExportCommand::Mbox(export) => (Format::Mbox, export),
+    };
+    // The running node has its own working folder.
+    let folder = std::path::absolute(export.folder).context("the folder is no valid path")?;
+    Ok(Request::ExportMail { format, folder })
+}
+
+fn import_request(command: ImportCommand) -> Result<Request> {
+    let (format, is_mboxrd, import) = match command {
+        ImportCommand::Maildir(import) => (Format::Maildir, false, import),
+        ImportCommand::Mbox { mboxrd, import } => (Format::Mbox, mboxrd, import),
+    };
+    let Import { path, folder: into, restore: restores } = import;
+    // The running node has its own working folder.
+    let path = std::fs::canonicalize(&path).map_err(|error| {
+        exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display()))
+    })?;
+    Ok(Request::ImportMail(ImportOptions { format, path, into, is_mboxrd, restores }))
 }
 
 /// Splits Markdown into title and text: a first line `# Title` is the title.

@@ -20,8 +20,9 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// Held during a check: one check at a time reads the disk.
 pub(crate) type CheckLock = Arc<Mutex<()>>;
 
-/// Stops the check when it is dropped, as when the client closes its connection.
-struct StopOnDrop(Stop);
+/// Stops work when it is dropped, as when the client closes its connection.
+#[derive(Default)]
+pub(super) struct StopOnDrop(pub(super) Stop);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
@@ -36,7 +37,7 @@ pub(super) async fn run(
     lock: &CheckLock,
     on_progress: OnProgress,
 ) -> Result<Response> {
-    let stop_on_drop = StopOnDrop(Stop::default());
+    let stop_on_drop = StopOnDrop::default();
     let (node, stop) = (node.clone(), stop_on_drop.0.clone());
     if lock.try_lock().is_err() {
         on_progress("Waiting: another check is running", 0, 0);
@@ -144,7 +145,8 @@ fn per_table<'a>(tables: impl Iterator<Item = &'a String>) -> BTreeMap<&'a str, 
     counts
 }
 
-fn count_of(count: u64, what: &str) -> String {
+/// A count with its noun.
+pub(super) fn count_of(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 

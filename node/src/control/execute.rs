@@ -203,6 +203,10 @@ pub(crate) async fn execute(
         }
         Request::SmarthostRemove => super::smarthost::remove(node).await,
         Request::AppPassword { label } => app_password(context, &label).await,
+        Request::ExportMail { format, folder } => {
+            super::mail_files::export(node, format, folder, on_progress).await
+        }
+        Request::ImportMail(options) => super::mail_files::import(node, options, on_progress).await,
         Request::Check => check::run(node, &context.check_lock, on_progress).await,
         Request::IdentityCard => Ok(Response::text(node.identity.card().to_string())
             .with(json!({ "card": node.identity.card().to_string() }))),

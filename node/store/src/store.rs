@@ -135,6 +135,24 @@ impl<H: Hint> Store<H> {
         self.0.shared.rows.keys(table, scan)
     }
 
+    /// The keys of the rows of `table` that refer to a blob and begin with `prefix`, in order, at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// As [`Store::scan`].
+    pub fn referring_keys(
+        &self,
+        blob: &BlobId,
+        table: Table,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let first = references::reference_key(blob, table.name(), prefix);
+        let found = self.keys(references::REFERENCES, &Scan::prefix(&first, limit))?;
+        let rows = found.iter().filter_map(|key| references::referring_row(key));
+        Ok(rows.map(|(_, key)| key.to_vec()).collect())
+    }
+
     /// One row of a table given by name, as in [`WalkedRow::table`].
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod folder;
 mod https;
 mod identity;
 mod logs;
+mod mail_files;
 mod mnemonic;
 mod node_process;
 mod photos;

@@ -55,6 +55,7 @@ fn protocol_crates_do_not_depend_on_each_other() {
                 "freehold-listen",
                 "freehold-web",
                 "freehold-mail",
+                "freehold-mime",
                 "freehold-federation",
             ]),
         ),

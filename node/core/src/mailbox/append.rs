@@ -84,6 +84,17 @@ impl Appender {
         Ok(message)
     }
 
+    /// `flags` without the keywords that the folder's messages can't get.
+    pub(super) fn fitting(&self, flags: &Flags) -> Flags {
+        flags::fitting(&self.folder, flags)
+    }
+
+    /// As [`Appender::finish`], and no message of the folder is \Recent any more.
+    pub(super) fn finish_reported(mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        recent::claim(&mut self.folder);
+        self.finish(tx)
+    }
+
     /// Writes what is not written yet.
     pub(super) fn finish(mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         for (uid, details) in &self.details {

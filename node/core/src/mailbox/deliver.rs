@@ -85,7 +85,7 @@ pub(super) struct DeliveredRow {
 
 impl DeliveredRow {
     /// Whether the message was expunged so long ago that no sender repeats its delivery any more.
-    fn is_expired(&self, now: Timestamp) -> bool {
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.expunged.is_some_and(|expunged| expunged.plus_millis(KEY_REMEMBERED) < now)
     }
 }
@@ -200,15 +200,7 @@ pub(super) async fn prepare(
 ) -> Result<PreparedDelivery, DeliverError> {
     flags::check_keywords(&delivery.flags)?;
     let reading = read(node, delivery.blob.id, delivery.blob.len).await?;
-    let thread_keys = thread::keys(node, &reading.summary)?;
-    Ok(PreparedDelivery {
-        delivery,
-        reading,
-        thread_keys,
-        message: MessageId(node.random.array()),
-        thread: ThreadId(node.random.array()),
-        now: node.clock.now(),
-    })
+    PreparedDelivery::new(node, delivery, reading).map_err(Into::into)
 }
 
 /// Longer messages are read one at a time, because a message is in memory while it is read; bytes.
@@ -249,12 +241,35 @@ pub(super) fn insert(
 }
 
 impl PreparedDelivery {
+    /// A delivery whose message was read.
+    pub(super) fn new(
+        node: &Node,
+        delivery: Delivery,
+        reading: Reading,
+    ) -> Result<Self, StoreError> {
+        let thread_keys = thread::keys(node, &reading.summary)?;
+        Ok(Self {
+            delivery,
+            reading,
+            thread_keys,
+            message: MessageId(node.random.array()),
+            thread: ThreadId(node.random.array()),
+            now: node.clock.now(),
+        })
+    }
+
+    /// When it was prepared.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// The message's Message-ID, without brackets.
     pub(super) fn message_id(&self) -> Option<&str> {
         self.reading.summary.message_id.as_deref()
     }
 
-    fn message(&self, tx: &mut Tx<'_>) -> Result<NewMessage, StoreError> {
+    /// The message as it is added to a folder, in its thread.
+    pub(super) fn message(&self, tx: &mut Tx<'_>) -> Result<NewMessage, StoreError> {
         let thread = thread::join(tx, &self.thread_keys, self.thread, self.now)?;
         Ok(NewMessage {
             flags: self.delivery.flags.clone(),

@@ -91,12 +91,41 @@ pub enum FlagError {
 
 /// Refuses keywords that are no atoms (RFC 9051 9) or too long.
 pub(super) fn check_keywords(flags: &Flags) -> Result<(), FlagError> {
+    let are_allowed = flags.keywords.iter().all(|keyword| is_keyword(keyword));
+    if are_allowed { Ok(()) } else { Err(FlagError::BadKeyword) }
+}
+
+fn is_keyword(keyword: &str) -> bool {
     let special = |b: u8| {
         matches!(b, b'(' | b')' | b'{' | b'%' | b'*' | b'"' | b'\\' | b']') || !b.is_ascii_graphic()
     };
-    let is_allowed =
-        |k: &String| !k.is_empty() && k.len() <= KEYWORD_LEN_MAX && !k.bytes().any(special);
-    if flags.keywords.iter().all(is_allowed) { Ok(()) } else { Err(FlagError::BadKeyword) }
+    !keyword.is_empty() && keyword.len() <= KEYWORD_LEN_MAX && !keyword.bytes().any(special)
+}
+
+/// `flags` without the keywords that are not allowed, that are there twice, or for which the
+/// folder has no room.
+pub(super) fn fitting(folder: &Folder, flags: &Flags) -> Flags {
+    let mut fitting = Flags::of(flags.bits);
+    let is_known = |name: &str| folder.keywords.iter().any(|k| k.eq_ignore_ascii_case(name));
+    let unused = folder
+        .keywords
+        .iter()
+        .zip(&folder.keyword_counts)
+        .filter(|(name, count)| **count == 0 && !flags.has_keyword(name));
+    let mut room = KEYWORDS_MAX.saturating_sub(folder.keywords.len()) + unused.count();
+    for keyword in flags.keywords.iter().filter(|keyword| is_keyword(keyword)) {
+        if fitting.has_keyword(keyword) {
+            continue;
+        }
+        if !is_known(keyword) {
+            if room == 0 {
+                continue;
+            }
+            room -= 1;
+        }
+        fitting.keywords.push(keyword.clone());
+    }
+    fitting
 }
 
 /// The count of a keyword from before keywords were counted; such a keyword is never dropped.

@@ -1,5 +1,6 @@
 //! Folders (mailboxes, RFC 9051 2.3.1): names, ids, UIDs and counts.
 
+mod nearest;
 mod parent;
 mod special;
 
@@ -11,6 +12,7 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
+pub use nearest::nearest_name;
 pub use parent::{folders_below, rename_below};
 pub use special::SpecialUse;
 

@@ -28,14 +28,19 @@ pub async fn claim_recent(node: &Node, id: FolderId) -> Result<Range<u32>, Store
         .commit(move |tx| {
             let Some(mut folder) = load(tx, id)? else { return Ok(0..0) };
             let claimed = folder.recent_uids();
-            if folder.recent_from.take().is_some() {
-                folder.recent = 0;
+            if claim(&mut folder) {
                 // Without an event: nothing changed for other sessions and for pages.
                 row::put(tx, &id.key(), &folder)?;
             }
             Ok(claimed)
         })
         .await
+}
+
+/// Marks all messages of the folder, whose row the caller saves, as reported; false if they were.
+pub(super) fn claim(folder: &mut Folder) -> bool {
+    folder.recent = 0;
+    folder.recent_from.take().is_some()
 }
 
 /// Counts a message that was added to the folder, whose row the caller saves.

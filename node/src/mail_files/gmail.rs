@@ -1,0 +1,165 @@
+//! Labels in the mbox of Google Takeout, in the field `X-Gmail-Labels`.
+//!
+//! A message is stored in the folder of each of its labels, as Gmail shows it in IMAP; one without
+//! is stored in Archive. Of the states that Gmail keeps as labels, Starred is \Flagged, and a
+//! message without Unread is \Seen. Important, Opened and the categories are dropped.
+
+use freehold_core::mailbox::{Flags, SpecialUse};
+use freehold_mime::word;
+
+use super::special;
+
+/// How much of the field is read, in bytes.
+const VALUE_LEN_MAX: usize = 64 * 1024;
+/// The most labels that are read, and the most folders in which a message is stored.
+const LABELS_MAX: usize = 200;
+const FOLDERS_MAX: usize = 16;
+
+const UNREAD: [&str; 8] = [
+    "unread",
+    "ungelesen",
+    "non lus",
+    "no leídos",
+    "da leggere",
+    "não lidas",
+    "ongelezen",
+    "непрочитанные",
+];
+const STARRED: [&str; 8] = [
+    "starred",
+    "markiert",
+    "messages suivis",
+    "destacados",
+    "speciali",
+    "com estrela",
+    "met ster",
+    "помеченные",
+];
+const DROPPED: [&str; 19] = [
+    "important",
+    "wichtig",
+    "importants",
+    "importantes",
+    "importanti",
+    "importante",
+    "belangrijk",
+    "opened",
+    "geöffnet",
+    "ouvert",
+    "abiertos",
+    "aperti",
+    "abertos",
+    "geopend",
+    "archived",
+    "archiviert",
+    "archivés",
+    "archivados",
+    "archiviati",
+];
+const CATEGORIES: [&str; 6] =
+    ["category ", "kategorie ", "catégorie ", "categoría ", "categoria ", "categorie "];
+
+/// The folders and flags of a message.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Labels {
+    /// At least one.
+    pub(super) folders: Vec<String>,
+    pub(super) flags: u8,
+}
+
+/// Reads a value of `X-Gmail-Labels`.
+pub(super) fn read(value: &[u8]) -> Labels {
+    let value = value.get(..VALUE_LEN_MAX).unwrap_or(value);
+    let (mut specials, mut own) = (Vec::new(), Vec::new());
+    let (mut is_unread, mut is_starred) = (false, false);
+    for label in split(&word::decode(value, None)) {
+        let lower = label.to_lowercase();
+        let is = |names: &[&str]| names.contains(&lower.as_str());
+        if is(&UNREAD) {
+            is_unread = true;
+        } else if is(&STARRED) {
+            is_starred = true;
+        } else if is(&DROPPED) || CATEGORIES.iter().any(|prefix| lower.starts_with(prefix)) {
+        } else if let Some(special) = special::named(&label).filter(|s| *s != SpecialUse::Archive) {
+            specials.push(special);
+        } else if !own.contains(&label) {
+            own.push(label);
+        }
+    }
+    let mut flags = 0;
+    flags |= if is_unread { 0 } else { Flags::SEEN };
+    flags |= if is_starred { Flags::FLAGGED } else { 0 };
+    flags |= if specials.contains(&SpecialUse::Drafts) { Flags::DRAFT } else { 0 };
+    let hidden = [SpecialUse::Trash, SpecialUse::Junk].into_iter().find(|s| specials.contains(s));
+    let mut folders: Vec<String> = match hidden {
+        // Gmail shows such a message nowhere else.
+        Some(special) => vec![special.name().to_owned()],
+        None => {
+            let shown = [SpecialUse::Inbox, SpecialUse::Sent, SpecialUse::Drafts];
+            let of_node = shown.into_iter().filter(|special| specials.contains(special));
+            of_node.map(|special| special.name().to_owned()).chain(own).collect()
+        }
+    };
+    folders.truncate(FOLDERS_MAX);
+    if folders.is_empty() {
+        folders.push(SpecialUse::Archive.name().to_owned());
+    }
+    Labels { folders, flags }
+}
+
+/// The labels between commas; one in quotation marks may have a comma.
+fn split(value: &str) -> Vec<String> {
+    let (mut labels, mut label, mut is_quoted) = (Vec::new(), String::new(), false);
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            '\\' if is_quoted => label.extend(chars.next()),
+            ',' if !is_quoted => labels.push(std::mem::take(&mut label)),
+            c => label.push(c),
+        }
+        if labels.len() >= LABELS_MAX {
+            break;
+        }
+    }
+    labels.push(label);
+    let trimmed = labels.iter().map(|label| label.trim().to_owned());
+    trimmed.filter(|label| !label.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folders(value: &str) -> Vec<String> {
+        read(value.as_bytes()).folders
+    }
+
+    #[test]
+    fn gmail_labels_are_folders_and_flags() {
+        let labels =
+            read(b" Inbox,Starred,Important,\"Rust, and more\",Category Updates,Work/Home");
+        assert_eq!(labels.folders, ["INBOX", "Rust, and more", "Work/Home"]);
+        assert_eq!(labels.flags, Flags::SEEN | Flags::FLAGGED);
+        assert_eq!(read(b"Inbox,Unread").flags, 0);
+        assert_eq!(read(b"Drafts").flags, Flags::SEEN | Flags::DRAFT);
+        assert_eq!(folders("Archived,Opened"), ["Archive"]);
+        assert_eq!(folders("Sent,Inbox"), ["INBOX", "Sent"]);
+        assert_eq!(folders("Work,Spam,Inbox"), ["Junk"]);
+        assert_eq!(folders("Trash,Work"), ["Trash"]);
+        assert_eq!(folders("Posteingang,Kategorie \"Werbung\",Wichtig"), ["INBOX"]);
+    }
+
+    #[test]
+    fn encoded_gmail_labels_are_decoded() {
+        let value = "=?UTF-8?Q?Gesendet,Gr=C3=BC=C3=9Fe,\"a,?=\r\n =?UTF-8?Q?_b\"?=";
+        assert_eq!(folders(value), ["Sent", "Grüße", "a, b"]);
+    }
+
+    #[test]
+    fn a_million_labels_are_bounded() {
+        let value = (0..1_000_000).map(|n| format!("label {n}")).collect::<Vec<_>>().join(",");
+        assert_eq!(folders(&value).len(), FOLDERS_MAX);
+        assert_eq!(folders(&"\"".repeat(1_000_000)), ["Archive"]);
+    }
+}
