@@ -29,9 +29,10 @@
 //! | 7888 | LITERAL+ | whole |
 //! | 7889 | APPENDLIMIT | whole |
 //! | 8438 | STATUS=SIZE | whole |
-//! | 8474 | OBJECTID | not yet |
+//! | 8474 | OBJECTID | whole |
 //! | 8508 | REPLACE | not yet |
-//! | 8970 | PREVIEW | not yet |
+//! | 8514 | SAVEDATE | whole |
+//! | 8970 | PREVIEW | whole |
 //! | 9051 | IMAP4rev2 | part: the extensions above that it includes |
 
 mod command;
@@ -47,6 +48,7 @@ mod framer;
 mod glob;
 mod link;
 mod listing;
+mod object_id;
 mod section;
 mod selected;
 mod sequence;

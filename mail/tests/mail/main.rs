@@ -12,6 +12,7 @@ mod imap;
 mod limits;
 mod link;
 mod next_hop;
+mod object_ids;
 mod queue;
 mod server;
 mod sessions;

@@ -126,6 +126,9 @@ fn item(item: &Item) -> String {
         Item::ModSeq => "MODSEQ".to_owned(),
         Item::Size => "RFC822.SIZE".to_owned(),
         Item::Uid => "UID".to_owned(),
+        Item::EmailId | Item::Preview | Item::SaveDate | Item::ThreadId => {
+            panic!("{item:?} is not generated")
+        }
         Item::Section(BodySection { name, .. }) if name.starts_with(b"RFC822") => {
             String::from_utf8_lossy(name).into_owned()
         }

@@ -139,6 +139,18 @@ impl Terms {
             Key::Date(Dated::Internal, order, day) => {
                 compare(Day::of(message.internal_date), *order, *day)
             }
+            Key::Date(Dated::Saved, order, day) => candidate
+                .listing
+                .content(message.uid)
+                .is_some_and(|content| compare(Day::of(content.saved), *order, *day)),
+            Key::EmailId(wanted) => {
+                let content = candidate.listing.content(message.uid);
+                content.is_some_and(|content| Some(content.id) == *wanted)
+            }
+            Key::ThreadId(wanted) => {
+                let content = candidate.listing.content(message.uid);
+                wanted.is_some() && content.is_some_and(|content| content.thread == *wanted)
+            }
             Key::Date(Dated::Sent, order, day) => {
                 let of_header =
                     |header: &[u8]| header::first(header, "date").and_then(Day::of_header);
