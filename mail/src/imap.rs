@@ -16,12 +16,14 @@
 //! | 5032 | WITHIN | whole |
 //! | 5161 | ENABLE | whole |
 //! | 5182 | SEARCHRES | not yet |
-//! | 5256 | SORT, THREAD | not yet |
+//! | 5256 | SORT, THREAD | part: SORT; THREAD not yet |
 //! | 5258 | LIST-EXTENDED | whole |
+//! | 5267 | CONTEXT=SEARCH, ESORT | part: ESORT |
 //! | 5464 | METADATA | not yet |
 //! | 5465 | NOTIFY | not yet |
 //! | 5530 | response codes | whole |
 //! | 5819 | LIST-STATUS | whole |
+//! | 5957 | SORT=DISPLAY | whole |
 //! | 6154 | SPECIAL-USE | part: the attributes; CREATE-SPECIAL-USE not yet |
 //! | 6851 | MOVE | whole |
 //! | 6855 | UTF8=ACCEPT | not yet |

@@ -4,6 +4,8 @@ use freehold_core::clock::Timestamp;
 
 use crate::imap::command::fetch::item::{BodySection, Item};
 use crate::imap::command::search::key::{Dated, Key, Order};
+use crate::imap::command::search::query::Query;
+use crate::imap::command::sort::criterion::Criterion;
 use crate::imap::command::store::Sign;
 use crate::imap::command::{Command, Tagged, copy, status};
 use crate::imap::date::{self, Day};
@@ -66,12 +68,11 @@ pub(super) fn command(tagged: &Tagged) -> String {
             let items: Vec<String> = fetch.items.iter().map(item).collect();
             format!("{}FETCH {} ({})", uid(fetch.by), set(&fetch.set), items.join(" "))
         }
-        Command::Search(search) => {
-            let keys = match &search.key {
-                Key::And(keys) => keys.iter().map(key).collect::<Vec<_>>().join(" "),
-                one => key(one),
-            };
-            format!("{}SEARCH {keys}", uid(search.by))
+        Command::Search(search) => format!("{}SEARCH {}", uid(search.by), keys(&search.query)),
+        Command::Sort(sort) => {
+            let criteria: Vec<String> = sort.criteria.iter().map(criterion).collect();
+            let (by, keys) = (uid(sort.by), keys(&sort.query));
+            format!("{by}SORT ({}) UTF-8 {keys}", criteria.join(" "))
         }
         Command::Expunge(expunge) => expunge
             .uids
@@ -156,6 +157,18 @@ fn item(item: &Item) -> String {
                 section.join(".")
             )
         }
+    }
+}
+
+fn criterion(criterion: &Criterion) -> String {
+    let name = format!("{:?}", criterion.key).to_uppercase();
+    if criterion.is_reversed { format!("REVERSE {name}") } else { name }
+}
+
+fn keys(query: &Query) -> String {
+    match &query.key {
+        Key::And(keys) => keys.iter().map(key).collect::<Vec<_>>().join(" "),
+        one => key(one),
     }
 }
 
