@@ -16,7 +16,7 @@
 //! | 5032 | WITHIN | whole |
 //! | 5161 | ENABLE | whole |
 //! | 5182 | SEARCHRES | not yet |
-//! | 5256 | SORT, THREAD | part: SORT; THREAD not yet |
+//! | 5256 | SORT, THREAD | whole: ORDEREDSUBJECT and REFERENCES |
 //! | 5258 | LIST-EXTENDED | whole |
 //! | 5267 | CONTEXT=SEARCH, ESORT | part: ESORT |
 //! | 5464 | METADATA | not yet |

@@ -23,6 +23,7 @@ pub(crate) mod sort;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod subscribe;
+pub(crate) mod thread;
 
 use self::copy::CopyMode;
 use super::completion::Completion;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Status(status::Status),
     Store(store::Store),
     Subscribe(subscribe::Subscribe),
+    Thread(thread::Thread),
     Unselect,
 }
 
@@ -84,6 +86,7 @@ impl Command {
                 | Self::Search(_)
                 | Self::Sort(_)
                 | Self::Store(_)
+                | Self::Thread(_)
                 | Self::Unselect
         )
     }
@@ -99,6 +102,7 @@ impl Command {
             Self::Sort(sort) => sort.query.key.has_modseq(),
             Self::Status(status) => status.items.contains(&status::Item::HighestModSeq),
             Self::Store(store) => store.unchanged_since.is_some(),
+            Self::Thread(thread) => thread.query.key.has_modseq(),
             _ => false,
         }
     }
@@ -148,6 +152,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
                 "SEARCH" => Command::Search(search::Search::parse(cursor, Numbering::Uid)?),
                 "SORT" => Command::Sort(sort::Sort::parse(cursor, Numbering::Uid)?),
                 "STORE" => Command::Store(store::Store::parse(cursor, Numbering::Uid)?),
+                "THREAD" => Command::Thread(thread::Thread::parse(cursor, Numbering::Uid)?),
                 _ => return Err(SyntaxError("no such command takes UIDs")),
             }
         }
@@ -180,6 +185,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
         "STATUS" => Command::Status(status::Status::parse(cursor)?),
         "STORE" => Command::Store(store::Store::parse(cursor, Numbering::Sequence)?),
         "SUBSCRIBE" => Command::Subscribe(subscribe::Subscribe::parse(cursor, true)?),
+        "THREAD" => Command::Thread(thread::Thread::parse(cursor, Numbering::Sequence)?),
         "UNSELECT" => Command::Unselect,
         "UNSUBSCRIBE" => Command::Subscribe(subscribe::Subscribe::parse(cursor, false)?),
         _ => return Err(SyntaxError("unknown command")),

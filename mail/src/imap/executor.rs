@@ -6,6 +6,7 @@ use freehold_core::mailbox::FolderId;
 use super::command::fetch::{FetchProgress, Slice};
 use super::command::search::SearchProgress;
 use super::command::sort::SortProgress;
+use super::command::thread::ThreadProgress;
 use super::command::{
     Command, Tagged, close, copy, create, delete, enable, expunge, list, lsub, rename, select,
     status, store, subscribe,
@@ -28,6 +29,7 @@ enum Running {
     Fetch(FetchProgress),
     Search(SearchProgress),
     Sort(SortProgress),
+    Thread(ThreadProgress),
 }
 
 /// A command's progress after one call.
@@ -118,6 +120,11 @@ impl Executor {
                 let by = sort.by;
                 self.searched(completion, by).await
             }
+            Some(Running::Thread(thread)) => {
+                let completion = thread.slice(&mut self.cx, selected);
+                let by = thread.by;
+                self.searched(completion, by).await
+            }
         }
     }
 
@@ -193,6 +200,11 @@ impl Executor {
             (Command::Sort(sort), Some(selected)) => {
                 let sort = SortProgress::start(cx, selected, tag, sort)?;
                 self.running = Some(Running::Sort(sort));
+                return Ok(Progress::Running);
+            }
+            (Command::Thread(thread), Some(selected)) => {
+                let thread = ThreadProgress::start(cx, selected, thread)?;
+                self.running = Some(Running::Thread(thread));
                 return Ok(Progress::Running);
             }
             (Command::Fetch(fetch), Some(selected)) => {

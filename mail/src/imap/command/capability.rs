@@ -5,7 +5,8 @@ use crate::imap::link::{Link, Privacy};
 /// Offered after login.
 const AFTER_LOGIN: &str = "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT \
 CHILDREN SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE ESEARCH WITHIN CONDSTORE OBJECTID \
-PREVIEW SAVEDATE SORT SORT=DISPLAY ESORT";
+PREVIEW SAVEDATE SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT \
+THREAD=REFERENCES";
 
 /// The capabilities for the greeting, for CAPABILITY, and for the response code of a login.
 pub(crate) fn list(link: &Link, is_logged_in: bool) -> String {

@@ -57,6 +57,15 @@ pub(super) fn command() -> impl Strategy<Value = String> {
                 criteria.join(" "),
                 keys.join(" ")
             )),
+        (
+            by(),
+            select(vec!["REFERENCES", "ORDEREDSUBJECT"]),
+            proptest::collection::vec(key(), 2..4)
+        )
+            .prop_map(|(by, algorithm, keys)| format!(
+                "{by}THREAD {algorithm} UTF-8 {}",
+                keys.join(" ")
+            )),
         set().prop_map(|set| format!("UID EXPUNGE {set}")),
     ];
     ("[a-zA-Z0-9.]{1,5}", body).prop_map(|(tag, body)| format!("{tag} {body}\r\n"))

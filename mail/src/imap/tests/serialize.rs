@@ -74,6 +74,10 @@ pub(super) fn command(tagged: &Tagged) -> String {
             let (by, keys) = (uid(sort.by), keys(&sort.query));
             format!("{by}SORT ({}) UTF-8 {keys}", criteria.join(" "))
         }
+        Command::Thread(thread) => {
+            let algorithm = format!("{:?}", thread.algorithm).to_uppercase();
+            format!("{}THREAD {algorithm} UTF-8 {}", uid(thread.by), keys(&thread.query))
+        }
         Command::Expunge(expunge) => expunge
             .uids
             .as_ref()
