@@ -1,6 +1,6 @@
 //! The mailbox's index of some messages: printed envelopes and structures, header fields, search
-//! texts, summaries, ids. A message whose details were too long to be kept, or were not read yet, has none;
-//! then its bytes are read.
+//! texts, summaries, ids. A message whose details were too long to be kept, or were not read yet,
+//! has none; then its bytes are read.
 
 use std::sync::Arc;
 

@@ -17,6 +17,7 @@ mod queue;
 mod server;
 mod sessions;
 mod smtp;
+mod threads;
 mod transcript;
 mod unavailable;
 mod workers;

@@ -1,5 +1,5 @@
-//! SELECT and EXAMINE (RFC 3501 6.3.1 and 6.3.2; the CONDSTORE parameter, RFC 7162 3.1.8; MAILBOXID,
-//! RFC 8474 4.2).
+//! SELECT and EXAMINE (RFC 3501 6.3.1 and 6.3.2; the CONDSTORE parameter, RFC 7162 3.1.8;
+//! MAILBOXID, RFC 8474 4.2).
 
 use freehold_core::mailbox;
 

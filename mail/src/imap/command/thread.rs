@@ -180,7 +180,7 @@ fn add(
     // The index keeps all five fields.
     candidate.with_field("references", |header| {
         let fields = Fields::of(header);
-        let sent = fields.date.and_then(date::parse).map(|date| date.secs);
+        let sent = fields.date.and_then(date::parse).map(|date| date.sort_secs());
         let decoded = fields.subject.map(text::field).unwrap_or_default();
         let base = subject::base(&decoded);
         let compared = base.text.floor_char_boundary(COMPARED_LEN_MAX);

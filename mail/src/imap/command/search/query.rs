@@ -25,7 +25,7 @@ impl Query {
         if matches!(charset.as_slice(), b"US-ASCII" | b"UTF-8") {
             return Self::parse(cursor);
         }
-        // The response names the supported charsets; the rest is not parsed, as it may not be UTF-8.
+        // The response names the supported charsets. The rest may not be UTF-8: it is not parsed.
         cursor.run(|_| true);
         Ok(Self { key: Key::All, is_unknown_charset: true })
     }

@@ -25,7 +25,7 @@ const BYTES_PER_SLICE: u64 = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Walk {
     terms: Terms,
-    /// What the keys and the caller need of each message.
+    /// The data that the keys and the caller need of each message.
     needs: Needs,
     todo: std::vec::IntoIter<MessageRef>,
 }

@@ -1,10 +1,11 @@
-//! What SORT compares (RFC 5256 3, RFC 5957 3), and the key of a message: octets whose order is the
-//! order of the messages.
+//! The criteria of SORT (RFC 5256 3, RFC 5957 3), and the key of a message: octets whose order is
+//! the order of the messages.
 
 use freehold_core::mailbox::Message;
 use freehold_core::store::StoreError;
 use freehold_mime::address::{self, Entry};
 use freehold_mime::casemap::push_key;
+use freehold_mime::imap::envelope::NO_MAILBOX;
 use freehold_mime::{date, header, search as text, subject};
 
 use crate::imap::command::search::matching::Candidate;
@@ -113,7 +114,7 @@ fn arrival(message: &Message) -> i64 {
 pub(crate) fn sent_date(candidate: &mut Candidate<'_>) -> Result<i64, StoreError> {
     let of_header = |fields: &[u8]| header::first(fields, "date").and_then(date::parse);
     let date = candidate.with_field("date", of_header)?;
-    Ok(date.map_or_else(|| arrival(candidate.message()), |date| date.secs))
+    Ok(date.map_or_else(|| arrival(candidate.message()), |date| date.sort_secs()))
 }
 
 /// A number whose octets have the order of the numbers.
@@ -134,9 +135,13 @@ fn first(fields: &[u8], name: &str) -> Option<Entry> {
     header::all(fields, name).find_map(|value| address::parse(value).into_iter().next())
 }
 
-/// `addr-mailbox` of the first address: its local part, or the name of a group (RFC 5256 3).
+/// `addr-mailbox` of the first address as in ENVELOPE: its local part, or the name of a group (RFC
+/// 5256 3).
 fn mailbox(fields: &[u8], name: &str) -> String {
     match first(fields, name) {
+        Some(Entry::Mailbox(mailbox)) if mailbox.local.is_empty() => {
+            String::from_utf8_lossy(NO_MAILBOX).into_owned()
+        }
         Some(Entry::Mailbox(mailbox)) => String::from_utf8_lossy(&mailbox.local).into_owned(),
         Some(Entry::GroupStart(group)) => text::field(&group),
         Some(Entry::GroupEnd) | None => String::new(),

@@ -51,7 +51,7 @@ enum Root {
     Group(u32),
 }
 
-/// What is printed next.
+/// The next text to be printed.
 enum Step {
     Open(u32),
     Close,

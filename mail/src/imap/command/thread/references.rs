@@ -1,8 +1,8 @@
 //! THREAD=REFERENCES (RFC 5256 3): a message is below the last message that it refers to. Threads
 //! with the same base subject are joined.
 //!
-//! Messages are added in the order of the folder (step 1); `finish` does the rest. A node stands for
-//! a Message-ID; one that no message has is a dummy.
+//! Messages are added in the order of the folder (step 1); `finish` does the rest. A node stands
+//! for a Message-ID; one that no message has is a dummy.
 
 mod subjects;
 
