@@ -28,6 +28,11 @@ class Answer:
         found = re.search(rb"(?m)^\* SEARCH([ \d]*)", self.data)
         return [int(number) for number in found[1].split()] if found else []
 
+    def response(self, word):
+        """The rest of the untagged response `* WORD`."""
+        found = re.search(rb"(?m)^\* " + word + rb"\b ?(.*?)\r?$", self.data)
+        return found[1].strip() if found else None
+
     def exists(self):
         """The number of messages that SELECT reports."""
         return int(re.search(rb"(?m)^\* (\d+) EXISTS", self.data)[1])

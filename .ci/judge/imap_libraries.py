@@ -11,6 +11,11 @@ if library == "imapclient":
     client.select_folder("INBOX")
     found = client.search(["FROM", "example.org"])
     print(client.fetch(found[:3], ["ENVELOPE", "BODYSTRUCTURE", "FLAGS"]))
+    newest_first = client.sort(["REVERSE DATE", "SUBJECT"])
+    threaded = [number for thread in client.thread("REFERENCES") for number in str(thread).replace("(", " ").replace(")", " ")
+                .replace(",", " ").split()]
+    if not sorted(newest_first) == sorted(map(int, threaded)) == sorted(client.search()):
+        sys.exit(f"SORT, THREAD and SEARCH find different messages: {newest_first}, {threaded}")
     print(client.list_folders())
     client.idle()
     client.idle_check(timeout=1)

@@ -52,6 +52,7 @@ FETCHES = [("header fields", f"(UID {FIELDS})", Goal(ratio=0.7)), ("FLAGS", "(FL
            ("BODYSTRUCTURE", "(BODYSTRUCTURE)", Goal(ratio=2)), ("ENVELOPE", "(ENVELOPE)", Goal(ratio=0.7)),
            ("BODY.PEEK[]", "(BODY.PEEK[])", Goal(ratio=1))]
 SEARCHES = [("UNSEEN", Goal(most=2)), ('FROM "lindqvist"', Goal(ratio=1)), ('SUBJECT "harbour"', Goal(ratio=1))]
+ORDERS = [(b"SORT", "SORT (SUBJECT) UTF-8 ALL", Goal(ratio=1)), (b"THREAD", "THREAD REFERENCES UTF-8 ALL", Goal(ratio=1))]
 NOOP_MS_MAX = 20
 NOOP_ROUNDS = 3
 UNSEEN = 10
@@ -169,6 +170,14 @@ def search(bench):
         for key, goal in SEARCHES:
             bench.measure(f"SEARCH {key} in {bench.list_count}", goal, sides, lambda side, key=key: once(side, key))
 
+        def ordered(side, word, command):
+            answer = sessions[side].command(command)
+            return answer.seconds * 1000, answer.response(word)
+
+        for word, command, goal in ORDERS:
+            bench.measure(f"{command} in {bench.list_count}", goal, sides,
+                          lambda side, word=word, command=command: ordered(side, word, command))
+
 
 def store(bench):
     with bench.list() as sides, each_session(sides, "List") as sessions:
@@ -282,6 +291,7 @@ def noop(bench):
     count = bench.list_count
     works = [(f"FETCH {name}", at_list, f"FETCH 1:* {items}") for name, items, _ in FETCHES]
     works += [(f"SEARCH {key}", at_list, f"SEARCH {key}") for key, _ in SEARCHES[1:]]
+    works += [(command, at_list, command) for _, command, _ in ORDERS]
     works += [(rf"UID STORE {sign}FLAGS.SILENT (\Seen)", flagged(other), rf"UID STORE 1:* {sign}FLAGS.SILENT (\Seen)")
               for sign, other in ("+-", "-+")]
     works += [(f"COPY of {count // 10}", prepare_copy, f"COPY 1:{count // 10} Copies"),

@@ -16,12 +16,14 @@
 //! | 5032 | WITHIN | whole |
 //! | 5161 | ENABLE | whole |
 //! | 5182 | SEARCHRES | not yet |
-//! | 5256 | SORT, THREAD | not yet |
+//! | 5256 | SORT, THREAD | whole: ORDEREDSUBJECT and REFERENCES |
 //! | 5258 | LIST-EXTENDED | whole |
+//! | 5267 | CONTEXT=SEARCH, ESORT | part: ESORT |
 //! | 5464 | METADATA | not yet |
 //! | 5465 | NOTIFY | not yet |
 //! | 5530 | response codes | whole |
 //! | 5819 | LIST-STATUS | whole |
+//! | 5957 | SORT=DISPLAY | whole |
 //! | 6154 | SPECIAL-USE | part: the attributes; CREATE-SPECIAL-USE not yet |
 //! | 6851 | MOVE | whole |
 //! | 6855 | UTF8=ACCEPT | not yet |
@@ -29,9 +31,10 @@
 //! | 7888 | LITERAL+ | whole |
 //! | 7889 | APPENDLIMIT | whole |
 //! | 8438 | STATUS=SIZE | whole |
-//! | 8474 | OBJECTID | not yet |
+//! | 8474 | OBJECTID | whole |
 //! | 8508 | REPLACE | not yet |
-//! | 8970 | PREVIEW | not yet |
+//! | 8514 | SAVEDATE | whole |
+//! | 8970 | PREVIEW | whole |
 //! | 9051 | IMAP4rev2 | part: the extensions above that it includes |
 
 mod command;
@@ -47,6 +50,7 @@ mod framer;
 mod glob;
 mod link;
 mod listing;
+mod object_id;
 mod section;
 mod selected;
 mod sequence;

@@ -19,9 +19,11 @@ pub(crate) mod namespace;
 pub(crate) mod rename;
 pub(crate) mod search;
 pub(crate) mod select;
+pub(crate) mod sort;
 pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod subscribe;
+pub(crate) mod thread;
 
 use self::copy::CopyMode;
 use super::completion::Completion;
@@ -62,10 +64,12 @@ pub(crate) enum Command {
     Rename(rename::Rename),
     Search(search::Search),
     Select(select::Select),
+    Sort(sort::Sort),
     StartTls,
     Status(status::Status),
     Store(store::Store),
     Subscribe(subscribe::Subscribe),
+    Thread(thread::Thread),
     Unselect,
 }
 
@@ -80,7 +84,9 @@ impl Command {
                 | Self::Expunge(_)
                 | Self::Fetch(_)
                 | Self::Search(_)
+                | Self::Sort(_)
                 | Self::Store(_)
+                | Self::Thread(_)
                 | Self::Unselect
         )
     }
@@ -91,10 +97,12 @@ impl Command {
             Self::Enable(enable) => enable.names_condstore(),
             Self::Fetch(fetch) => fetch.items.contains(&fetch::item::Item::ModSeq),
             Self::List(list) => list.status.contains(&status::Item::HighestModSeq),
-            Self::Search(search) => search.key.has_modseq(),
+            Self::Search(search) => search.query.key.has_modseq(),
             Self::Select(select) => select.condstore,
+            Self::Sort(sort) => sort.query.key.has_modseq(),
             Self::Status(status) => status.items.contains(&status::Item::HighestModSeq),
             Self::Store(store) => store.unchanged_since.is_some(),
+            Self::Thread(thread) => thread.query.key.has_modseq(),
             _ => false,
         }
     }
@@ -142,7 +150,9 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
                 "FETCH" => Command::Fetch(fetch::Fetch::parse(cursor, Numbering::Uid)?),
                 "MOVE" => Command::Copy(copy::Copy::parse(cursor, Numbering::Uid, CopyMode::Move)?),
                 "SEARCH" => Command::Search(search::Search::parse(cursor, Numbering::Uid)?),
+                "SORT" => Command::Sort(sort::Sort::parse(cursor, Numbering::Uid)?),
                 "STORE" => Command::Store(store::Store::parse(cursor, Numbering::Uid)?),
+                "THREAD" => Command::Thread(thread::Thread::parse(cursor, Numbering::Uid)?),
                 _ => return Err(SyntaxError("no such command takes UIDs")),
             }
         }
@@ -170,10 +180,12 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
         "RENAME" => Command::Rename(rename::Rename::parse(cursor)?),
         "SEARCH" => Command::Search(search::Search::parse(cursor, Numbering::Sequence)?),
         "SELECT" => Command::Select(select::Select::parse(cursor, Access::Write)?),
+        "SORT" => Command::Sort(sort::Sort::parse(cursor, Numbering::Sequence)?),
         "STARTTLS" => Command::StartTls,
         "STATUS" => Command::Status(status::Status::parse(cursor)?),
         "STORE" => Command::Store(store::Store::parse(cursor, Numbering::Sequence)?),
         "SUBSCRIBE" => Command::Subscribe(subscribe::Subscribe::parse(cursor, true)?),
+        "THREAD" => Command::Thread(thread::Thread::parse(cursor, Numbering::Sequence)?),
         "UNSELECT" => Command::Unselect,
         "UNSUBSCRIBE" => Command::Subscribe(subscribe::Subscribe::parse(cursor, false)?),
         _ => return Err(SyntaxError("unknown command")),

@@ -5,6 +5,8 @@ use freehold_core::mailbox::FolderId;
 
 use super::command::fetch::{FetchProgress, Slice};
 use super::command::search::SearchProgress;
+use super::command::sort::SortProgress;
+use super::command::thread::ThreadProgress;
 use super::command::{
     Command, Tagged, close, copy, create, delete, enable, expunge, list, lsub, rename, select,
     status, store, subscribe,
@@ -12,6 +14,7 @@ use super::command::{
 use super::completion::Completion;
 use super::context::Context;
 use super::selected::{Numbers, Selected};
+use super::sequence::Numbering;
 use super::session::{Answer, Question};
 
 /// See the module's text.
@@ -25,6 +28,8 @@ pub(crate) struct Executor {
 enum Running {
     Fetch(FetchProgress),
     Search(SearchProgress),
+    Sort(SortProgress),
+    Thread(ThreadProgress),
 }
 
 /// A command's progress after one call.
@@ -89,7 +94,7 @@ impl Executor {
         Answer::Completed { completion, selected: self.selected() }
     }
 
-    /// Does the next slice of the FETCH or SEARCH that is running.
+    /// Does the next slice of the command that is running.
     async fn resume(&mut self) -> Answer {
         let Some(selected) = &mut self.selected else { return Answer::Broken };
         match &mut self.running {
@@ -106,14 +111,31 @@ impl Executor {
                 }
             }
             Some(Running::Search(search)) => {
-                let numbers = Numbers::after(search.by);
-                match search.slice(&mut self.cx, selected) {
-                    None => Answer::Searching,
-                    Some(completion) => {
-                        self.running = None;
-                        self.complete(completion, numbers).await
-                    }
-                }
+                let completion = search.slice(&mut self.cx, selected);
+                let by = search.by;
+                self.searched(completion, by).await
+            }
+            Some(Running::Sort(sort)) => {
+                let completion = sort.slice(&mut self.cx, selected);
+                let by = sort.by;
+                self.searched(completion, by).await
+            }
+            Some(Running::Thread(thread)) => {
+                let completion = thread.slice(&mut self.cx, selected);
+                let by = thread.by;
+                self.searched(completion, by).await
+            }
+        }
+    }
+
+    /// After a slice of a search by numbers of this kind. No EXPUNGE is sent while sequence numbers
+    /// are in use (RFC 3501 7.4.1, RFC 5256 3).
+    async fn searched(&mut self, completion: Option<Completion>, by: Numbering) -> Answer {
+        match completion {
+            None => Answer::Searching,
+            Some(completion) => {
+                self.running = None;
+                self.complete(completion, Numbers::after(by)).await
             }
         }
     }
@@ -173,6 +195,16 @@ impl Executor {
             (Command::Search(search), Some(selected)) => {
                 let search = SearchProgress::start(cx, selected, tag, search)?;
                 self.running = Some(Running::Search(search));
+                return Ok(Progress::Running);
+            }
+            (Command::Sort(sort), Some(selected)) => {
+                let sort = SortProgress::start(cx, selected, tag, sort)?;
+                self.running = Some(Running::Sort(sort));
+                return Ok(Progress::Running);
+            }
+            (Command::Thread(thread), Some(selected)) => {
+                let thread = ThreadProgress::start(cx, selected, thread)?;
+                self.running = Some(Running::Thread(thread));
                 return Ok(Progress::Running);
             }
             (Command::Fetch(fetch), Some(selected)) => {

@@ -1,11 +1,11 @@
 //! The mailbox's index of some messages: printed envelopes and structures, header fields, search
-//! texts. A message whose details were too long to be kept, or were not read yet, has none;
-//! then its bytes are read.
+//! texts, summaries, ids. A message whose details were too long to be kept, or were not read yet,
+//! has none; then its bytes are read.
 
 use std::sync::Arc;
 
 use freehold_core::blobs::BlobReader;
-use freehold_core::mailbox::{self, Column, FolderId, Message, Values};
+use freehold_core::mailbox::{self, Column, Content, FolderId, Message, Values};
 use freehold_core::node::Node;
 use freehold_core::store::{BlobId, StoreError};
 
@@ -23,8 +23,9 @@ pub(crate) struct Listing {
     envelope: Option<Values>,
     structure: Option<Values>,
     search: Option<Values>,
+    summary: Option<Values>,
     /// In the order of UIDs.
-    blobs: Vec<(u32, BlobId)>,
+    contents: Vec<(u32, Content)>,
     /// Opened ahead, in the order of UIDs.
     opened: Vec<(u32, Arc<BlobReader>)>,
 }
@@ -36,6 +37,10 @@ pub(crate) struct Needs {
     pub(crate) envelope: bool,
     pub(crate) structure: bool,
     pub(crate) search: bool,
+    pub(crate) summary: bool,
+    /// Ids and dates in the rows of messages.
+    pub(crate) content: bool,
+    /// The bytes of the messages.
     pub(crate) blobs: bool,
 }
 
@@ -47,6 +52,8 @@ impl Needs {
             envelope: self.envelope || other.envelope,
             structure: self.structure || other.structure,
             search: self.search || other.search,
+            summary: self.summary || other.summary,
+            content: self.content || other.content,
             blobs: self.blobs || other.blobs,
         }
     }
@@ -69,8 +76,9 @@ impl Listing {
             envelope: column(needs.envelope, Column::Envelope)?,
             structure: column(needs.structure, Column::Structure)?,
             search: column(needs.search, Column::Search)?,
-            blobs: match needs.blobs {
-                true => mailbox::blobs(node, folder, first, last)?,
+            summary: column(needs.summary, Column::Summary)?,
+            contents: match needs.content || needs.blobs {
+                true => mailbox::contents(node, folder, first, last)?,
                 false => Vec::new(),
             },
             opened: Vec::new(),
@@ -123,10 +131,20 @@ impl Listing {
         self.opened.get(at).map(|(_, reader)| Arc::clone(reader))
     }
 
+    /// The values of [`Column::Summary`].
+    pub(crate) fn summaries(&self) -> Option<&Values> {
+        self.summary.as_ref()
+    }
+
+    /// The ids and dates of a message that never change; `None` if it was expunged meanwhile.
+    pub(crate) fn content(&self, uid: u32) -> Option<&Content> {
+        let at = self.contents.binary_search_by_key(&uid, |(known, _)| *known).ok()?;
+        self.contents.get(at).map(|(_, content)| content)
+    }
+
     /// The blob of a message.
     pub(crate) fn blob(&self, uid: u32) -> Option<BlobId> {
-        let at = self.blobs.binary_search_by_key(&uid, |(known, _)| *known).ok()?;
-        self.blobs.get(at).map(|(_, blob)| *blob)
+        self.content(uid).map(|content| content.blob)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The connection hands in the bytes it read (`receive`), calls `step`, and sends the output
 //! (`take_output`). A command that needs the mailbox or the logins becomes a [`Question`]; the
-//! connection has the exchange answer it and hands the answer in. A long FETCH or SEARCH is
-//! answered in slices, so that a session holds little output at a time.
+//! connection has the exchange answer it and hands the answer in. A long FETCH, SEARCH, SORT or
+//! THREAD is answered in slices, so that a session holds little output at a time.
 
 mod busy;
 mod literal;
@@ -114,7 +114,7 @@ impl Session {
         matches!(self.busy, Busy::Idle { .. })
     }
 
-    /// True between two slices of a SEARCH.
+    /// True between two slices of a SEARCH, SORT or THREAD.
     pub(crate) fn is_searching(&self) -> bool {
         matches!(self.busy, Busy::Running { is_search: true, .. })
     }

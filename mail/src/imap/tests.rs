@@ -134,6 +134,12 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
             "n SEARCH NEW OLD RECENT 9\r\n",
             "o SELECT &\r\n",
             "p ID (\"a\" \"b\")\r\n",
+            "t UID SORT RETURN (MIN ALL) (REVERSE SUBJECT DISPLAYTO) UTF-8 1:*\r\n",
+            "v THREAD REFERENCES UTF-8 1:*\r\n",
+            "w UID THREAD ORDEREDSUBJECT UTF-8 NOT MODSEQ 1\r\n",
+            "u SORT (DATE SIZE CC) US-ASCII TEXT x\r\n",
+            "r FETCH 1 (EMAILID THREADID SAVEDATE PREVIEW (LAZY))\r\n",
+            "s SEARCH EMAILID M1 THREADID T2 SAVEDON 1-Jan-2026\r\n",
             "q LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (% *)\r\n",
         ])
         .prop_map(|text| text.as_bytes().to_vec()),

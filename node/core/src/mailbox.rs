@@ -62,8 +62,8 @@ pub use queue::{
     SubmitError, due, next_due, queued_blobs, queued_with_blob, record_outcomes, submit,
 };
 pub use read::{
-    Content, MESSAGE_LEN_MAX, Message, MessageId, View, blobs, body, content, message, messages,
-    messages_in, summaries, summary, view,
+    Content, MESSAGE_LEN_MAX, Message, MessageId, View, body, content, contents, message, messages,
+    messages_in, preview, summaries, summary, view,
 };
 pub use recent::claim_recent;
 pub use removals::remove_expunged;

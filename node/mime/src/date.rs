@@ -33,6 +33,16 @@ pub struct Date {
     pub secs: i64,
     /// Days since 1970 of the date in the sender's zone.
     pub day: i64,
+    /// False if the time was missing.
+    pub has_time: bool,
+}
+
+impl Date {
+    /// Seconds since 1970 as SORT and THREAD compare them: a missing time is midnight in UTC (RFC
+    /// 5256 2.2).
+    pub fn sort_secs(&self) -> i64 {
+        if self.has_time { self.secs } else { self.day.saturating_mul(DAY_SECS) }
+    }
 }
 
 /// Parses a date; `None` if the value is none. A missing time is noon in UTC, which is the same day
@@ -174,7 +184,8 @@ impl Fields {
         let day = i64::from(date.since(civil::Date::constant(1970, 1, 1)).ok()?.get_days());
         let midnight = day.checked_mul(DAY_SECS)?;
         let Some(mut time) = self.time else {
-            return Some(Date { secs: midnight.checked_add(DAY_SECS / 2)?, day });
+            let secs = midnight.checked_add(DAY_SECS / 2)?;
+            return Some(Date { secs, day, has_time: false });
         };
         let hour = time / 3_600;
         match self.is_afternoon {
@@ -183,7 +194,8 @@ impl Fields {
             _ => {}
         }
         let secs = midnight.checked_add(time)?;
-        Some(Date { secs: secs.checked_sub(self.zone.unwrap_or(0))?, day })
+        let secs = secs.checked_sub(self.zone.unwrap_or(0))?;
+        Some(Date { secs, day, has_time: true })
     }
 }
 

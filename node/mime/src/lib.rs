@@ -7,6 +7,7 @@
 //! a message contains.
 
 pub mod address;
+pub mod casemap;
 pub mod charset;
 pub mod content;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod oracle;
 pub mod people;
 pub mod search;
 pub mod structure;
+pub mod subject;
 pub mod text;
 mod uuencoded;
 pub mod word;

@@ -1,10 +1,11 @@
-//! CREATE (RFC 3501 6.3.3).
+//! CREATE (RFC 3501 6.3.3; MAILBOXID, RFC 8474 4.1).
 
 use freehold_core::mailbox;
 
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::object_id::MailboxId;
 
 /// The folder to create.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +22,6 @@ impl Create {
 
 /// Creates the folder.
 pub(crate) async fn run(cx: &mut Context, create: &Create) -> Result<Completion, Completion> {
-    mailbox::create_folder(&cx.node, &create.name).await?;
-    Ok(Completion::ok("created"))
+    let folder = mailbox::create_folder(&cx.node, &create.name).await?;
+    Ok(Completion::ok("created").code(format!("MAILBOXID ({})", MailboxId(folder.id))))
 }

@@ -1,4 +1,5 @@
-//! SELECT and EXAMINE (RFC 3501 6.3.1 and 6.3.2; the CONDSTORE parameter, RFC 7162 3.1.8).
+//! SELECT and EXAMINE (RFC 3501 6.3.1 and 6.3.2; the CONDSTORE parameter, RFC 7162 3.1.8;
+//! MAILBOXID, RFC 8474 4.2).
 
 use freehold_core::mailbox;
 
@@ -6,6 +7,7 @@ use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::flags;
+use crate::imap::object_id::MailboxId;
 use crate::imap::selected::{Access, Opened, Selected};
 
 /// The folder to open.
@@ -61,6 +63,7 @@ pub(crate) async fn run(
         "* OK [HIGHESTMODSEQ {}] highest modification sequence",
         folder.highest_modseq
     ));
+    cx.out.line(format!("* OK [MAILBOXID ({})] mailbox id", MailboxId(folder.id)));
     Ok((
         selected,
         if writable {

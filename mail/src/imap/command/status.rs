@@ -1,11 +1,12 @@
 //! STATUS (RFC 3501 6.3.10; SIZE, RFC 8438; DELETED, RFC 9051 6.3.11; HIGHESTMODSEQ, RFC 7162
-//! 3.1.7).
+//! 3.1.7; MAILBOXID, RFC 8474 4.3).
 
 use freehold_core::mailbox::{self, Folder};
 
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::object_id::MailboxId;
 use crate::imap::utf7;
 
 /// Most items of one STATUS.
@@ -17,6 +18,7 @@ pub(crate) enum Item {
     AppendLimit,
     Deleted,
     HighestModSeq,
+    MailboxId,
     Messages,
     Recent,
     Size,
@@ -48,6 +50,7 @@ pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<Item>, SyntaxError> {
             "APPENDLIMIT" => Item::AppendLimit,
             "DELETED" => Item::Deleted,
             "HIGHESTMODSEQ" => Item::HighestModSeq,
+            "MAILBOXID" => Item::MailboxId,
             "MESSAGES" => Item::Messages,
             "RECENT" => Item::Recent,
             "SIZE" => Item::Size,
@@ -83,6 +86,7 @@ pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
             Item::HighestModSeq => {
                 out.show(format_args!("HIGHESTMODSEQ {}", folder.highest_modseq))
             }
+            Item::MailboxId => out.show(format_args!("MAILBOXID ({})", MailboxId(folder.id))),
             Item::Messages => out.show(format_args!("MESSAGES {}", folder.total)),
             Item::Recent => out.show(format_args!("RECENT {}", folder.recent)),
             Item::Size => out.show(format_args!("SIZE {}", folder.size)),

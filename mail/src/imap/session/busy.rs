@@ -23,7 +23,7 @@ pub(super) enum Busy {
         tag: String,
         completion: Completion,
     },
-    /// A FETCH or SEARCH has more slices.
+    /// A command has more slices.
     Running {
         tag: String,
         is_search: bool,

@@ -16,7 +16,7 @@ pub(crate) enum Question {
     Login(Login),
     /// Run a command on the mailbox.
     Run(Tagged),
-    /// Go on with the FETCH or SEARCH that answered [`Answer::More`].
+    /// Go on with the command that answered [`Answer::More`].
     Continue,
     /// Begin an APPEND, whose message follows in pieces.
     Append {
@@ -52,7 +52,7 @@ pub(crate) enum Answer {
     },
     /// The question is answered and its command goes on.
     More,
-    /// A SEARCH goes on. It has printed nothing yet.
+    /// A SEARCH, SORT or THREAD goes on. It has printed nothing yet.
     Searching,
     /// The owner has ended the session.
     Ended,

@@ -47,6 +47,25 @@ pub(super) fn command() -> impl Strategy<Value = String> {
         )),
         (by(), proptest::collection::vec(key(), 2..4))
             .prop_map(|(by, keys)| format!("{by}SEARCH {}", keys.join(" "))),
+        (
+            by(),
+            proptest::collection::vec(criterion(), 1..4),
+            proptest::collection::vec(key(), 2..4)
+        )
+            .prop_map(|(by, criteria, keys)| format!(
+                "{by}SORT ({}) UTF-8 {}",
+                criteria.join(" "),
+                keys.join(" ")
+            )),
+        (
+            by(),
+            select(vec!["REFERENCES", "ORDEREDSUBJECT"]),
+            proptest::collection::vec(key(), 2..4)
+        )
+            .prop_map(|(by, algorithm, keys)| format!(
+                "{by}THREAD {algorithm} UTF-8 {}",
+                keys.join(" ")
+            )),
         set().prop_map(|set| format!("UID EXPUNGE {set}")),
     ];
     ("[a-zA-Z0-9.]{1,5}", body).prop_map(|(tag, body)| format!("{tag} {body}\r\n"))
@@ -70,6 +89,12 @@ pub(super) fn damaged() -> impl Strategy<Value = String> {
             }
             chars.into_iter().chain("\r\n".chars()).collect()
         })
+}
+
+fn criterion() -> impl Strategy<Value = String> {
+    let keys =
+        vec!["ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO"];
+    (select(vec!["", "REVERSE "]), select(keys)).prop_map(|(order, key)| format!("{order}{key}"))
 }
 
 fn by() -> impl Strategy<Value = &'static str> {

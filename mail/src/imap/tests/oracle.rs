@@ -7,11 +7,33 @@ use super::serialize;
 use crate::imap::command;
 
 /// Parts of responses that imap-codec does not support, such as ESEARCH and LIST-STATUS.
-const UNSUPPORTED_RESPONSES: [&str; 6] =
-    ["* ESEARCH", "CHILDINFO", "DELETED ", "(MODSEQ", "* ENABLED\r", "APPENDLIMIT "];
+const UNSUPPORTED_RESPONSES: [&str; 11] = [
+    "* ESEARCH",
+    "CHILDINFO",
+    "DELETED ",
+    "(MODSEQ",
+    "* ENABLED\r",
+    "APPENDLIMIT ",
+    "EMAILID (",
+    "MAILBOXID (",
+    "THREADID ",
+    "PREVIEW ",
+    "SAVEDATE ",
+];
 /// Parts of commands that imap-codec does not support or refuses.
-const UNSUPPORTED_COMMANDS: [&str; 7] =
-    ["RETURN", "LIST (", "YOUNGER", "OLDER", "MODSEQ", "LIST \"\" (", "STATUS"];
+const UNSUPPORTED_COMMANDS: [&str; 11] = [
+    "RETURN",
+    "LIST (",
+    "YOUNGER",
+    "OLDER",
+    "MODSEQ",
+    "LIST \"\" (",
+    "STATUS",
+    "EMAILID",
+    "THREADID",
+    "PREVIEW",
+    "SAVED",
+];
 
 /// Asserts that imap-codec can parse these responses.
 pub(super) fn assert_readable(bytes: &[u8]) {

@@ -4,6 +4,8 @@ use freehold_core::clock::Timestamp;
 
 use crate::imap::command::fetch::item::{BodySection, Item};
 use crate::imap::command::search::key::{Dated, Key, Order};
+use crate::imap::command::search::query::Query;
+use crate::imap::command::sort::criterion::Criterion;
 use crate::imap::command::store::Sign;
 use crate::imap::command::{Command, Tagged, copy, status};
 use crate::imap::date::{self, Day};
@@ -66,12 +68,15 @@ pub(super) fn command(tagged: &Tagged) -> String {
             let items: Vec<String> = fetch.items.iter().map(item).collect();
             format!("{}FETCH {} ({})", uid(fetch.by), set(&fetch.set), items.join(" "))
         }
-        Command::Search(search) => {
-            let keys = match &search.key {
-                Key::And(keys) => keys.iter().map(key).collect::<Vec<_>>().join(" "),
-                one => key(one),
-            };
-            format!("{}SEARCH {keys}", uid(search.by))
+        Command::Search(search) => format!("{}SEARCH {}", uid(search.by), keys(&search.query)),
+        Command::Sort(sort) => {
+            let criteria: Vec<String> = sort.criteria.iter().map(criterion).collect();
+            let (by, keys) = (uid(sort.by), keys(&sort.query));
+            format!("{by}SORT ({}) UTF-8 {keys}", criteria.join(" "))
+        }
+        Command::Thread(thread) => {
+            let algorithm = format!("{:?}", thread.algorithm).to_uppercase();
+            format!("{}THREAD {algorithm} UTF-8 {}", uid(thread.by), keys(&thread.query))
         }
         Command::Expunge(expunge) => expunge
             .uids
@@ -126,6 +131,9 @@ fn item(item: &Item) -> String {
         Item::ModSeq => "MODSEQ".to_owned(),
         Item::Size => "RFC822.SIZE".to_owned(),
         Item::Uid => "UID".to_owned(),
+        Item::EmailId | Item::Preview | Item::SaveDate | Item::ThreadId => {
+            panic!("{item:?} is not generated")
+        }
         Item::Section(BodySection { name, .. }) if name.starts_with(b"RFC822") => {
             String::from_utf8_lossy(name).into_owned()
         }
@@ -153,6 +161,18 @@ fn item(item: &Item) -> String {
                 section.join(".")
             )
         }
+    }
+}
+
+fn criterion(criterion: &Criterion) -> String {
+    let name = format!("{:?}", criterion.key).to_uppercase();
+    if criterion.is_reversed { format!("REVERSE {name}") } else { name }
+}
+
+fn keys(query: &Query) -> String {
+    match &query.key {
+        Key::And(keys) => keys.iter().map(key).collect::<Vec<_>>().join(" "),
+        one => key(one),
     }
 }
 

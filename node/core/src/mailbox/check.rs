@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::change::{self, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::page::{self, State};
-use super::read::{blobs, body, message_in};
+use super::read::{body, contents, message_in};
 use super::{Flags, Message, columns, flags, removals, transfer};
 use crate::node::Node;
 use crate::store::StoreError;
@@ -121,7 +121,7 @@ fn check_message_rows(
     wrong: &mut Vec<String>,
 ) -> Result<(), StoreError> {
     let expunged = removals::recorded(node, folder.id)?;
-    let mut rows = blobs(node, folder.id, 0, u32::MAX)?;
+    let mut rows = contents(node, folder.id, 0, u32::MAX)?;
     rows.retain(|(uid, _)| !expunged.contains(uid));
     if !rows.iter().map(|(uid, _)| *uid).eq(all.iter().map(|message| message.uid)) {
         wrong.push(format!("folder {}: the rows of messages do not match its pages", folder.id.0));

@@ -74,6 +74,12 @@ impl Record for MessageRow {
     const VERSION: u8 = 1;
 }
 
+impl MessageRow {
+    fn content(&self) -> Content {
+        Content { blob: self.blob, id: self.id, saved: self.saved, thread: self.thread }
+    }
+}
+
 pub(super) fn key(folder: FolderId, uid: u32) -> Vec<u8> {
     row::key(&[&folder.key(), &uid.to_be_bytes()])
 }
@@ -204,20 +210,43 @@ pub fn summaries(
     listed.into_iter().map(with_summary).collect()
 }
 
-/// The summary of a message: from its details, or from a row of an earlier version. One of a
-/// message that was expunged meanwhile is empty.
+/// The summary of a message. One of a message that was expunged meanwhile is empty.
 fn summary_of(
     rows: &impl Rows,
     values: &Values,
     folder: FolderId,
     uid: u32,
 ) -> Result<Summary, StoreError> {
+    Ok(stored_summary(rows, values, folder, uid)?.unwrap_or_default())
+}
+
+/// The summary of a message: from its details, or from a row of an earlier version.
+fn stored_summary(
+    rows: &impl Rows,
+    values: &Values,
+    folder: FolderId,
+    uid: u32,
+) -> Result<Option<Summary>, StoreError> {
     if let Some(value) = values.get(uid) {
         return row::decode(Summary::VERSION, value)
+            .map(Some)
             .map_err(|_| StoreError::Corrupt { table: "details".into(), key: key(folder, uid) });
     }
-    let old = row::get::<OldSummaryRow>(rows, &key(folder, uid))?;
-    Ok(old.map_or_else(Summary::default, |row| row.0))
+    Ok(row::get::<OldSummaryRow>(rows, &key(folder, uid))?.map(|row| row.0))
+}
+
+/// The beginning of a message's text (PREVIEW, RFC 8970), one line of at most 200 characters;
+/// `values` are those of [`Column::Summary`]. `None` if the message was not read yet.
+///
+/// # Errors
+/// As [`messages`].
+pub fn preview(
+    node: &Node,
+    values: &Values,
+    folder: FolderId,
+    uid: u32,
+) -> Result<Option<String>, StoreError> {
+    Ok(stored_summary(&node.store, values, folder, uid)?.map(|summary| summary.preview))
 }
 
 /// The summary of one message; `None` if there is no such message.
@@ -279,7 +308,7 @@ pub struct Content {
 /// As [`messages`].
 pub fn content(node: &Node, message: &Message) -> Result<Option<Content>, StoreError> {
     let row = row::get::<MessageRow>(&node.store, &key(message.folder, message.uid))?;
-    Ok(row.map(|MessageRow { saved, blob, id, thread, .. }| Content { blob, id, saved, thread }))
+    Ok(row.map(|row| row.content()))
 }
 
 /// The bytes of a message, as they arrived.
@@ -291,16 +320,16 @@ pub fn body(node: &Node, message: &Message) -> Result<BlobReader, StoreError> {
     node.blobs.open(&content.blob)
 }
 
-/// The blobs of the messages with a UID from `first` to `last`, in order.
+/// The data of the messages with a UID from `first` to `last` that never changes, in order.
 ///
 /// # Errors
 /// As [`messages`].
-pub fn blobs(
+pub fn contents(
     node: &Node,
     folder: FolderId,
     first: u32,
     last: u32,
-) -> Result<Vec<(u32, BlobId)>, StoreError> {
+) -> Result<Vec<(u32, Content)>, StoreError> {
     let mut found = Vec::new();
     let mut from = first;
     loop {
@@ -312,7 +341,7 @@ pub fn blobs(
             if uid > last {
                 return Ok(found);
             }
-            found.push((uid, row.blob));
+            found.push((uid, row.content()));
             from = uid.saturating_add(1);
         }
         if is_last || from > last {

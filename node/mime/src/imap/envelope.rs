@@ -6,9 +6,10 @@ use crate::header;
 
 /// Longest value of one field that is printed, in bytes.
 const VALUE_LEN_MAX: usize = 64 * 1024;
-/// The mailbox and the host of an entry that has none. NIL would make it a group (RFC 3501 7.4.2);
-/// other servers print the same.
-const NO_MAILBOX: &[u8] = b"MISSING_MAILBOX";
+/// The mailbox of an entry that has none. NIL would make it a group (RFC 3501 7.4.2); other servers
+/// print the same.
+pub const NO_MAILBOX: &[u8] = b"MISSING_MAILBOX";
+/// The same for its host.
 const NO_HOST: &[u8] = b"MISSING_DOMAIN";
 
 /// Prints the envelope of a header.

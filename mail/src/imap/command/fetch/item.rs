@@ -1,4 +1,5 @@
-//! The data items of FETCH (RFC 3501 6.4.5; MODSEQ, RFC 7162 3.1.4).
+//! The data items of FETCH (RFC 3501 6.4.5; MODSEQ, RFC 7162 3.1.4; EMAILID and THREADID, RFC 8474
+//! 5; SAVEDATE, RFC 8514 4.1; PREVIEW, RFC 8970).
 
 use freehold_core::mailbox;
 
@@ -18,12 +19,17 @@ const PATH_MAX: usize = freehold_mime::structure::DEPTH_MAX * 2;
 pub(crate) enum Item {
     Body,
     BodyStructure,
+    EmailId,
     Envelope,
     Flags,
     InternalDate,
     ModSeq,
+    /// With LAZY too: previews are made at delivery, so no fetch makes one.
+    Preview,
+    SaveDate,
     Section(BodySection),
     Size,
+    ThreadId,
     Uid,
 }
 
@@ -85,14 +91,21 @@ impl Item {
             b"BODY.PEEK" => Self::Section(section(cursor, true)?),
             b"BODY" => Self::Body,
             b"BODYSTRUCTURE" => Self::BodyStructure,
+            b"EMAILID" => Self::EmailId,
             b"ENVELOPE" => Self::Envelope,
             b"FLAGS" => Self::Flags,
             b"INTERNALDATE" => Self::InternalDate,
             b"MODSEQ" => Self::ModSeq,
+            b"PREVIEW" => {
+                cursor.eat(" (LAZY)");
+                Self::Preview
+            }
             b"RFC822" => rfc822(Text::Whole, false, "RFC822"),
             b"RFC822.HEADER" => rfc822(Text::Header, true, "RFC822.HEADER"),
             b"RFC822.TEXT" => rfc822(Text::Body, false, "RFC822.TEXT"),
             b"RFC822.SIZE" => Self::Size,
+            b"SAVEDATE" => Self::SaveDate,
+            b"THREADID" => Self::ThreadId,
             b"UID" => Self::Uid,
             _ => return Err(SyntaxError("unknown fetch item")),
         })

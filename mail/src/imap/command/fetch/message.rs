@@ -16,6 +16,7 @@ use crate::imap::context::Context;
 use crate::imap::date;
 use crate::imap::flags;
 use crate::imap::listing::{Listing, Needs};
+use crate::imap::object_id::{EmailId, ThreadObjectId};
 use crate::imap::section::Text;
 use crate::imap::structure_cache::{Header, Structure, read_range};
 use freehold_mime::imap::Printer;
@@ -75,6 +76,8 @@ pub(crate) fn needs(items: &[Item]) -> Needs {
             Item::Body | Item::BodyStructure => needs.structure = true,
             Item::Section(wanted) if wanted.is_indexed => needs.header = true,
             Item::Section(_) => needs.blobs = true,
+            Item::Preview => needs.summary = true,
+            Item::EmailId | Item::SaveDate | Item::ThreadId => needs.content = true,
             Item::Flags | Item::InternalDate | Item::ModSeq | Item::Size | Item::Uid => {}
         }
     }
@@ -168,6 +171,33 @@ impl Response<'_> {
                         self.out.raw(pick(&*parsed.body, &*parsed.body_structure));
                     }
                 }
+            }
+            Item::Preview => {
+                let preview = match self.listing.summaries() {
+                    Some(values) => {
+                        mailbox::preview(&self.cx.node, values, message.folder, message.uid)?
+                    }
+                    None => None,
+                };
+                self.out.raw("PREVIEW ").nstring(preview);
+            }
+            Item::EmailId => {
+                let content = self.listing.content(message.uid).ok_or(StoreError::NoBlob)?;
+                self.out.show(format_args!("EMAILID ({})", EmailId(content.id)));
+            }
+            Item::ThreadId => {
+                match self.listing.content(message.uid).and_then(|content| content.thread) {
+                    Some(id) => self.out.show(format_args!("THREADID ({})", ThreadObjectId(id))),
+                    None => self.out.raw("THREADID NIL"),
+                };
+            }
+            Item::SaveDate => {
+                match self.listing.content(message.uid) {
+                    Some(content) => {
+                        self.out.show(format_args!("SAVEDATE \"{}\"", date::write(content.saved)))
+                    }
+                    None => self.out.raw("SAVEDATE NIL"),
+                };
             }
             Item::Section(wanted) => self.section(wanted)?,
         }

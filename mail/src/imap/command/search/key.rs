@@ -1,10 +1,12 @@
-//! Search keys (RFC 3501 6.4.4; WITHIN, RFC 5032; CONDSTORE, RFC 7162 3.1.5).
+//! Search keys (RFC 3501 6.4.4; WITHIN, RFC 5032; CONDSTORE, RFC 7162 3.1.5; OBJECTID,
+//! RFC 8474 6; SAVEDATE, RFC 8514 4.3).
 
-use freehold_core::mailbox;
+use freehold_core::mailbox::{self, MessageId, ThreadId};
 
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::date::Day;
 use crate::imap::listing::Needs;
+use crate::imap::object_id;
 use crate::imap::sequence::Set;
 
 /// Deepest nesting of NOT, OR and parentheses.
@@ -17,6 +19,8 @@ const KEYS_MAX: usize = 2_000;
 pub(crate) enum Dated {
     /// The internal date.
     Internal,
+    /// The date on which the message was added to the folder.
+    Saved,
     /// The `Date` header.
     Sent,
 }
@@ -52,6 +56,8 @@ pub(crate) enum Key {
     And(Vec<Key>),
     Body(String),
     Date(Dated, Order, Day),
+    /// The message has this EMAILID; none has it for `None`.
+    EmailId(Option<MessageId>),
     /// A flag is set; its name as in FETCH.
     Flag(String),
     /// A header field contains a text; an empty text matches every message that has the field.
@@ -67,6 +73,8 @@ pub(crate) enum Key {
     Recent,
     Smaller(u32),
     Text(String),
+    /// The message has this THREADID; none has it for `None`.
+    ThreadId(Option<ThreadId>),
     Uids(Set),
     /// The internal date is within so many seconds.
     Younger(u32),
@@ -89,7 +97,11 @@ impl Key {
         match self {
             Self::Body(_) | Self::Text(_) => Cost::Message,
             Self::Header(name, _) if !mailbox::is_kept(name) => Cost::Header,
-            Self::Address(..) | Self::Header(..) | Self::Date(Dated::Sent, ..) => Cost::Index,
+            Self::Address(..)
+            | Self::Header(..)
+            | Self::Date(Dated::Saved | Dated::Sent, ..)
+            | Self::EmailId(_)
+            | Self::ThreadId(_) => Cost::Index,
             Self::And(keys) => keys.iter().map(Self::cost).max().unwrap_or(Cost::State),
             Self::Not(key) => key.cost(),
             Self::Or(a, b) => a.cost().max(b.cost()),
@@ -106,6 +118,9 @@ impl Key {
             }
             Self::Header(..) | Self::Date(Dated::Sent, ..) => {
                 Needs { header: true, ..Needs::default() }
+            }
+            Self::Date(Dated::Saved, ..) | Self::EmailId(_) | Self::ThreadId(_) => {
+                Needs { content: true, ..Needs::default() }
             }
             Self::And(keys) => keys.iter().map(Self::needs).fold(Needs::default(), Needs::with),
             Self::Not(key) => key.needs(),
@@ -163,6 +178,11 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
         "BEFORE" => Key::Date(Dated::Internal, Order::Before, day(cursor)?),
         "ON" => Key::Date(Dated::Internal, Order::On, day(cursor)?),
         "SINCE" => Key::Date(Dated::Internal, Order::Since, day(cursor)?),
+        "SAVEDBEFORE" => Key::Date(Dated::Saved, Order::Before, day(cursor)?),
+        "SAVEDON" => Key::Date(Dated::Saved, Order::On, day(cursor)?),
+        "SAVEDSINCE" => Key::Date(Dated::Saved, Order::Since, day(cursor)?),
+        // RFC 8514 4.3: every folder keeps the save date of every message.
+        "SAVEDATESUPPORTED" => Key::All,
         "SENTBEFORE" => Key::Date(Dated::Sent, Order::Before, day(cursor)?),
         "SENTON" => Key::Date(Dated::Sent, Order::On, day(cursor)?),
         "SENTSINCE" => Key::Date(Dated::Sent, Order::Since, day(cursor)?),
@@ -202,6 +222,14 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
             let first = one(cursor, deeper, count)?;
             cursor.space()?;
             Key::Or(Box::new(first), Box::new(one(cursor, deeper, count)?))
+        }
+        "EMAILID" => {
+            cursor.space()?;
+            Key::EmailId(object_id::email(&object_id::parse(cursor)?))
+        }
+        "THREADID" => {
+            cursor.space()?;
+            Key::ThreadId(object_id::thread(&object_id::parse(cursor)?))
         }
         "UID" => {
             cursor.space()?;
@@ -276,6 +304,10 @@ mod tests {
             "()",
             "OR ALL",
             "LARGER x",
+            "EMAILID",
+            "EMAILID \"M1\"",
+            "THREADID (T1)",
+            "SAVEDON",
             "NOSUCH",
             "1:",
             "ALL  ALL",

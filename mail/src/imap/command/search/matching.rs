@@ -15,6 +15,7 @@ use crate::imap::date::Day;
 use crate::imap::flags;
 use crate::imap::listing::{Listing, Needs};
 use crate::imap::selected::Selected;
+use crate::imap::sequence::Numbering;
 use crate::imap::structure_cache::Header;
 
 /// Search keys with resolved sets and folded texts.
@@ -49,8 +50,27 @@ impl<'a> Candidate<'a> {
         Self { cx, listing, message, number, is_recent, header: None, body: None }
     }
 
+    /// The message.
+    pub(crate) fn message(&self) -> &'a Message {
+        self.message
+    }
+
+    /// The number by which a response names the message.
+    pub(crate) fn number(&self, by: Numbering) -> u32 {
+        match by {
+            Numbering::Sequence => self.number,
+            Numbering::Uid => self.message.uid,
+        }
+    }
+
+    /// The decoded subject in lower case; `None` if the index does not have it.
+    pub(crate) fn listed_subject(&self) -> Option<&'a str> {
+        let values = self.listing.searched(self.message.uid, "subject")?;
+        Some(values.strip_prefix('\n').unwrap_or(values).lines().next().unwrap_or_default())
+    }
+
     /// Runs `read` on a header that has all fields of this name.
-    fn with_field<T>(
+    pub(crate) fn with_field<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(&[u8]) -> T,
@@ -138,6 +158,18 @@ impl Terms {
             Key::Uids(set) => set.contains(message.uid),
             Key::Date(Dated::Internal, order, day) => {
                 compare(Day::of(message.internal_date), *order, *day)
+            }
+            Key::Date(Dated::Saved, order, day) => candidate
+                .listing
+                .content(message.uid)
+                .is_some_and(|content| compare(Day::of(content.saved), *order, *day)),
+            Key::EmailId(wanted) => {
+                let content = candidate.listing.content(message.uid);
+                content.is_some_and(|content| Some(content.id) == *wanted)
+            }
+            Key::ThreadId(wanted) => {
+                let content = candidate.listing.content(message.uid);
+                wanted.is_some() && content.is_some_and(|content| content.thread == *wanted)
             }
             Key::Date(Dated::Sent, order, day) => {
                 let of_header =

@@ -18,13 +18,13 @@ async fn bin_is_emptied_and_its_bytes_are_removed() {
     let (alice, inbox) = filled(200).await;
     let all: Vec<u32> = (1..=199).collect();
     move_messages(&alice, inbox, &all, bin(&alice)).await.unwrap();
-    let blobs = super::super::blobs(&alice, bin(&alice), 0, u32::MAX).unwrap();
+    let contents = super::super::contents(&alice, bin(&alice), 0, u32::MAX).unwrap();
     assert_eq!(empty_folder(&alice, bin(&alice)).await.unwrap(), 199);
     assert_eq!((uids(&alice, bin(&alice)), uids(&alice, inbox)), (vec![], vec![200]));
     assert_eq!(folder(&alice, bin(&alice)).unwrap().unwrap().total, 0);
     remove_expunged(&alice).await.unwrap();
     erasure::unlink(&alice).unwrap();
-    assert!(blobs.iter().all(|(_, blob)| !alice.blobs.contains(blob).unwrap()));
+    assert!(contents.iter().all(|(_, content)| !alice.blobs.contains(&content.blob).unwrap()));
     assert_eq!(empty_folder(&alice, bin(&alice)).await.unwrap(), 0);
     assert!(empty_folder(&alice, FolderId(999)).await.unwrap_or(0) == 0);
     assert_eq!(check(&alice).unwrap(), Vec::<String>::new());

@@ -1,0 +1,34 @@
+//! SORT and THREAD over real connections.
+
+use crate::imap::{deliver, inbox, open};
+
+/// Messages of the folder; more than one slice examines.
+const COUNT: usize = 2_300;
+
+#[tokio::test]
+async fn sort_and_thread_examine_every_slice() {
+    let server = open().await;
+    for number in 0..COUNT {
+        // Ten threads, the newest message first.
+        let (thread, day) = (number % 10, COUNT - number);
+        let (hour, minute) = (day / 60 % 24, day % 60);
+        let date = format!("{} Jan 2026 {hour:02}:{minute:02}:00 +0000", 1 + day / 1_440);
+        let message = format!(
+            "Subject: Re: plan {thread}\r\nDate: {date}\r\nMessage-ID: <{number}@x>\r\n\
+             References: <root{thread}@x>\r\n\r\n"
+        );
+        deliver(&server.node, message.as_bytes()).await;
+    }
+    let mut program = inbox(&server).await;
+    let sorted = program.ok("SORT (REVERSE SUBJECT DATE) UTF-8 ALL").await;
+    let numbers: Vec<usize> =
+        sorted[0].split_whitespace().skip(2).map(|word| word.parse().unwrap()).collect();
+    assert_eq!(numbers.len(), COUNT);
+    // Thread 9 first, in it the oldest message, which is the last.
+    assert_eq!(numbers[..3], [COUNT, COUNT - 10, COUNT - 20]);
+    let threads = program.ok("UID THREAD REFERENCES UTF-8 ALL").await;
+    assert_eq!(threads[0].matches("((").count(), 10);
+    assert!(threads[0].starts_with(&format!("* THREAD (({COUNT})({})", COUNT - 10)));
+    let ordered = program.ok("THREAD ORDEREDSUBJECT UTF-8 1:10").await;
+    assert_eq!(ordered[0], "* THREAD (10)(9)(8)(7)(6)(5)(4)(3)(2)(1)\r\n");
+}
