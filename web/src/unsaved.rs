@@ -3,8 +3,9 @@
 //! nothing that was typed is lost; the node stores none of it.
 //!
 //! Such a form is read before its sender is known, so its length is bounded, and so is that of all
-//! that are held at one time. Forms with passwords or with the 24 words are never among them. The file of a
-//! photo is read to its end and dropped: a browser shows the answer only once it has sent all.
+//! that are held at one time. Forms with passwords or with the 24 words are never among them. The
+//! file of a photo is read to its end and dropped: a browser shows the answer only once it has sent
+//! all.
 
 use askama::Template;
 use axum::body::Body;

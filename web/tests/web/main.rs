@@ -28,11 +28,13 @@ mod proxy;
 mod public_pages;
 #[cfg(test)]
 mod queue;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
 mod smarthost;
 #[cfg(test)]
 mod startup;

@@ -114,6 +114,7 @@ async fn open(script: Script) -> (Result<(), String>, Seen) {
 }
 
 /// A file with this text.
+#[allow(clippy::disallowed_methods, reason = "a test may block")]
 fn tempfile(text: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();

@@ -106,7 +106,6 @@ fn threads_are_ordered_by_date() {
 
 #[test]
 fn long_chain_of_references_is_linear() {
-    let started = std::time::Instant::now();
     for order in [0, 1, 2] {
         let mut references = References::default();
         let count = 100_000usize;
@@ -132,12 +131,10 @@ fn long_chain_of_references_is_linear() {
     let down: Vec<&str> = up.iter().rev().map(String::as_str).collect();
     add(&mut references, 1, "<b@x>", &down.concat(), "");
     assert_eq!(printed(&references.finish()), "((1)(2))");
-    assert!(started.elapsed().as_secs() < 60);
 }
 
 #[test]
 fn search_for_loops_is_bounded() {
-    let started = std::time::Instant::now();
     let mut references = References::default();
     let up: Vec<String> = (0..20_000).map(|at| format!("<{at}@x>")).collect();
     add(&mut references, 0, "<a@x>", &up.concat(), "");
@@ -148,7 +145,6 @@ fn search_for_loops_is_bounded() {
     }
     assert!(references.steps <= STEPS_PER_MESSAGE * references.messages.len() as u64);
     references.finish();
-    assert!(started.elapsed().as_secs() < 60);
 }
 
 proptest! {
