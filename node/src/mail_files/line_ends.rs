@@ -1,7 +1,7 @@
 //! Line ends: CRLF in the node's messages, LF in files.
 
 /// True if every line of `text` ends with CRLF and no other CR is before one, so that
-/// [`to_crlf`] reverses [`to_lf`].
+/// [`push_crlf`] reverses [`to_lf`].
 pub(super) fn is_crlf(text: &[u8]) -> bool {
     let mut before = [0u8; 2];
     for &byte in text {
