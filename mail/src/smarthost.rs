@@ -1,5 +1,5 @@
-//! Tries the login of a new smarthost at once, so that the owner learns of a mistake before a message
-//! waits for it.
+//! Tries the login of a new smarthost at once, so that the owner learns of a mistake before a
+//! message waits for it.
 
 use freehold_core::blocking::try_blocking;
 use freehold_core::events::Event;

@@ -26,11 +26,10 @@ const PAGE: &str = "/home/settings/smarthost";
 const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn routes() -> Routes {
-    Routes::new().get(PAGE, Access::Owner, show).post(PAGE, Access::Owner, set).post(
-        "/home/settings/smarthost/remove",
-        Access::Owner,
-        remove,
-    )
+    Routes::new()
+        .get("/home/settings/smarthost", Access::Owner, show)
+        .post("/home/settings/smarthost", Access::Owner, set)
+        .post("/home/settings/smarthost/remove", Access::Owner, remove)
 }
 
 /// The smarthost that is set.

@@ -25,8 +25,7 @@ pub mod store;
 // Floor 3: the parts of a node that every noun uses.
 pub mod node;
 
-// Floor 4: whose node it is, profile, what friends are to get, what must vanish, others' shares, the
-// server that sends the owner's mail.
+// Floor 4: owner, profile, outbox, erasure, shares, smarthost.
 pub mod erasure;
 pub mod identity;
 pub mod outbox;

@@ -6,8 +6,8 @@
 //! address where a trusted proxy connects; [`ConnectionLimiter`] grants a [`Permit`] or refuses;
 //! [`Drain`] runs the session until the session ends or the stop timeout has passed.
 //!
-//! [`opportunistic_tls`] and [`verified_tls`] are the other end's side: TLS of a client that verifies
-//! no server, and of one that does.
+//! [`opportunistic_tls`] and [`verified_tls`] are the other end's side: TLS of a client that
+//! verifies no server, and of one that does.
 
 mod accept;
 mod backoff;

@@ -75,7 +75,7 @@ pub(super) fn show(node: &Node, id: &str) -> Result<Response> {
 pub(super) async fn retry(node: &Node, id: Option<&str>) -> Result<Response> {
     let items = match id {
         Some(id) => vec![find(node, id)?],
-        // What is held is sent only by its id.
+        // A message that is held is sent only by its id.
         None => queue::queued(node, LISTED_MAX)?.into_iter().filter(|item| !item.held).collect(),
     };
     let mut count = 0;

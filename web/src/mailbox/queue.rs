@@ -21,7 +21,7 @@ const PAGE: &str = "/home/mail/queue";
 
 pub(super) fn routes() -> Routes {
     Routes::new()
-        .get(PAGE, Access::Owner, show)
+        .get("/home/mail/queue", Access::Owner, show)
         .post("/home/mail/queue/{id}/retry", Access::Owner, retry)
         .post("/home/mail/queue/{id}/give-up", Access::Owner, give_up)
 }

@@ -32,7 +32,7 @@ impl Default for Script {
     }
 }
 
-/// What a smarthost saw.
+/// The commands that a smarthost received.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     in_clear: Vec<String>,

@@ -26,7 +26,7 @@ impl SendLimits {
 /// When a held message is due: never.
 pub(super) const HELD: Timestamp = Timestamp(u64::MAX);
 
-/// What a submission counts.
+/// The recipients that a submission counts, with their caps.
 pub(super) struct Charges(Vec<(Allowance, u64)>);
 
 impl Charges {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn message_over_a_cap_is_held_until_the_next_day() {
+    async fn message_over_a_cap_is_held() {
         let alice = TestNode::new("alice").await.allowing_queued_mail();
         assert!(!send(&alice, &["a@x.example", "b@x.example"]).await);
         assert!(send(&alice, &["c@x.example", "d@x.example"]).await, "four new ones");
