@@ -9,7 +9,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -277,7 +277,19 @@ impl Checkpointer {
     }
 
     fn checkpoint_running(&self, mark: &Mark) -> Result<(), StoreError> {
-        let _checkpointing = self.lock_checkpointing();
+        let _checkpointing = match self.is_background() {
+            true => self.lock_checkpointing(),
+            // The committer itself makes it: a compaction that holds the lock waits for the
+            // committer.
+            false => match self.checkpointing.try_lock() {
+                Ok(guard) => guard,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    let text = "a compaction is exchanging the engine".to_owned();
+                    return Err(StoreError::Unavailable(text));
+                }
+            },
+        };
         if self.lock().stopped {
             // Another process may have opened the folder, and the checkpoint of the clean stop must
             // not be overwritten.
