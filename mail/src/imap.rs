@@ -56,7 +56,7 @@ mod selected;
 mod sequence;
 mod session;
 mod structure_cache;
-pub mod utf7;
+pub(crate) mod utf7;
 
 use std::sync::Arc;
 

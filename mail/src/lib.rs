@@ -1,9 +1,10 @@
-//! SMTP and IMAP for a Freehold node: receiving, sending and reading mail. Core defines messages
-//! and stores them.
+//! SMTP and IMAP for a Freehold node: receiving, sending and reading mail; and mail in files, as
+//! Maildir and mbox. Core defines messages and stores them.
 
 pub mod config;
 #[cfg(test)]
 mod conversations;
+pub mod files;
 mod imap;
 mod queue;
 mod smarthost;
@@ -23,7 +24,6 @@ use tokio::net::TcpListener;
 use state::MailState;
 
 pub use config::{MailConfig, MailConfigError};
-pub use imap::utf7 as folder_name;
 pub use startup::refuse_during_startup;
 
 /// The running SMTP and IMAP servers and queue of one node.

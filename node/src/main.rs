@@ -11,7 +11,6 @@ mod demo;
 mod exit;
 mod listen;
 mod logging;
-mod mail_files;
 mod server;
 mod shell;
 mod startup_message;

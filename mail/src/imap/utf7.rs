@@ -23,7 +23,7 @@ pub(crate) fn print<'a>(out: &'a mut Printer, name: &str) -> &'a mut Printer {
 }
 
 /// Encodes a folder's name.
-pub fn encode(name: &str) -> String {
+pub(crate) fn encode(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut wide: Vec<u8> = Vec::new();
     for c in name.chars() {
@@ -57,7 +57,7 @@ fn flush(out: &mut String, wide: &mut Vec<u8>) {
 
 /// Decodes a folder's name. A name that is valid UTF-8 but not modified UTF-7 is accepted
 /// unchanged, because some programs ignore the encoding.
-pub fn decode(wire: &[u8]) -> Option<String> {
+pub(crate) fn decode(wire: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(wire).ok()?;
     if !text.is_ascii() {
         return Some(text.to_owned());

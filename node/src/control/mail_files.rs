@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use freehold_core::blocking::{blocking, blocking_future};
 use freehold_core::node::Node;
+use freehold_mail::files::{
+    self, ExportReport, FilesError, Format, ImportOptions, ImportReport, LeftOut,
+};
 use serde_json::json;
 
 use super::check::{StopOnDrop, count_of};
 use super::{OnProgress, Response};
-use crate::mail_files::{self, ExportReport, Format, ImportOptions, ImportReport, LeftOut};
+use crate::exit;
 
 /// The shortest pause between two progress reports.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
@@ -29,9 +32,8 @@ pub(super) async fn export(
     let paced = paced(on_progress);
     let on_progress = move |done, total| paced("Messages", done, total);
     let shown = folder.display().to_string();
-    let report =
-        blocking(move || mail_files::export(&node, format, &folder, &on_progress, &stop)).await;
-    let report = report.context("the export ended early")??;
+    let report = blocking(move || files::export(&node, format, &folder, &on_progress, &stop)).await;
+    let report = report.context("the export ended early")?.map_err(failed)?;
     let ExportReport { folders, messages, len, left_out } = report;
     let mut lines = vec![format!(
         "Exported {} of {} ({len} bytes) to {shown}.",
@@ -52,8 +54,9 @@ pub(super) async fn import(
 ) -> Result<Response> {
     let stop_on_drop = StopOnDrop::default();
     let (node, stop) = (node.clone(), stop_on_drop.0.clone());
-    let import = mail_files::import(node, options, Box::new(paced(on_progress)), stop);
-    let report = blocking_future(import).await.context("the import ended early")??;
+    let import = files::import(node, options, Box::new(paced(on_progress)), stop);
+    let report =
+        blocking_future(import).await.context("the import ended early")?.map_err(failed)?;
     let text = import_lines(&report).join("\n");
     Ok(Response::text(text).with(json!({
         "imported": report.outcome.stored,
@@ -61,6 +64,26 @@ pub(super) async fn import(
         "expunged": report.outcome.expunged,
         "left_out": report.left_out.count,
     })))
+}
+
+/// The error with the exit code of its cause.
+fn failed(error: FilesError) -> anyhow::Error {
+    let code = code_of(&error);
+    exit::with(code, error.to_string())
+}
+
+fn code_of(error: &FilesError) -> u8 {
+    let of_store = |error: anyhow::Error| exit::store_code(&error).unwrap_or(1);
+    match error {
+        FilesError::Unavailable(_) => exit::UNAVAILABLE,
+        FilesError::Target(_) => exit::CANT_CREATE,
+        FilesError::Source(_) => exit::NO_INPUT,
+        FilesError::NoMail(_) => exit::DATA,
+        FilesError::Folder(error) => of_store(error.clone().into()),
+        FilesError::Deliver(error) => of_store(error.clone().into()),
+        FilesError::Store(error) => of_store(error.clone().into()),
+        FilesError::Partly { cause, .. } => code_of(cause),
+    }
 }
 
 fn import_lines(report: &ImportReport) -> Vec<String> {

@@ -55,7 +55,6 @@ fn protocol_crates_do_not_depend_on_each_other() {
                 "freehold-listen",
                 "freehold-web",
                 "freehold-mail",
-                "freehold-mime",
                 "freehold-federation",
             ]),
         ),

@@ -14,16 +14,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::Flags;
 
-use super::{
-    DEPTH_MAX, Importer, MESSAGE_LEN_MAX, Message, cant_read, entries, len_max, text_of, too_long,
-};
-use crate::exit;
-use crate::mail_files::maildir_name::{KEYWORDS_FILE, OTHER_KEYWORDS};
-use crate::mail_files::{folder_name, line_ends, open};
+use super::{DEPTH_MAX, Importer, MESSAGE_LEN_MAX, Message, entries, len_max, text_of, too_long};
+use crate::files::maildir_name::{KEYWORDS_FILE, OTHER_KEYWORDS};
+use crate::files::{FilesError, Result, folder_name, line_ends, open};
 use names::FileName;
 
 /// The longest files with keywords that are read, in bytes.
@@ -77,7 +73,7 @@ pub(super) async fn read(importer: &mut Importer) -> Result<()> {
 /// The Maildirs of the source, INBOX first.
 fn find(importer: &mut Importer) -> Result<Vec<Source>> {
     let root = importer.options.path.clone();
-    std::fs::read_dir(&root).map_err(|error| cant_read(&root, &error))?;
+    std::fs::read_dir(&root).map_err(|error| FilesError::unreadable(&root, &error))?;
     let mut found = Vec::new();
     let mut waiting = vec![(root.clone(), String::new(), 0)];
     while let Some((dir, name, depth)) = waiting.pop() {
@@ -106,7 +102,7 @@ fn find(importer: &mut Importer) -> Result<Vec<Source>> {
     }
     if found.is_empty() {
         let message = format!("{} holds no Maildir: no folder with cur and new", root.display());
-        return Err(exit::with(exit::DATA, message));
+        return Err(FilesError::NoMail(message));
     }
     Ok(found)
 }

@@ -12,19 +12,17 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::Poll;
 
-use anyhow::Result;
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::{
     self, DeliverError, Flags, Folder, FolderError, Import, ImportOutcome, MESSAGE_LEN_MAX,
     Preparation, PreparedImport,
 };
 use freehold_core::node::Node;
-use freehold_core::store::{Stop, StoreError};
+use freehold_core::store::Stop;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::Manifest;
-use super::{Format, LeftOut, special};
-use crate::exit;
+use super::{FilesError, Format, LeftOut, Result, special};
 
 /// The messages of a commit, and how many bytes they may have together.
 const BATCH_MESSAGES: usize = 32;
@@ -38,35 +36,37 @@ const DEPTH_MAX: usize = 20;
 
 /// The source of an import, and how it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ImportOptions {
-    pub(crate) format: Format,
+pub struct ImportOptions {
+    /// The form of the files.
+    pub format: Format,
     /// The file or folder.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// The folder of the node below which everything is stored.
-    pub(crate) into: Option<String>,
+    pub into: Option<String>,
     /// Whether `>From ` stands for `From ` in every mbox.
-    pub(crate) is_mboxrd: bool,
+    pub is_mboxrd: bool,
     /// Whether messages are stored again that were imported before and expunged since.
-    pub(crate) restores: bool,
+    pub restores: bool,
 }
 
 /// The counts of an import.
 #[derive(Debug, Default)]
-pub(crate) struct ImportReport {
+pub struct ImportReport {
     /// Of all commits.
-    pub(crate) outcome: ImportOutcome,
+    pub outcome: ImportOutcome,
     /// Messages that Thunderbird keeps in a file although they were deleted.
-    pub(crate) deleted_in_source: u64,
+    pub deleted_in_source: u64,
     /// Messages, files and folders that could not be imported.
-    pub(crate) left_out: LeftOut,
+    pub left_out: LeftOut,
     /// Files that hold no mail.
-    pub(crate) ignored: LeftOut,
+    pub ignored: LeftOut,
 }
 
-/// Called with the step, the parts done and in total.
-pub(super) type OnProgress = Box<dyn Fn(&'static str, u64, u64) + Send + Sync>;
+/// Called with the step, the parts done, and all parts.
+pub type OnProgress = Box<dyn Fn(&'static str, u64, u64) + Send + Sync>;
 
-type Commit = Pin<Box<dyn Future<Output = Result<ImportOutcome, DeliverError>> + Send>>;
+type Commit =
+    Pin<Box<dyn Future<Output = std::result::Result<ImportOutcome, DeliverError>> + Send>>;
 
 /// An import that runs.
 struct Importer {
@@ -90,8 +90,12 @@ struct Message<'a> {
     flags: Flags,
 }
 
-/// Imports everything in the source. Its reads block.
-pub(crate) async fn import(
+/// Imports everything in the source. Its reads block: run it inside `blocking_future`.
+///
+/// # Errors
+/// When the source can't be read, the store is unavailable or full, or `stop` is raised; the same
+/// import goes on from there.
+pub async fn import(
     node: Node,
     options: ImportOptions,
     on_progress: OnProgress,
@@ -118,7 +122,7 @@ pub(crate) async fn import(
     let finished = importer.finish().await;
     match read.and(finished) {
         Ok(()) => Ok(importer.report),
-        Err(error) => Err(importer.stopped(&error)),
+        Err(error) => Err(error.after(importer.report.outcome.stored)),
     }
 }
 
@@ -126,7 +130,7 @@ impl Importer {
     /// Stores a message in a folder. `place` names it if it is left out.
     async fn store(&mut self, folder: &str, message: &Message<'_>, place: &str) -> Result<()> {
         if self.stop.is_raised() {
-            return Err(exit::with(exit::UNAVAILABLE, "the import was interrupted"));
+            return Err(FilesError::Unavailable("the import was interrupted".to_owned()));
         }
         if message.text.is_empty() {
             self.report.left_out.add(place, "it is empty");
@@ -187,7 +191,7 @@ impl Importer {
         }
     }
 
-    fn count(&mut self, result: Result<ImportOutcome, DeliverError>) -> Result<()> {
+    fn count(&mut self, result: std::result::Result<ImportOutcome, DeliverError>) -> Result<()> {
         let outcome = result?;
         let total = &mut self.report.outcome;
         total.stored += outcome.stored;
@@ -204,25 +208,6 @@ impl Importer {
             result = result.and(self.wait_for_oldest().await);
         }
         result
-    }
-
-    /// The error of an import that ended early.
-    fn stopped(&self, error: &anyhow::Error) -> anyhow::Error {
-        let code = exit::code(error);
-        let is_full = |cause: &(dyn std::error::Error + 'static)| {
-            matches!(cause.downcast_ref::<StoreError>(), Some(StoreError::Full))
-        };
-        let next = match code {
-            _ if error.chain().any(is_full) => "; free some space and run the command again",
-            exit::NO_INPUT | exit::DATA => "",
-            _ => "; run the command again",
-        };
-        let message = exit::message(error);
-        let count = self.report.outcome.stored;
-        if count == 0 && next.is_empty() {
-            return exit::with(code, message);
-        }
-        exit::with(code, format!("{message}; {count} messages were imported until then{next}"))
     }
 
     /// The node's folder for a folder of the source; `None` if it can't be created.
@@ -307,11 +292,6 @@ fn text_of(name: &std::ffi::OsStr) -> String {
     let bytes = std::os::unix::ffi::OsStrExt::as_bytes(name);
     std::str::from_utf8(bytes)
         .map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned)
-}
-
-/// The error for a source that can't be read at all.
-fn cant_read(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    exit::with(exit::NO_INPUT, format!("can't read {}: {error}", path.display()))
 }
 
 /// The entries of a folder in the order of their names; `None` if it can't be read, which is named.

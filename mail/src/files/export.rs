@@ -12,7 +12,6 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use data_encoding::HEXLOWER;
 use freehold_core::mailbox::{self, Folder, MESSAGE_LEN_MAX, Message};
 use freehold_core::node::Node;
@@ -20,8 +19,7 @@ use freehold_core::store::{Stop, StoreError};
 use rustix::fs::{FlockOperation, flock, syncfs};
 
 use super::manifest::{self, Manifest};
-use super::{Format, LeftOut, folder_name};
-use crate::exit;
+use super::{FilesError, Format, LeftOut, Result, folder_name};
 
 /// The number of messages listed at a time.
 const MESSAGES_PER_READ: usize = 500;
@@ -30,13 +28,15 @@ const DIR_MODE: u32 = 0o700;
 
 /// The counts of a finished export.
 #[derive(Debug, Default)]
-pub(crate) struct ExportReport {
-    pub(crate) folders: u64,
-    pub(crate) messages: u64,
+pub struct ExportReport {
+    /// Folders written.
+    pub folders: u64,
+    /// Messages written.
+    pub messages: u64,
     /// Of the messages, as they are stored; bytes.
-    pub(crate) len: u64,
+    pub len: u64,
     /// Messages that are damaged.
-    pub(crate) left_out: LeftOut,
+    pub left_out: LeftOut,
 }
 
 /// An export that runs.
@@ -49,7 +49,12 @@ struct Export<'a> {
 }
 
 /// Exports all mail to `dir`, which is created. `on_progress` gets the messages done and in total.
-pub(crate) fn export(
+/// Blocks, possibly for long.
+///
+/// # Errors
+/// When the target can't be written or is not empty, the store is unavailable, or `stop` is raised;
+/// the same call goes on from there.
+pub fn export(
     node: &Node,
     format: Format,
     dir: &Path,
@@ -61,7 +66,7 @@ pub(crate) fn export(
     let opened = File::open(dir).map_err(|error| cant_write(dir, &error))?;
     if flock(&opened, FlockOperation::NonBlockingLockExclusive).is_err() {
         let message = format!("another export to {} is running", dir.display());
-        return Err(exit::with(exit::UNAVAILABLE, message));
+        return Err(FilesError::Unavailable(message));
     }
     let folders = mailbox::folders(node)?;
     let mut manifest = Manifest { folders: paths(format, &folders), ..claim(dir, format, id)? };
@@ -100,7 +105,7 @@ fn paths(format: Format, folders: &[Folder]) -> BTreeMap<String, String> {
 fn claim(dir: &Path, format: Format, node: String) -> Result<Manifest> {
     let refused = |reason: &str| {
         let message = format!("{} {reason}; name a new or an empty folder", dir.display());
-        exit::with(exit::CANT_CREATE, message)
+        FilesError::Target(message)
     };
     let entries = std::fs::read_dir(dir).map_err(|error| cant_write(dir, &error))?;
     let mut others = 0;
@@ -150,7 +155,7 @@ impl Export<'_> {
         self.report.len += message.size;
         (self.on_progress)(self.report.messages, self.total);
         if self.stop.is_raised() {
-            return Err(exit::with(exit::UNAVAILABLE, "the export was interrupted"));
+            return Err(FilesError::Unavailable("the export was interrupted".to_owned()));
         }
         Ok(())
     }
@@ -166,7 +171,7 @@ fn create_dir(dir: &Path) -> Result<()> {
 }
 
 /// The error for a file that can't be written.
-fn cant_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
+fn cant_write(path: &Path, error: &std::io::Error) -> FilesError {
     let next = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "; free some space and run the command again, it goes on from there"
@@ -177,7 +182,7 @@ fn cant_write(path: &Path, error: &std::io::Error) -> anyhow::Error {
         }
         _ => "",
     };
-    exit::with(exit::CANT_CREATE, format!("can't write {}: {error}{next}", path.display()))
+    FilesError::Target(format!("can't write {}: {error}{next}", path.display()))
 }
 
 /// `path` with a suffix to its last name.

@@ -6,7 +6,7 @@
 //! characters are percent-encoded. A longer name is cut and ends with a hash: only the manifest of
 //! the export has it whole.
 
-use freehold_mail::folder_name::{decode, encode};
+use crate::imap::utf7::{decode, encode};
 
 /// The longest file name that is written, in bytes; Linux allows 255, and suffixes are added.
 const FILE_NAME_LEN_MAX: usize = 200;

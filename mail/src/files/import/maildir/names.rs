@@ -2,7 +2,7 @@
 
 use freehold_core::clock::Timestamp;
 
-use crate::mail_files::maildir_name::FLAGS;
+use crate::files::maildir_name::FLAGS;
 
 /// A time in a name is believed from 1980 on, in seconds since 1970.
 const SECS_MIN: u64 = 315_532_800;

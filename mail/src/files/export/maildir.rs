@@ -9,12 +9,12 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::Result;
 use freehold_core::mailbox::{Flags, Folder, Message};
 
+use super::super::Result;
 use super::{Export, cant_write, create_dir};
-use crate::mail_files::line_ends;
-use crate::mail_files::maildir_name::{FLAGS, FORWARDED, KEYWORDS_FILE, LETTERS, OTHER_KEYWORDS};
+use crate::files::line_ends;
+use crate::files::maildir_name::{FLAGS, FORWARDED, KEYWORDS_FILE, LETTERS, OTHER_KEYWORDS};
 
 /// Writes the folder to `dir`. Files of an earlier run stay; those whose messages have gone since
 /// are removed.

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use anyhow::Result;
 use freehold_core::mailbox::{Folder, Message};
 
+use super::super::Result;
 use super::{Export, cant_write, create_dir, with_suffix};
-use crate::mail_files::state_fields::{self, header_len};
-use crate::mail_files::{FROM_SENDER, date, line_ends};
+use crate::files::state_fields::{self, header_len};
+use crate::files::{FROM_SENDER, date, line_ends};
 
 /// Writes the folder to `dir/path`. A file of an earlier run is replaced.
 pub(super) fn write(

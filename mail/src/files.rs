@@ -1,9 +1,12 @@
 //! Mail in files of other programs: Maildir and mbox, written by an export and read by an import.
 //!
 //! Both formats are written with LF line ends, as Dovecot, mutt and Python write them; the node's
-//! messages have CRLF (RFC 5322 2.1). The functions here block; `control::mail_files` calls them.
+//! messages have CRLF (RFC 5322 2.1). Everything here blocks, and is called inside `blocking`.
+
+#![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 mod date;
+mod error;
 mod export;
 mod folder_name;
 mod from_line;
@@ -19,13 +22,16 @@ mod state_fields;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use export::{ExportReport, export};
-pub(crate) use import::{ImportOptions, ImportReport, import};
+pub use error::FilesError;
+pub use export::{ExportReport, export};
+pub use import::{ImportOptions, ImportReport, OnProgress, import};
+
+type Result<T> = std::result::Result<T, FilesError>;
 
 /// A format of mail in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Format {
+pub enum Format {
     /// A folder per mailbox and a file per message (Maildir++).
     Maildir,
     /// A file per mailbox (RFC 4155), quoted as mboxrd.
@@ -40,11 +46,11 @@ const NAMED_MAX: usize = 100;
 
 /// Messages and files that were left out, with the reasons.
 #[derive(Debug, Default)]
-pub(crate) struct LeftOut {
+pub struct LeftOut {
     /// The first of them.
-    pub(crate) named: Vec<String>,
+    pub named: Vec<String>,
     /// All of them.
-    pub(crate) count: u64,
+    pub count: u64,
 }
 
 impl LeftOut {
@@ -60,7 +66,7 @@ impl LeftOut {
     }
 
     /// A line for each that is named, and one for the others.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.named.iter().map(|line| format!("  {line}")).collect();
         let more = self.count.saturating_sub(self.named.len() as u64);
         if more > 0 {

@@ -3,14 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use freehold_core::mailbox::Flags;
 
-use super::{DEPTH_MAX, Importer, Message, cant_read, entries, len_max, text_of, too_long};
-use crate::exit;
-use crate::mail_files::mbox_reader::{MboxMessage, MboxReader};
-use crate::mail_files::state_fields::{self, Origin, State};
-use crate::mail_files::{folder_name, from_line, manifest, open};
+use super::{DEPTH_MAX, Importer, Message, entries, len_max, text_of, too_long};
+use crate::files::mbox_reader::{MboxMessage, MboxReader};
+use crate::files::state_fields::{self, Origin, State};
+use crate::files::{FilesError, Result, folder_name, from_line, manifest, open};
 
 /// Endings of files that mail programs keep beside mboxes.
 const OTHER_FILES: [&str; 10] =
@@ -27,7 +25,8 @@ struct Source {
 /// Imports all mboxes of the source.
 pub(super) async fn read(importer: &mut Importer) -> Result<()> {
     let root = importer.options.path.clone();
-    let metadata = std::fs::metadata(&root).map_err(|error| cant_read(&root, &error))?;
+    let metadata =
+        std::fs::metadata(&root).map_err(|error| FilesError::unreadable(&root, &error))?;
     let is_file = !metadata.is_dir();
     let sources = if is_file {
         // With a folder to store into, that is the folder of the messages.
@@ -46,7 +45,7 @@ pub(super) async fn read(importer: &mut Importer) -> Result<()> {
                 "{} is no mbox: it does not begin with a line \"From sender date\"",
                 root.display()
             );
-            return Err(exit::with(exit::DATA, message));
+            return Err(FilesError::NoMail(message));
         }
         before = before.saturating_add(source.len);
     }
@@ -129,7 +128,7 @@ async fn read_file(
             importer.report.ignored.add(&place, "it is no mbox");
             return Ok(false);
         }
-        Err(error) if is_alone => return Err(cant_read(&source.file, &error)),
+        Err(error) if is_alone => return Err(FilesError::unreadable(&source.file, &error)),
         Err(error) => {
             importer.report.left_out.add(&place, &error.to_string());
             return Ok(true);
