@@ -307,6 +307,21 @@ fn fault_at_any_call_of_a_compaction_loses_nothing() {
 }
 
 #[test]
+fn committer_does_not_wait_for_a_compaction() {
+    let store = Store::open(options(&MemoryFs::new())).unwrap();
+    let checkpointer = store.0.checkpointer.clone();
+    let held = || checkpointer.last_checkpoint().mark.position;
+    // A compaction that exchanges the engine holds this lock and waits for the committer.
+    let compacting = checkpointer.lock_checkpointing();
+    let before = held();
+    many(&store);
+    assert_eq!(held(), before);
+    drop(compacting);
+    many(&store);
+    assert!(held() > before, "the next segment's checkpoint was made");
+}
+
+#[test]
 fn kill_before_any_call_of_a_compaction_loses_nothing() {
     let (fs, killed) = (MemoryFs::new(), Arc::new(Mutex::new(Vec::new())));
     let (at, states, compacting) = (fs.clone(), killed.clone(), Arc::new(AtomicBool::new(false)));
