@@ -65,16 +65,16 @@ async function setUp(width) {
     await page.goto(link);
     await look(page, 'setup', width);
     const typed = { name: 'Ann Lee', address: 'ann at ann', password, again: password };
-    const kept = (seen, names) => names.every((name) => seen.typed[name] === typed[name]);
+    const hasTyped = (seen, names) => names.every((name) => seen.typed[name] === typed[name]);
     for (const [name, value] of Object.entries(typed)) await page.fill(`[name=${name}]`, value);
     const address = await send(page, '/setup');
-    check(`${width}: a bad address`, address.focused === 'address' && address.isInView && kept(address, Object.keys(typed)), JSON.stringify(address));
+    check(`${width}: a bad address`, address.focused === 'address' && address.isInView && hasTyped(address, Object.keys(typed)), JSON.stringify(address));
     typed.address = 'ann@ann.example';
     await page.fill('[name=address]', typed.address);
     await page.fill('[name=again]', password + 's');
     // Nobody sees which of the two is right, so both are typed again.
     const differ = await send(page, '/setup');
-    check(`${width}: two passwords that differ`, differ.focused === 'password' && differ.isInView && kept(differ, ['name', 'address']), JSON.stringify(differ));
+    check(`${width}: two passwords that differ`, differ.focused === 'password' && differ.isInView && hasTyped(differ, ['name', 'address']), JSON.stringify(differ));
     await page.fill('[name=password]', password);
     await page.fill('[name=again]', password);
     await send(page, '/setup');

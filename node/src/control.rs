@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use freehold_mail::files::{Format, ImportOptions};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
@@ -36,7 +37,6 @@ pub(crate) use identity::{IdentityChange, request_from_log};
 pub(crate) use set_up::SetUp;
 
 use crate::exit;
-use crate::mail_files::{Format, ImportOptions};
 
 /// The socket's name in the data folder.
 const SOCKET_NAME: &str = "control.sock";

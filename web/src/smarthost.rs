@@ -5,11 +5,9 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
-use freehold_core::events::Event;
 use freehold_core::smarthost::{self, Smarthost, SmarthostError};
 use freehold_core::store::StoreError;
 use serde::Deserialize;
-use tokio::sync::broadcast::Receiver;
 
 use crate::dates;
 use crate::done::Done;
@@ -107,9 +105,7 @@ async fn set(State(site): State<Site>, _: Owner, Form(form): Form<SmarthostForm>
     };
     let fault = match Smarthost::new(&form.server, user, &password) {
         Ok(new) => {
-            let changes = site.node.events.subscribe();
-            smarthost::set(&site.node, new).await?;
-            let _ = tokio::time::timeout(TRY_TIMEOUT, tried(&site, changes)).await;
+            smarthost::set_and_try(&site.node, new, TRY_TIMEOUT).await?;
             return Ok(response::see_other(&Done::SettingsSaved.at(PAGE)));
         }
         Err(SmarthostError::Store(error)) => return Err(error.into()),
@@ -129,9 +125,9 @@ async fn set(State(site): State<Site>, _: Owner, Form(form): Form<SmarthostForm>
 
 fn sentence(error: &SmarthostError) -> String {
     let text = error.to_string();
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
 }
 
 /// The stored password, which an empty field keeps. Another host and another user do not get it.
@@ -140,17 +136,6 @@ fn password_of(site: &Site, server: &str, user: &str) -> Result<String, StoreErr
     let new = Smarthost::new(server, user, &stored.password);
     let is_same = new.is_ok_and(|new| (&new.host, &new.user) == (&stored.host, &stored.user));
     Ok(if is_same { stored.password } else { String::new() })
-}
-
-/// Waits until the login was tried.
-async fn tried(site: &Site, mut changes: Receiver<Event>) {
-    let is_tried = || match smarthost::get(&site.node) {
-        Ok(set) => set.is_none_or(|set| set.tried.is_some()),
-        Err(_) => true,
-    };
-    while !is_tried() {
-        let _: Result<Event, _> = changes.recv().await;
-    }
 }
 
 async fn remove(State(site): State<Site>, _: Owner) -> PageResult {

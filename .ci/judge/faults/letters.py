@@ -51,9 +51,9 @@ def undeliverable(node, owner, password, friend, subject):
         return next((link for link, row in rows if subject in row), None)
 
     link = within(20, report)
-    told = owner.get(link).text if link else ""
-    check("a report names the letter that was not delivered", subject in told and to in told, told[-2000:])
-    check("and offers no answer to a program", link and "Reply to Mail" not in told, told[-2000:])
+    page = owner.get(link).text if link else ""
+    check("a report names the letter that was not delivered", subject in page and to in page, page[-2000:])
+    check("and offers no answer to a program", link and "Reply to Mail" not in page, page[-2000:])
     folder = re.search(r'href="(/home/mail/[0-9]+)"[^>]*>(?:\s*<[^>]*>)*\s*Sent', owner.get("/home/mail").text)
     listed = owner.get(folder[1]).text if folder else ""
     check("the letter in Sent is marked", subject in listed and "data-failed" in listed, listed[-2000:])

@@ -58,9 +58,9 @@ def photo_share(network):
     def missing():
         return logged_in(liam, whole_post).count('class="await"')
 
-    told = within(60, lambda: 'data-notice="over-share"' in (page := logged_in(liam, lambda browser: browser.get("/home").text)) and page)
+    notice = within(60, lambda: 'data-notice="over-share"' in logged_in(liam, lambda browser: browser.get("/home").text))
     before = missing()
-    check("missing-photos-are-explained", told and 0 < before < PHOTOS, f"{before} of {PHOTOS} are missing")
+    check("missing-photos-are-explained", notice and 0 < before < PHOTOS, f"{before} of {PHOTOS} are missing")
     liam.stop()
     liam.start(**limit)
     within(30, lambda: re.search(r"Kate +connected", liam.friends()))

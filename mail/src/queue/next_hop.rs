@@ -96,10 +96,21 @@ pub(crate) async fn try_smarthost(state: &MailState, smarthost: &Smarthost) -> R
     }
 }
 
-/// The words of a failed attempt, without the codes that a sender would see.
+/// The reply of a failed attempt without its code and enhanced code, which are for programs.
 fn reason(result: AttemptResult) -> String {
     let reply = result.into_reply();
-    reply.splitn(3, ' ').nth(2).unwrap_or(&reply).to_owned()
+    let text = match reply.split_once(' ') {
+        Some((code, text)) if code.len() == 3 => text,
+        _ => &reply,
+    };
+    let is_enhanced = |word: &str| {
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        word.split('.').count() == 3 && word.split('.').all(is_number)
+    };
+    match text.split_once(' ') {
+        Some((word, text)) if is_enhanced(word) => text.to_owned(),
+        _ => text.to_owned(),
+    }
 }
 
 /// Why a command failed.

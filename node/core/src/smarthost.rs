@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
@@ -180,6 +181,27 @@ pub async fn set(node: &Node, smarthost: Smarthost) -> Result<(), StoreError> {
             Ok(())
         })
         .await
+}
+
+/// As [`set`], and waits for the first try to log in, at most for `limit`.
+///
+/// # Errors
+/// The store's.
+pub async fn set_and_try(
+    node: &Node,
+    smarthost: Smarthost,
+    limit: Duration,
+) -> Result<(), StoreError> {
+    // Subscribe before the change, so that no event is missed.
+    let mut events = node.events.subscribe();
+    set(node, smarthost).await?;
+    let tried = async {
+        while get(node)?.is_some_and(|set| set.tried.is_none()) {
+            let _: Result<Event, _> = events.recv().await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(limit, tried).await.unwrap_or(Ok(()))
 }
 
 /// Sends to no other domains any more, except those of the configuration.

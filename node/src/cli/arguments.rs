@@ -177,7 +177,7 @@ pub(crate) enum FriendCommand {
 pub(crate) enum SmarthostCommand {
     /// Send mail for other domains by this server, and log in to it once as a test.
     #[command(
-        after_help = "Example:\n  freehold smarthost set smtp.example.com:465 --user ruth --password-file ~/password"
+        after_help = "Example:\n  freehold smarthost set smtp.example.com --user ruth --password-file -"
     )]
     Set {
         /// The server, as host or host:port; without a port it is 465.
@@ -195,7 +195,7 @@ pub(crate) enum SmarthostCommand {
     Remove,
 }
 
-/// Subcommands of `queue`. An id may be cut to its first letters.
+/// Subcommands of `queue`. An id may be cut to its first characters.
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueCommand {
     /// List the messages that wait, those tried next first.
@@ -203,19 +203,19 @@ pub(crate) enum QueueCommand {
     /// Show one message: every recipient with the last answer.
     #[command(after_help = "Example:\n  freehold queue show 3f9a1c")]
     Show {
-        /// The message's id, or its first letters.
+        /// The message's id, or its first characters.
         id: String,
     },
     /// Try a message now; all of them without an id.
     #[command(after_help = "Examples:\n  freehold queue retry\n  freehold queue retry 3f9a1c")]
     Retry {
-        /// The message's id, or its first letters.
+        /// The message's id, or its first characters.
         id: Option<String>,
     },
     /// Give a message up: nobody gets it who has not got it yet. Its copy stays in Sent, marked.
     #[command(after_help = "Example:\n  freehold queue drop 3f9a1c")]
     Drop {
-        /// The message's id, or its first letters.
+        /// The message's id, or its first characters.
         id: String,
     },
 }

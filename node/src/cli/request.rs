@@ -11,8 +11,8 @@ use super::arguments::{
 };
 use super::{Target, read_input};
 use crate::control::{self, CheckLock, ControlContext, OnProgress, Request, Response};
-use crate::mail_files::{Format, ImportOptions};
 use crate::{console, data_folder, exit};
+use freehold_mail::files::{Format, ImportOptions};
 
 /// Sends the command's request and prints the response.
 pub(super) async fn run(target: Target, command: Command) -> Result<()> {

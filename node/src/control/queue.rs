@@ -3,7 +3,6 @@
 use anyhow::Result;
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::queue::{self, QueuedMessage, RecipientState};
-use freehold_core::mailbox::{self, FolderId};
 use freehold_core::node::Node;
 use freehold_core::notices::duration;
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ use crate::exit;
 
 /// The most messages in one response.
 const LISTED_MAX: usize = 1000;
-/// The letters of an id that a list shows.
+/// The characters of an id that a list shows.
 const SHORT_ID_LEN: usize = 8;
 
 pub(super) fn list(node: &Node) -> Result<Response> {
@@ -93,11 +92,11 @@ pub(super) async fn drop_one(node: &Node, id: &str) -> Result<Response> {
     let item = find(node, id)?;
     let addresses: Vec<&str> = waiting(&item).map(|to| to.address.as_str()).collect();
     let text = format!("Given up for {}.", addresses.join(", "));
-    queue::give_up(node, item.id).await.map_err(invalid)?;
+    queue::drop_item(node, item.id).await.map_err(invalid)?;
     Ok(Response::text(text))
 }
 
-/// The one message whose id begins with these letters.
+/// The one message whose id begins with these characters.
 fn find(node: &Node, id: &str) -> Result<QueuedMessage> {
     let mut items = queue::queued(node, LISTED_MAX)?;
     items.retain(|item| !id.is_empty() && item.id.to_string().starts_with(id));
@@ -126,14 +125,10 @@ fn next_try(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The subject of its copy in Sent.
+/// The subject as a list shows it.
 fn subject(node: &Node, item: &QueuedMessage) -> Result<String> {
-    let Some((folder, uid)) = queue::sent_copy(node, item.id)? else { return Ok(String::new()) };
-    let before = uid.checked_add(1);
-    let found = mailbox::summaries(node, FolderId(folder.0), before, 1)?.pop();
-    let same = found.filter(|(message, _)| message.uid == uid);
-    let subject = same.map(|(_, summary)| summary.subject).unwrap_or_default();
-    Ok(if subject.is_empty() { "(no subject)".to_owned() } else { format!("“{subject}”") })
+    let subject = queue::subject(node, item.id)?.filter(|subject| !subject.is_empty());
+    Ok(subject.map_or("(no subject)".to_owned(), |subject| format!("“{subject}”")))
 }
 
 fn value(node: &Node, item: &QueuedMessage) -> Result<Value> {
@@ -146,7 +141,8 @@ fn value(node: &Node, item: &QueuedMessage) -> Result<Value> {
                 RecipientState::Failed => "failed",
                 RecipientState::Waiting => "waiting",
             };
-            json!({ "address": to.address, "state": state, "attempts": to.attempts, "reply": to.last_reply })
+            let (attempts, reply) = (to.attempts, &to.last_reply);
+            json!({ "address": to.address, "state": state, "attempts": attempts, "reply": reply })
         })
         .collect();
     Ok(json!({

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use freehold_core::events::Event;
 use freehold_core::node::Node;
 use freehold_core::smarthost::{self, Smarthost};
 use serde_json::json;
@@ -44,17 +43,9 @@ pub(super) async fn set(
 ) -> Result<Response> {
     let node = &context.node;
     let new = Smarthost::new(server, user, password).map_err(invalid)?;
-    let mut changes = node.events.subscribe();
-    smarthost::set(node, new).await.map_err(invalid)?;
-    let tried = async {
-        while context.is_running && smarthost::get(node)?.is_some_and(|set| set.tried.is_none()) {
-            let _: Result<Event, _> = changes.recv().await;
-        }
-        Ok::<_, anyhow::Error>(())
-    };
-    match tokio::time::timeout(TRY_TIMEOUT, tried).await {
-        Ok(ended) => ended?,
-        Err(_) => tracing::debug!("the login at the smarthost takes long"),
+    match context.is_running {
+        true => smarthost::set_and_try(node, new, TRY_TIMEOUT).await.map_err(invalid)?,
+        false => smarthost::set(node, new).await.map_err(invalid)?,
     }
     show(node)
 }

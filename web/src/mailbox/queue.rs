@@ -1,9 +1,8 @@
-//! The messages that wait to be sent: where each stands, a try at once, and giving up.
+//! The mail queue: the state of each message, a retry at once, and dropping it.
 
 use askama::Template;
 use axum::extract::{Path, State};
 use freehold_core::clock::Timestamp;
-use freehold_core::mailbox;
 use freehold_core::mailbox::queue::{self, QueueId, QueuedMessage, RecipientState};
 
 use crate::dates;
@@ -23,7 +22,7 @@ pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/home/mail/queue", Access::Owner, show)
         .post("/home/mail/queue/{id}/retry", Access::Owner, retry)
-        .post("/home/mail/queue/{id}/give-up", Access::Owner, give_up)
+        .post("/home/mail/queue/{id}/drop", Access::Owner, drop_item)
 }
 
 /// The state of delivery for one recipient.
@@ -97,13 +96,7 @@ async fn show(State(site): State<Site>, _: Owner, done: Done) -> PageResult {
 fn row(site: &Site, item: &QueuedMessage) -> Result<Row, Problem> {
     let now = site.node.clock.now();
     let copy = queue::sent_copy(&site.node, item.id)?;
-    let subject = match copy {
-        Some((folder, uid)) => {
-            let found = mailbox::summaries(&site.node, folder, uid.checked_add(1), 1)?.pop();
-            found.filter(|(message, _)| message.uid == uid).map(|(_, summary)| summary.subject)
-        }
-        None => None,
-    };
+    let subject = queue::subject(&site.node, item.id)?;
     let nameless = if item.from.is_empty() { "A report to a sender" } else { "No subject" };
     Ok(Row {
         id: item.id.to_string(),
@@ -125,10 +118,10 @@ async fn retry(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> Pa
     Ok(response::see_other(&done.at(PAGE)))
 }
 
-async fn give_up(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+async fn drop_item(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     let id: QueueId = parse_id(&id)?;
-    let done = match queue::give_up(&site.node, id).await? {
-        true => Done::MessageGivenUp,
+    let done = match queue::drop_item(&site.node, id).await? {
+        true => Done::MessageDropped,
         false => Done::Nothing,
     };
     Ok(response::see_other(&done.at(PAGE)))

@@ -38,17 +38,17 @@ async fn waiting_message_is_tried_when_asked() {
 }
 
 #[tokio::test]
-async fn given_up_message_keeps_its_marked_copy() {
+async fn dropped_message_keeps_its_marked_copy() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     delayed(&alice, &mut owner).await;
     let id = owner.get(PAGE).await.one("[data-queued]").attr("data-queued").to_owned();
-    let done = owner.post(&format!("{PAGE}/{id}/give-up"), &[]).await.location();
+    let done = owner.post(&format!("{PAGE}/{id}/drop"), &[]).await.location();
     assert!(owner.get(&done).await.has("#empty-queue"));
     let sent = mailbox::special_folder(&alice, SpecialUse::Sent).unwrap().unwrap();
     assert!(owner.get(&format!("/home/mail/{}", sent.id.0)).await.has("[data-failed]"));
     // The same form once more, and one of no message, change nothing.
-    owner.post(&format!("{PAGE}/{id}/give-up"), &[]).await.location();
+    owner.post(&format!("{PAGE}/{id}/drop"), &[]).await.location();
     owner.post(&format!("{PAGE}/{id}/retry"), &[]).await.location();
     assert_eq!(owner.post(&format!("{PAGE}/x/retry"), &[]).await.status.as_u16(), 404);
 }

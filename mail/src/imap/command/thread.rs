@@ -19,6 +19,7 @@ use self::references::References;
 use super::search::matching::Candidate;
 use super::search::query::Query;
 use super::search::walk::Walk;
+use super::sort::criterion::{arrival, compared};
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
@@ -26,9 +27,6 @@ use crate::imap::listing::Needs;
 use crate::imap::selected::Selected;
 use crate::imap::sequence::Numbering;
 use freehold_core::store::StoreError;
-
-/// The bytes of a base subject that are compared.
-const COMPARED_LEN_MAX: usize = 500;
 
 /// `thread-alg`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,17 +173,15 @@ fn add(
     by: Numbering,
 ) -> Result<(), StoreError> {
     let number = candidate.number(by);
-    let arrived = candidate.message().internal_date.as_secs();
-    let arrived = i64::try_from(arrived).unwrap_or(i64::MAX);
+    let arrived = arrival(candidate.message());
     // The index keeps all five fields.
     candidate.with_field("references", |header| {
         let fields = Fields::of(header);
         let sent = fields.date.and_then(date::parse).map(|date| date.sort_secs());
         let decoded = fields.subject.map(text::field).unwrap_or_default();
         let base = subject::base(&decoded);
-        let compared = base.text.floor_char_boundary(COMPARED_LEN_MAX);
         key.clear();
-        push_key(key, base.text.get(..compared).unwrap_or(base.text));
+        push_key(key, compared(base.text));
         let subject = if key.is_empty() { 0 } else { hasher.hash_one(&*key) };
         let date = sent.unwrap_or(arrived);
         let message = Threaded { number, date, subject, is_reply: base.is_reply };

@@ -31,9 +31,8 @@ pub(super) async fn open(
         Encryption::IfOffered => opportunistic(to, name).await?,
         Encryption::FromFirstByte => {
             let socket = connect(&to.server).await?;
-            let socket = within(tls::verified(&to.server, socket, more_roots)).await;
-            let socket = Socket::Tls(Box::new(socket.map_err(unverified)?));
-            greeted(to, name, socket).await?
+            let socket = verified(to, socket, more_roots).await?;
+            greeted(to, name, Socket::Tls(Box::new(socket))).await?
         }
         Encryption::AfterStartTls => {
             let socket = Socket::Plain(connect(&to.server).await?);
@@ -43,8 +42,7 @@ pub(super) async fn open(
                 return Err(AttemptResult::Deferred(reply.to_owned()));
             }
             let socket = start_tls(stream).await?;
-            let socket = within(tls::verified(&to.server, socket, more_roots)).await;
-            encrypted(name, socket.map_err(unverified)?).await?
+            encrypted(name, verified(to, socket, more_roots).await?).await?
         }
     };
     if let Some(login) = &to.login {
@@ -53,15 +51,19 @@ pub(super) async fn open(
     Ok((stream, extensions))
 }
 
-fn unverified(failure: Failure) -> Failure {
-    match failure {
-        Failure::Broken(AttemptResult::Deferred(reply)) => {
-            let reason = reply.split_once(": ").map_or(reply.as_str(), |(_, reason)| reason);
-            let reply = format!("451 4.7.5 no verified TLS with the smarthost: {reason}");
-            Failure::Broken(AttemptResult::Deferred(reply))
-        }
-        other => other,
-    }
+/// The handshake with a smarthost, which must prove its name.
+async fn verified(
+    to: &Destination,
+    socket: TcpStream,
+    more_roots: &str,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    let reason = match timeout(HELLO_TIMEOUT, tls::verified(&to.server, socket, more_roots)).await {
+        Ok(Ok(socket)) => return Ok(socket),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the handshake timed out".to_owned(),
+    };
+    let reply = format!("451 4.7.5 no verified TLS with the smarthost: {reason}");
+    Err(Failure::Broken(AttemptResult::Deferred(reply)))
 }
 
 async fn opportunistic(

@@ -170,3 +170,20 @@ async fn smarthost_without_starttls_gets_no_login() {
     assert_eq!(refused, Err("451 4.7.4 the smarthost does not offer STARTTLS".to_owned()));
     assert_eq!(seen.in_clear, ["EHLO ruth.example"]);
 }
+
+#[test]
+fn reason_is_the_reply_without_codes() {
+    for (reply, text) in [
+        (
+            "451 4.7.8 the smarthost refused the login: 535 no",
+            "the smarthost refused the login: 535 no",
+        ),
+        ("554 5.7.1 go away", "go away"),
+        ("421 too many of you", "too many of you"),
+        ("421 3 connections are enough", "3 connections are enough"),
+        ("no", "no"),
+        ("", ""),
+    ] {
+        assert_eq!(super::reason(AttemptResult::Deferred(reply.to_owned())), text);
+    }
+}

@@ -37,11 +37,13 @@ pub(super) async fn verified(
 
 #[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 fn read_roots(file: &str) -> io::Result<Vec<CertificateDer<'static>>> {
-    let told = |error: &dyn std::error::Error| {
+    let unreadable = |error: &dyn std::error::Error| {
         io::Error::other(format!("mail.trusted_roots: can't read {file}: {error}"))
     };
-    let pem = std::fs::read(file).map_err(|error| told(&error))?;
-    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| told(&error))
+    let pem = std::fs::read(file).map_err(|error| unreadable(&error))?;
+    CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable(&error))
 }
 
 async fn handshake(

@@ -22,7 +22,7 @@ use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
 pub use limits::SendLimits;
-pub use manage::{give_up, queued, retry, sent_copy};
+pub use manage::{drop_item, queued, retry, sent_copy, subject};
 pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encoded};
 pub use record::{NOT_DELIVERED, Outcome, RecordError, record_outcomes};
 pub use report::{Delivered, report_delivered};

@@ -105,7 +105,7 @@ impl Criterion {
 }
 
 /// The internal date in seconds, as clients see it.
-fn arrival(message: &Message) -> i64 {
+pub(crate) fn arrival(message: &Message) -> i64 {
     i64::try_from(message.internal_date.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -122,10 +122,15 @@ fn push_number(out: &mut Vec<u8>, number: i64) {
     out.extend((number.cast_unsigned() ^ (1 << 63)).to_be_bytes());
 }
 
+/// The part of a text that is compared.
+pub(crate) fn compared(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(COMPARED_LEN_MAX)).unwrap_or(text)
+}
+
 /// A text's key, ended by NUL, so that a text comes before those that it begins.
 fn push_text(out: &mut Vec<u8>, text: &str) {
     let start = out.len();
-    push_key(out, text.get(..text.floor_char_boundary(COMPARED_LEN_MAX)).unwrap_or(text));
+    push_key(out, compared(text));
     out.iter_mut().skip(start).filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
     out.push(0);
 }

@@ -30,11 +30,11 @@ pub(super) const HELD: Timestamp = Timestamp(u64::MAX);
 pub(super) struct Charges(Vec<(Allowance, u64)>);
 
 impl Charges {
-    /// Counts the recipients that are not the owner.
-    pub(super) fn of<'a>(
+    /// Counts the recipients that are not the owner. It reads rows for each: blocks.
+    pub(super) fn of(
         node: &Node,
         limits: SendLimits,
-        recipients: impl Iterator<Item = &'a String>,
+        recipients: &[String],
     ) -> Result<Self, StoreError> {
         if limits == SendLimits::NONE {
             return Ok(Self(Vec::new()));

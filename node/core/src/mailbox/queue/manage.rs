@@ -1,4 +1,4 @@
-//! The owner's hand on the queue: its list, a try at once, and giving up.
+//! The queue as its owner manages it: the list, a retry at once, and dropping an item.
 
 use super::record::NOT_DELIVERED;
 use super::submit::RECORDED_WITHIN;
@@ -10,7 +10,7 @@ use crate::events::Event;
 use crate::mailbox::deliver;
 use crate::mailbox::folders::FolderId;
 use crate::mailbox::idempotency::IdempotencyKey;
-use crate::mailbox::{Flags, senders, store_flags};
+use crate::mailbox::{Flags, read, senders, store_flags};
 use crate::node::Node;
 use crate::row;
 use crate::store::{StoreError, Tx};
@@ -29,6 +29,15 @@ pub fn queued(node: &Node, limit: usize) -> Result<Vec<QueuedMessage>, StoreErro
 /// As [`queued`].
 pub fn sent_copy(node: &Node, id: QueueId) -> Result<Option<(FolderId, u32)>, StoreError> {
     deliver::place_of(&node.store, IdempotencyKey::of(&[&id.0]))
+}
+
+/// The subject of a queued message, from its copy in Sent; `None` without a copy.
+///
+/// # Errors
+/// As [`queued`].
+pub fn subject(node: &Node, id: QueueId) -> Result<Option<String>, StoreError> {
+    let Some((folder, uid)) = sent_copy(node, id)? else { return Ok(None) };
+    Ok(read::summary(node, folder, uid)?.map(|summary| summary.subject))
 }
 
 /// Makes an item due now, also one that is held: then the time in which it is tried begins now.
@@ -75,7 +84,7 @@ pub async fn retry(node: &Node, id: QueueId) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// As [`queued`].
-pub async fn give_up(node: &Node, id: QueueId) -> Result<bool, StoreError> {
+pub async fn drop_item(node: &Node, id: QueueId) -> Result<bool, StoreError> {
     node.store
         .commit(move |tx: &mut Tx<'_>| {
             tx.mark_essential();
@@ -142,16 +151,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn given_up_item_is_gone_and_its_copy_marked() {
+    async fn dropped_item_is_gone_and_its_copy_marked() {
         let alice = TestNode::new("alice").await;
         let id = submitted(&alice).await;
         delay(&alice, id).await;
         let (folder, uid) = sent_copy(&alice, id).unwrap().unwrap();
-        assert!(give_up(&alice, id).await.unwrap());
+        assert!(drop_item(&alice, id).await.unwrap());
         assert_eq!((queued(&alice, 10).unwrap().len(), next_due(&alice).unwrap()), (0, None));
         let copy = message(&alice, folder, uid).unwrap().unwrap();
         assert!(copy.flags.has_keyword(NOT_DELIVERED));
-        assert!(!give_up(&alice, id).await.unwrap());
+        assert!(!drop_item(&alice, id).await.unwrap());
         // An attempt that was in progress has nothing to record.
         let outcomes = vec![("c@c.example".to_owned(), Outcome::Delivered("250 ok".into()))];
         assert!(record_outcomes(&alice, id, outcomes).await.is_err());

@@ -6,6 +6,7 @@ use super::{
     ReportRequest, due_key, recipient_key,
 };
 use crate::blobs::Pinned;
+use crate::blocking::try_blocking;
 use crate::domain_name;
 use crate::events::Event;
 use crate::mailbox::deliver::{self, DeliverError, Delivery};
@@ -91,8 +92,9 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     // A report of this node goes to a stranger whom the owner never wrote to.
     let of_owner = || recipients.iter().filter(|_| !from.is_empty()).map(|to| &to.address);
     // Also those of a message with the null reverse-path: a program may send receipts.
-    let all = recipients.iter().map(|to| &to.address);
-    let charges = Charges::of(node, limits, all)?;
+    let all: Vec<String> = recipients.iter().map(|to| to.address.clone()).collect();
+    let counting = node.clone();
+    let charges = try_blocking(move || Charges::of(&counting, limits, &all)).await?;
     let mut written_to = senders::keys(node, of_owner())?;
     let early = written_to.split_off(written_to.len().min(RECORDED_WITHIN));
     if !early.is_empty() && !charges.are_over(&node.store, now)? {
