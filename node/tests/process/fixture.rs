@@ -18,7 +18,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The data folders of earlier versions, the oldest first.
-const FIXTURES: [&str; 2] = ["alice", "alice-packed"];
+const FIXTURES: [&str; 3] = ["alice", "alice-packed", "alice-compressed"];
 
 /// A writable copy of a fixture.
 fn fixture(name: &str) -> Folder {
