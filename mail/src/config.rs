@@ -3,6 +3,7 @@
 mod check;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use freehold_core::mailbox::queue::SendLimits;
 use freehold_listen::Network;
@@ -34,6 +35,9 @@ pub struct MailConfig {
     /// The most IMAP connections at one time from one address (for IPv6: from one /64). Clients on
     /// this machine are held to the total alone.
     pub imap_connections_per_address_max: usize,
+    /// The DNS resolvers that are asked about the senders of mail, each an address with its port;
+    /// empty for those of the machine.
+    pub dns_servers: Vec<SocketAddr>,
     /// The proxies that pass connections through with a PROXY protocol header (version 2), on every
     /// mail port. From these networks a connection must begin with the header, from elsewhere none
     /// is read.
@@ -73,6 +77,7 @@ impl Default for MailConfig {
             smtp_connections_per_address_max: 20,
             imap_connections_max: 256,
             imap_connections_per_address_max: 32,
+            dns_servers: Vec::new(),
             proxy_protocol_from: Vec::new(),
             greeting_delay_ms: 0,
             smtp_idle_timeout_secs: 300,

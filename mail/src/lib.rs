@@ -1,9 +1,11 @@
 //! SMTP and IMAP for a Freehold node: receiving, sending and reading mail; and mail in files, as
 //! Maildir and mbox. Core defines messages and stores them.
 
+mod authentication;
 pub mod config;
 #[cfg(test)]
 mod conversations;
+mod dns;
 pub mod files;
 mod imap;
 mod queue;

@@ -7,6 +7,8 @@ mod file;
 
 use freehold_core::blobs::{Blobs, Pinned};
 use freehold_core::blocking::try_blocking;
+use freehold_core::mailbox;
+use freehold_core::node::Node;
 use freehold_core::store::StoreError;
 
 pub(crate) use file::SpoolFile;
@@ -20,6 +22,8 @@ pub(crate) struct Spool {
     /// `None` while it is written to; the error once a write has failed.
     file: Result<Option<SpoolFile>, StoreError>,
     gathered: Vec<u8>,
+    /// True once bytes are in the file.
+    is_begun: bool,
 }
 
 impl Spool {
@@ -34,7 +38,7 @@ impl Spool {
 
     /// A spool into `file`.
     pub(crate) fn new(file: SpoolFile) -> Self {
-        Self { file: Ok(Some(file)), gathered: Vec::new() }
+        Self { file: Ok(Some(file)), gathered: Vec::new(), is_begun: false }
     }
 
     /// Takes the next bytes. An error is kept for [`Spool::finish`], and the bytes after it are
@@ -49,6 +53,7 @@ impl Spool {
         }
         let Ok(Some(mut file)) = std::mem::replace(&mut self.file, Ok(None)) else { return };
         let gathered = std::mem::take(&mut self.gathered);
+        self.is_begun = true;
         self.file = try_blocking(move || file.write(&gathered).map(|()| Some(file))).await;
     }
 
@@ -56,6 +61,32 @@ impl Spool {
     pub(crate) fn fail(&mut self, error: StoreError) {
         self.file = Err(error);
         self.gathered = Vec::new();
+    }
+
+    /// [`Spool::finish`] with `prefix` before all bytes. A long message is copied for that: its
+    /// prefix is known only at its end.
+    ///
+    /// # Errors
+    /// As [`Spool::finish`].
+    pub(crate) async fn finish_behind(
+        mut self,
+        node: &Node,
+        prefix: String,
+    ) -> Result<Pinned, StoreError> {
+        if !self.is_begun {
+            self.gathered.splice(0..0, prefix.into_bytes());
+            return self.finish().await;
+        }
+        let text = self.finish().await?;
+        let (blobs, id) = (node.blobs.clone(), text.id);
+        let copied = try_blocking(move || file::copy_behind(&blobs, prefix.as_bytes(), &text));
+        let copied = copied.await?;
+        if copied.id != id
+            && let Err(error) = mailbox::discard(node, id).await
+        {
+            tracing::warn!(%error, "a copied file is deleted later");
+        }
+        Ok(copied)
     }
 
     /// Writes the last bytes and makes the blob durable; a blob that travels with its row (at most

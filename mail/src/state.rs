@@ -9,6 +9,7 @@ use freehold_core::profile;
 use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, LimitNames, TlsConfig};
 
 use crate::MailConfig;
+use crate::dns::Dns;
 
 /// The node, the mail configuration, TLS and the running tasks. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub struct MailState {
     /// Every running task, and the signal to stop: a session between two messages or commands then
     /// sends 421 or BYE; one in the middle of a message continues for a while, then sends 421.
     pub drain: Drain,
+    /// The resolvers; `None` if there are none.
+    pub(crate) dns: Option<Dns>,
     /// The budget for log lines about refused recipients.
     pub(crate) refusals: LogBudget,
 }
@@ -29,11 +32,13 @@ pub struct MailState {
 impl MailState {
     /// The state of a running mail server for `node`.
     pub fn new(node: Node, config: MailConfig, tls: impl Into<TlsConfig>) -> Self {
+        let dns = Dns::new(&config.dns_servers);
         Self {
             node,
             config: Arc::new(config),
             tls: tls.into(),
             drain: Drain::new(),
+            dns,
             refusals: LogBudget::default(),
         }
     }

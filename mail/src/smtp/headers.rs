@@ -6,17 +6,24 @@
 
 use freehold_mime::header;
 
+use crate::authentication;
+
 /// The longest field name, in bytes; a line with a longer one is body text.
 const NAME_LEN_MAX: usize = 256;
 /// The most bytes of From and Sender that are copied.
 const AUTHOR_LEN_MAX: usize = 16 * 1024;
+/// The most bytes of an Authentication-Results field that are held back to find its server's name.
+const RESULTS_LEN_MAX: usize = 1024;
 
 /// How the header is rewritten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// A message from another server: only Return-Path is dropped, as final delivery adds its own
-    /// (RFC 5321 4.4).
-    Keep,
+    /// A message from another server: Return-Path is dropped, as final delivery adds its own (RFC
+    /// 5321 4.4), and so are results of this server that it did not write (RFC 8601 5).
+    Keep {
+        /// The name of this server.
+        hostname: String,
+    },
     /// A submission: Bcc and Return-Path are dropped, and missing fields are added (RFC 6409 8).
     Complete(Missing),
 }
@@ -49,6 +56,8 @@ enum FieldAction {
     Drop,
     /// Passed, and copied to check the authors.
     Author,
+    /// Held back until its server's name is known.
+    Results,
 }
 
 /// A header that is being received.
@@ -58,6 +67,8 @@ pub struct Headers {
     position: Position,
     action: FieldAction,
     held: Vec<u8>,
+    /// The Authentication-Results field that is held back.
+    results: Vec<u8>,
     first_line: bool,
     authors: Vec<u8>,
     from_count: u32,
@@ -74,6 +85,7 @@ impl Headers {
             position: Position::Name,
             action: FieldAction::Pass,
             held: Vec::new(),
+            results: Vec::new(),
             first_line: true,
             authors: Vec::new(),
             from_count: 0,
@@ -119,9 +131,10 @@ impl Headers {
             return;
         }
         self.position = Position::Body;
+        self.settle_results(out);
         self.complete(out);
         let held = std::mem::take(&mut self.held);
-        if !held.is_empty() && self.treatment != Treatment::Keep {
+        if !held.is_empty() && !self.is_kept() {
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(&held);
@@ -142,9 +155,39 @@ impl Headers {
         if self.action == FieldAction::Author && self.authors.len() <= AUTHOR_LEN_MAX {
             self.authors.extend_from_slice(text);
         }
-        if self.action != FieldAction::Drop {
-            out.extend_from_slice(text);
+        match self.action {
+            FieldAction::Pass | FieldAction::Author => out.extend_from_slice(text),
+            FieldAction::Drop => {}
+            FieldAction::Results => {
+                self.results.extend_from_slice(text);
+                if self.results.len() > RESULTS_LEN_MAX {
+                    self.settle_results(out);
+                }
+            }
         }
+    }
+
+    /// Passes or drops the Authentication-Results field that is held back.
+    fn settle_results(&mut self, out: &mut Vec<u8>) {
+        if self.action != FieldAction::Results {
+            return;
+        }
+        let results = std::mem::take(&mut self.results);
+        // Not more, however the input is cut.
+        let begin = results.get(..RESULTS_LEN_MAX).unwrap_or(&results);
+        let value = begin.iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 1);
+        let value = begin.get(value..).unwrap_or_default();
+        self.action = match &self.treatment {
+            Treatment::Keep { hostname } if authentication::is_own(value, hostname) => {
+                FieldAction::Drop
+            }
+            _ => FieldAction::Pass,
+        };
+        self.pass(&results, out);
+    }
+
+    fn is_kept(&self) -> bool {
+        matches!(self.treatment, Treatment::Keep { .. })
     }
 
     /// One more byte of the beginning of a line, until the kind of line is known.
@@ -156,7 +199,7 @@ impl Headers {
             ([b' ' | b'\t'], _) if !self.first_line => self.release(out),
             (header::BYTE_ORDER_MARK, _) if self.first_line => {
                 // The fields behind it are to be found. A message from elsewhere keeps its bytes.
-                if self.treatment == Treatment::Keep {
+                if self.is_kept() {
                     out.extend_from_slice(&self.held);
                 }
                 self.held.clear();
@@ -166,9 +209,7 @@ impl Headers {
             (b"\r\n", _) => self.end(out),
             (_, b':') => self.field_named(out),
             (held, b' ')
-                if self.first_line
-                    && matches!(held, b"From " | b">From ")
-                    && self.treatment != Treatment::Keep =>
+                if self.first_line && matches!(held, b"From " | b">From ") && !self.is_kept() =>
             {
                 // The separator line of an mbox file is not part of the message.
                 self.action = FieldAction::Drop;
@@ -199,11 +240,13 @@ impl Headers {
             .unwrap_or(&self.held)
             .trim_ascii_end()
             .to_ascii_lowercase();
-        let is_submission = self.treatment != Treatment::Keep;
+        self.settle_results(out);
+        let is_submission = !self.is_kept();
         self.action = match name.as_slice() {
             b"return-path" => FieldAction::Drop,
             b"bcc" | b"resent-bcc" if is_submission => FieldAction::Drop,
             b"from" | b"sender" => FieldAction::Author,
+            b"authentication-results" if !is_submission => FieldAction::Results,
             _ => FieldAction::Pass,
         };
         match name.as_slice() {
@@ -220,6 +263,7 @@ impl Headers {
     fn end(&mut self, out: &mut Vec<u8>) {
         self.held.clear();
         self.position = Position::Body;
+        self.settle_results(out);
         self.complete(out);
         out.extend_from_slice(b"\r\n");
     }
@@ -227,8 +271,9 @@ impl Headers {
     /// The line is not a field: the body begins without an empty line.
     fn not_a_header(&mut self, out: &mut Vec<u8>) {
         self.position = Position::Body;
+        self.settle_results(out);
         self.complete(out);
-        if self.treatment != Treatment::Keep {
+        if !self.is_kept() {
             out.extend_from_slice(b"\r\n");
         }
         out.append(&mut self.held);
@@ -254,6 +299,10 @@ mod tests {
 
     use super::*;
 
+    fn keep() -> Treatment {
+        Treatment::Keep { hostname: "mx.alice.example".into() }
+    }
+
     fn complete() -> Treatment {
         Treatment::Complete(Missing {
             from: "From: f\r\n".into(),
@@ -277,12 +326,25 @@ mod tests {
     fn received_header_loses_only_its_return_path() {
         let text = "Return-Path: <forged@x>\r\n\tfolded\r\nReceived: a\r\nreceived : b\r\nBcc: c\r\nFrom: d\r\n\r\nReceived: body\r\n";
         for piece in 1..text.len() {
-            let (stored, headers) = read(text, Treatment::Keep, piece);
+            let (stored, headers) = read(text, keep(), piece);
             assert_eq!(
                 stored,
                 "Received: a\r\nreceived : b\r\nBcc: c\r\nFrom: d\r\n\r\nReceived: body\r\n"
             );
             assert_eq!((headers.received_count(), headers.from_count()), (2, 1));
+        }
+    }
+
+    #[test]
+    fn results_of_this_server_are_dropped() {
+        let own = "Authentication-Results: (c) mx.alice.example;\r\n dmarc=pass\r\n";
+        let long = format!("Authentication-Results: ({}) x; y\r\n", "c".repeat(2000));
+        let other = "Authentication-Results: mx.bob.example;\r\n\tspf=pass\r\n";
+        let text = format!("{own}{other}{long}A: b\r\n{own}\r\n{own}");
+        for piece in [1, 2, 3, 7, 50, text.len()] {
+            assert_eq!(read(&text, keep(), piece).0, format!("{other}A: b\r\n\r\n{own}"));
+            assert_eq!(read(own, keep(), piece).0, "");
+            assert_eq!(read(other, keep(), piece).0, other);
         }
     }
 
@@ -324,10 +386,10 @@ mod tests {
             let (out, headers) = read(text, complete(), size);
             assert_eq!(out, "From: a\r\nDate: d\r\nMessage-ID: m\r\n\r\nx");
             assert_eq!(headers.from_count(), 1);
-            let (out, headers) = read(text, Treatment::Keep, size);
+            let (out, headers) = read(text, keep(), size);
             assert_eq!((out.as_str(), headers.from_count()), (text, 1));
         }
-        assert_eq!(read("\u{feff}", Treatment::Keep, 1).0, "\u{feff}");
+        assert_eq!(read("\u{feff}", keep(), 1).0, "\u{feff}");
     }
 
     #[test]
@@ -340,7 +402,7 @@ mod tests {
     proptest! {
         #[test]
         fn header_result_is_independent_of_the_cut(text in "((From|Bcc|Return-Path|X-a|Received)?[: \t]?[a-c]{0,3}\r\n){0,8}", piece in 1usize..9) {
-            for treatment in [Treatment::Keep, complete()] {
+            for treatment in [keep(), complete()] {
                 let cut = read(&text, treatment.clone(), piece).0;
                 prop_assert_eq!(cut, read(&text, treatment, 1000).0);
             }
@@ -348,7 +410,7 @@ mod tests {
 
         #[test]
         fn received_text_without_return_path_is_unchanged(text in "([A-Ca-c:\t ]{0,9}\r\n){0,8}") {
-            prop_assert_eq!(read(&text, Treatment::Keep, 7).0, text);
+            prop_assert_eq!(read(&text, keep(), 7).0, text);
         }
     }
 }

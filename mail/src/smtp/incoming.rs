@@ -11,6 +11,8 @@ use super::envelope::Envelope;
 use super::headers::{Headers, Treatment};
 use super::receive;
 use super::reply::Reply;
+use crate::authentication::{self, Digest, Sender, Verdict};
+use crate::dns::Dns;
 use crate::spool::Spool;
 use crate::state::MailState;
 
@@ -37,6 +39,34 @@ pub(super) struct Incoming {
     len: u64,
     hasher: blake3::Hasher,
     spool: Spool,
+    checks: Option<Checks>,
+}
+
+/// The checks of a message's sender. Their result stands before the text and is known after it.
+pub(super) struct Checks {
+    /// The resolvers, if there are any.
+    pub(super) dns: Option<Dns>,
+    /// The name of this server.
+    pub(super) hostname: String,
+    /// The connection and the envelope.
+    pub(super) sender: Sender,
+    /// The Return-Path field.
+    pub(super) return_path: String,
+    /// The Received field.
+    pub(super) received: String,
+    /// What was gathered of the message so far.
+    pub(super) digest: Digest,
+}
+
+impl Checks {
+    /// The verdict on the whole message, and the trace fields with it.
+    async fn finish(self) -> (Verdict, String) {
+        let Self { dns, hostname, sender, return_path, received, digest } = self;
+        let verdict =
+            authentication::check(dns.as_ref(), &hostname, &sender, &digest.finish()).await;
+        let trace = format!("{return_path}{}{received}", verdict.field);
+        (verdict, trace)
+    }
 }
 
 /// A message that was received.
@@ -48,6 +78,8 @@ pub(super) struct Received {
     pub(super) blob: Pinned,
     /// The hash of the text as received, without the additions of this server.
     pub(super) hash: [u8; 32],
+    /// True if its author's domain disowns it.
+    pub(super) is_forged: bool,
 }
 
 impl Incoming {
@@ -73,13 +105,22 @@ impl Incoming {
             len: 0,
             hasher: blake3::Hasher::new(),
             spool,
+            checks: None,
         })
+    }
+
+    /// Has the sender checked. The trace fields of `checks` are added at the end.
+    pub(super) fn check(&mut self, checks: Checks) {
+        self.checks = Some(checks);
     }
 
     /// Takes a piece of the text. An error of the store is reported at the end, as SMTP has no
     /// reply before it.
     pub(super) async fn write(&mut self, text: &[u8]) {
         self.hasher.update(text);
+        if let Some(checks) = &mut self.checks {
+            checks.digest.read(text);
+        }
         let mut out = Vec::with_capacity(text.len());
         self.headers.read(text, &mut out);
         self.len = self.len.saturating_add(out.len() as u64);
@@ -120,9 +161,19 @@ impl Incoming {
         if self.headers.received_count() > RECEIVED_MAX {
             return Err(Reply::new(554, "5.4.6", "mail loop: too many Received fields"));
         }
-        let blob = self.spool.finish().await?;
+        // Each program would show another one, and only one of them can be proven.
+        if self.checks.is_some() && self.headers.from_count() > 1 {
+            return Err(Reply::new(550, "5.7.1", "the message has more than one From field"));
+        }
+        let (blob, is_forged) = match self.checks {
+            None => (self.spool.finish().await?, false),
+            Some(checks) => {
+                let (verdict, trace) = checks.finish().await;
+                (self.spool.finish_behind(&self.node, trace).await?, verdict.is_forged)
+            }
+        };
         let hash = *self.hasher.finalize().as_bytes();
         let Self { envelope, headers, id, reservation, .. } = self;
-        Ok(Received { envelope, headers, id, reservation, blob, hash })
+        Ok(Received { envelope, headers, id, reservation, blob, hash, is_forged })
     }
 }

@@ -14,9 +14,10 @@ use freehold_core::shares::{Limit, Reservation, Share};
 use super::address::Mailbox;
 use super::envelope::{Envelope, Recipient};
 use super::headers::Treatment;
-use super::incoming::{Incoming, Received};
+use super::incoming::{Checks, Incoming, Received};
 use super::reply::Reply;
 use super::trace::{self, Peer};
+use crate::authentication::{Digest, Sender};
 use crate::queue::route::{self, NextHop, Route};
 use crate::state::MailState;
 
@@ -64,9 +65,29 @@ pub(super) async fn begin(
     let charged = allowed.await?.map_err(refused_for)?;
     let id = HEXLOWER.encode(&state.node.random.array::<8>());
     let received = trace::received(&envelope, peer, hostname, &id, state.node.clock.now());
-    let trace = format!("{}{received}", trace::return_path(envelope.sender.mailbox.as_ref()));
+    let return_path = trace::return_path(envelope.sender.mailbox.as_ref());
     let reservation = Reservation::new(&state.node.arriving, charged);
-    Ok(Incoming::begin(state, envelope, Treatment::Keep, id, &trace, reservation).await?)
+    let treatment = Treatment::Keep { hostname: hostname.to_owned() };
+    if peer.address.to_canonical().is_loopback() {
+        // A program of this machine: no DNS speaks for it.
+        let trace = format!("{return_path}{received}");
+        return Ok(Incoming::begin(state, envelope, treatment, id, &trace, reservation).await?);
+    }
+    let sender = Sender {
+        address: peer.address,
+        hello: envelope.hello.name.clone(),
+        mail_from: envelope.sender.mailbox.as_ref().map(Mailbox::to_string).unwrap_or_default(),
+    };
+    let mut incoming = Incoming::begin(state, envelope, treatment, id, "", reservation).await?;
+    incoming.check(Checks {
+        dns: state.dns.clone(),
+        hostname: hostname.to_owned(),
+        sender,
+        return_path,
+        received,
+        digest: Digest::default(),
+    });
+    Ok(incoming)
 }
 
 fn limits(state: &MailState) -> StrangersLimits {
@@ -138,12 +159,13 @@ struct Stored {
 async fn deliver(state: &MailState, received: Received) -> Result<Stored, DeliverError> {
     let node = &state.node;
     let reading = node.clone();
-    let inbox = try_blocking(move || mailbox::special_folder(&reading, SpecialUse::Inbox)).await?;
-    let inbox = inbox.ok_or(DeliverError::NoSuchFolder)?;
+    let target = if received.is_forged { SpecialUse::Junk } else { SpecialUse::Inbox };
+    let folder = try_blocking(move || mailbox::special_folder(&reading, target)).await?;
+    let folder = folder.ok_or(DeliverError::NoSuchFolder)?;
     let id = delivery_id(state, &received);
     let report = wanted_report(&received, id);
     let delivery = Delivery {
-        folder: inbox.id,
+        folder: folder.id,
         id,
         blob: received.blob,
         internal_date: node.clock.now(),

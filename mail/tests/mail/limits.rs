@@ -156,7 +156,7 @@ fn behind_proxy() -> MailConfig {
 }
 
 /// A client behind the proxy, at the first byte of its session.
-async fn proxied(to: SocketAddr, host: u8) -> Client {
+pub async fn proxied(to: SocketAddr, host: u8) -> Client {
     let mut client = Client::raw(to).await;
     client.send(&proxy_header(host)).await;
     client

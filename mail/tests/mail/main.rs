@@ -8,6 +8,8 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod authentication;
+mod dns;
 mod imap;
 mod limits;
 mod link;

@@ -1,0 +1,203 @@
+//! Who sent a message: SPF (RFC 7208), DKIM (RFC 6376), ARC (RFC 8617), DMARC (RFC 9989) and the
+//! reverse name of the client (RFC 8601 2.7.3).
+//!
+//! The header and the hashes of the body are gathered while the message arrives, so no message is
+//! whole in memory. Each check has a time limit of its own: a slow domain of the sender delays
+//! nothing but its own result.
+
+mod digest;
+mod results;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use freehold_mime::people;
+use mail_auth::dmarc::verify::DmarcParameters;
+use mail_auth::spf::verify::SpfParameters;
+use mail_auth::{
+    ArcOutput, AuthenticatedMessage, DkimOutput, DmarcOutput, DmarcResult, Error, IprevOutput,
+    SpfOutput, SpfResult,
+};
+use tokio::time::timeout;
+
+use crate::dns::Dns;
+
+pub(crate) use digest::{Digest, Digested};
+pub(crate) use results::is_own;
+
+/// How long one check may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
+/// The most DKIM signatures that are checked; those of the author's domain come first.
+const SIGNATURES_MAX: usize = 10;
+/// The most hops of an ARC chain that are checked.
+const ARC_HOPS_MAX: usize = 20;
+
+/// The connection and the envelope that brought a message.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    /// The client's address.
+    pub(crate) address: IpAddr,
+    /// The name in HELO or EHLO.
+    pub(crate) hello: String,
+    /// The address in MAIL FROM; empty for the null sender.
+    pub(crate) mail_from: String,
+}
+
+impl Sender {
+    /// The domain that SPF speaks about: of MAIL FROM, and of HELO for the null sender (RFC 7208
+    /// 2.4).
+    fn domain(&self) -> &str {
+        self.mail_from.rsplit_once('@').map_or(&self.hello, |(_, domain)| domain)
+    }
+}
+
+/// The result of all checks of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// The `Authentication-Results` field (RFC 8601) with its CR LF.
+    pub(crate) field: String,
+    /// True if the author's domain asks that such a message is quarantined or rejected: neither
+    /// SPF nor DKIM proves that the message comes from it (RFC 9989).
+    pub(crate) is_forged: bool,
+}
+
+/// Checks a message of `sender`. `hostname` is the name of this server in the result.
+pub(crate) async fn check(
+    dns: Option<&Dns>,
+    hostname: &str,
+    sender: &Sender,
+    digested: &Digested,
+) -> Verdict {
+    let (Some(dns), Some(mut message)) = (dns, digested.message()) else {
+        return Verdict { field: results::none(hostname), is_forged: false };
+    };
+    message.from = authors(digested.header());
+    let (aligned, other) = split(&mut message);
+    let reading = async {
+        let (spf, aligned, other, arc, iprev) = futures::join!(
+            spf(dns, hostname, sender),
+            dkim(dns, &aligned),
+            dkim(dns, &other),
+            arc(dns, &message),
+            iprev(dns, sender.address),
+        );
+        let signatures: Vec<DkimOutput<'_>> = aligned.into_iter().chain(other).collect();
+        let dmarc = dmarc(dns, &message, &signatures, sender, &spf).await;
+        let is_forged = is_forged(&dmarc);
+        let checks = results::Checks { sender, spf, signatures, arc, dmarc, iprev };
+        Verdict { field: results::field(hostname, &checks), is_forged }
+    };
+    reading.await
+}
+
+/// The addresses in From, as the owner sees them: an address that another reader finds in a
+/// malformed header must not be the one that is proven.
+fn authors(header: &[u8]) -> Vec<String> {
+    let people = people::first(header, "from", None);
+    people.into_iter().map(|person| person.address.to_lowercase()).collect()
+}
+
+/// Two messages with the same text and hashes: the first has the signatures of the author's domain,
+/// the second the others, together at most [`SIGNATURES_MAX`]. So a stranger's slow signatures do
+/// not use up the time of those that count.
+fn split<'a>(
+    message: &mut AuthenticatedMessage<'a>,
+) -> (AuthenticatedMessage<'a>, AuthenticatedMessage<'a>) {
+    let author = message.from.first().and_then(|address| address.rsplit_once('@'));
+    let author = author.map(|(_, domain)| domain.to_owned()).unwrap_or_default();
+    let (mut aligned, mut other) = std::mem::take(&mut message.dkim_headers)
+        .into_iter()
+        .partition::<Vec<_>, _>(|header| is_related(&header.header.d, &author));
+    aligned.truncate(SIGNATURES_MAX);
+    other.truncate(SIGNATURES_MAX.saturating_sub(aligned.len()));
+    let mut first = message.clone();
+    first.dkim_headers = aligned;
+    // Malformed signatures are reported once.
+    let mut second = message.clone();
+    second.errors = Vec::new();
+    second.dkim_headers = other;
+    (first, second)
+}
+
+/// Whether one of the domains is the other or lies in it.
+fn is_related(a: &str, b: &str) -> bool {
+    let within = |inner: &str, outer: &str| {
+        inner.len() > outer.len()
+            && inner
+                .get(inner.len() - outer.len()..)
+                .is_some_and(|end| end.eq_ignore_ascii_case(outer))
+            && inner.as_bytes().get(inner.len() - outer.len() - 1) == Some(&b'.')
+    };
+    a.eq_ignore_ascii_case(b) || within(a, b) || within(b, a)
+}
+
+async fn spf(dns: &Dns, hostname: &str, sender: &Sender) -> SpfOutput {
+    let Sender { address, hello, mail_from } = sender;
+    let address = address.to_canonical();
+    let parameters = match mail_from.as_str() {
+        "" => SpfParameters::verify_ehlo(address, hello, hostname),
+        _ => SpfParameters::verify_mail_from(address, hello, hostname, mail_from),
+    };
+    timeout(CHECK_TIMEOUT, dns.authenticator().verify_spf(parameters)).await.unwrap_or_else(|_| {
+        SpfOutput::new(sender.domain().to_owned()).with_result(SpfResult::TempError)
+    })
+}
+
+async fn dkim<'a>(dns: &Dns, message: &'a AuthenticatedMessage<'a>) -> Vec<DkimOutput<'a>> {
+    let checked = timeout(CHECK_TIMEOUT, dns.authenticator().verify_dkim(message)).await;
+    checked.unwrap_or_else(|_| {
+        let unanswered = |header: &'a mail_auth::common::headers::Header<'a, _>| {
+            DkimOutput::temp_err(timed_out()).with_signature(&header.header)
+        };
+        message.dkim_headers.iter().map(unanswered).collect()
+    })
+}
+
+async fn arc<'a>(dns: &Dns, message: &'a AuthenticatedMessage<'a>) -> Option<ArcOutput<'a>> {
+    if message.ams_headers.is_empty() || message.ams_headers.len() > ARC_HOPS_MAX {
+        return None;
+    }
+    timeout(CHECK_TIMEOUT, dns.authenticator().verify_arc(message)).await.ok()
+}
+
+async fn iprev(dns: &Dns, address: IpAddr) -> Option<IprevOutput> {
+    let address = address.to_canonical();
+    timeout(CHECK_TIMEOUT, dns.authenticator().verify_iprev(address)).await.ok()
+}
+
+async fn dmarc(
+    dns: &Dns,
+    message: &AuthenticatedMessage<'_>,
+    signatures: &[DkimOutput<'_>],
+    sender: &Sender,
+    spf: &SpfOutput,
+) -> DmarcOutput {
+    let parameters = DmarcParameters::new(message, signatures, sender.domain(), spf);
+    timeout(CHECK_TIMEOUT, dns.authenticator().verify_dmarc(parameters)).await.unwrap_or_default()
+}
+
+/// Whether the domain's policy is to be applied. A check that DNS did not answer proves nothing.
+fn is_forged(dmarc: &DmarcOutput) -> bool {
+    use mail_auth::dmarc::Policy;
+    matches!(dmarc.policy(), Policy::Quarantine | Policy::Reject)
+        && matches!(dmarc.result(), DmarcResult::Fail(_) | DmarcResult::PermError(_))
+}
+
+fn timed_out() -> Error {
+    Error::Dns(mail_auth::DnsError::Resolver("timed out".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn related_domains_share_their_end_at_a_label() {
+        assert!(is_related("Mail.example.org", "example.ORG"));
+        assert!(is_related("example.org", "news.example.org"));
+        assert!(is_related("example.org", "example.org"));
+        assert!(!is_related("badexample.org", "example.org"));
+        assert!(!is_related("example.net", "example.org"));
+        assert!(!is_related("", "example.org"));
+    }
+}

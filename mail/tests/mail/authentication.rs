@@ -1,0 +1,242 @@
+//! Who sent a message, as the DNS of its domains says: the field in the stored message, and its
+//! folder.
+
+use std::net::Ipv4Addr;
+
+use freehold_core::mailbox::SpecialUse;
+use freehold_core::testing::TestNode;
+use freehold_mail::MailConfig;
+use mail_auth::common::crypto::Ed25519Key;
+use mail_auth::common::headers::HeaderWriter;
+use mail_auth::dkim::{Canonicalization, DkimSigner};
+
+use crate::dns::{self, Answer, Zone};
+use crate::limits::proxied;
+use crate::server::{TestServer, texts};
+
+/// The last number of the client's address, 203.0.113.9.
+const CLIENT: u8 = 9;
+/// A client that speaks for nobody.
+const STRANGER: u8 = 66;
+/// The key pair of RFC 8463 A.2, in base64.
+const SECRET: &str = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+const PUBLIC: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
+/// The DNS of bob.example, whose mail comes from the client and is signed, with the DMARC policy
+/// `policy`; and of mallory.example, which has no policy.
+fn zone(policy: &str) -> Zone {
+    Zone::default()
+        .text("bob.example", "v=spf1 ip4:203.0.113.9 -all")
+        .text("key._domainkey.bob.example", &format!("v=DKIM1; k=ed25519; p={PUBLIC}"))
+        .text("_dmarc.bob.example", &format!("v=DMARC1; p={policy}"))
+        .with("9.113.0.203.in-addr.arpa", Answer::Pointer("mail.bob.example".into()))
+        .with("mail.bob.example", Answer::Address(Ipv4Addr::new(203, 0, 113, 9)))
+        .text("mallory.example", "v=spf1 +all")
+}
+
+async fn server(zone: Zone) -> TestServer {
+    let config = MailConfig {
+        dns_servers: vec![dns::serve(zone).await],
+        proxy_protocol_from: vec!["127.0.0.1".parse().unwrap()],
+        ..MailConfig::default()
+    };
+    TestServer::open(TestNode::new("alice").await, config).await
+}
+
+/// `message` with a signature of `domain` before it.
+fn signed(domain: &str, form: Canonicalization, message: &str) -> String {
+    let decoded = |text: &str| data_encoding::BASE64.decode(text.as_bytes()).unwrap();
+    let key = Ed25519Key::from_seed_and_public_key(&decoded(SECRET), &decoded(PUBLIC)).unwrap();
+    let signer = DkimSigner::from_key(key)
+        .domain(domain)
+        .selector("key")
+        .headers(["From", "Subject"])
+        .header_canonicalization(form)
+        .body_canonicalization(form);
+    format!("{}{message}", signer.sign(message.as_bytes()).unwrap().to_header())
+}
+
+/// The reply to `message` from `mail_from`, sent by the client 203.0.113.`host`.
+async fn send(alice: &TestServer, host: u8, mail_from: &str, message: &str) -> String {
+    let mut client = proxied(alice.addresses.smtp, host).await;
+    client.reply().await;
+    client.command("EHLO mail.bob.example").await;
+    client.command(&format!("MAIL FROM:<{mail_from}>")).await;
+    assert!(client.command("RCPT TO:<alice@alice.example>").await.starts_with("250"));
+    assert!(client.command("DATA").await.starts_with("354"));
+    client.send(message.as_bytes()).await;
+    client.command(".").await
+}
+
+/// The only message of a folder.
+fn only(alice: &TestServer, folder: SpecialUse) -> String {
+    let mut messages = texts(&alice.node, folder);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    messages.pop().unwrap()
+}
+
+/// The results that this server added, without folding; they stand before Received.
+fn results(message: &str) -> String {
+    let (trace, _) = message.split_once("\r\nReceived: ").unwrap();
+    let (_, value) = trace.split_once("Authentication-Results: alice.example").unwrap();
+    value.replace("\r\n\t", " ")
+}
+
+const HELLO: &str = "From: Bob <bob@bob.example>\r\nSubject: hello\r\n\r\nHello.\r\n";
+
+#[tokio::test]
+async fn proven_message_has_its_results_before_received() {
+    for form in [Canonicalization::Relaxed, Canonicalization::Simple] {
+        let alice = server(zone("reject")).await;
+        let message = signed("bob.example", form, HELLO);
+        let reply = send(&alice, CLIENT, "bob@bob.example", &message).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        let stored = only(&alice, SpecialUse::Inbox);
+        assert!(stored.starts_with("Return-Path: <bob@bob.example>\r\nAuthentication-Results: "));
+        assert!(stored.ends_with(&message));
+        let results = results(&stored);
+        for expected in [
+            "dkim=pass header.d=bob.example header.s=key",
+            "dmarc=pass header.from=bob.example policy.dmarc=reject",
+            "spf=pass",
+            "smtp.mailfrom=bob@bob.example",
+            "iprev=pass policy.iprev=203.0.113.9",
+        ] {
+            assert!(results.contains(expected), "{expected}: {results}");
+        }
+        alice.close().await;
+    }
+}
+
+#[tokio::test]
+async fn long_signed_message_is_stored_whole() {
+    let alice = server(zone("reject")).await;
+    let line = "The same words again and again, up to the end of the line.\r\n";
+    let text = format!("From: bob@bob.example\r\nSubject: long\r\n\r\n{}", line.repeat(8000));
+    let message = signed("bob.example", Canonicalization::Relaxed, &text);
+    assert!(send(&alice, STRANGER, "", &message).await.starts_with("250 "));
+    let stored = only(&alice, SpecialUse::Inbox);
+    assert!(stored.ends_with(&message));
+    let results = results(&stored);
+    assert!(results.contains("dkim=pass") && results.contains("dmarc=pass"), "{results}");
+    let orphans = alice.node.blobs.orphan_paths(&alice.node.store).unwrap();
+    assert_eq!(orphans, Vec::<std::path::PathBuf>::new());
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn message_that_its_domain_disowns_goes_to_junk() {
+    let altered = signed("bob.example", Canonicalization::Relaxed, HELLO) + "And more.\r\n";
+    let by_mallory = signed("mallory.example", Canonicalization::Relaxed, HELLO);
+    let first_of_two = HELLO.replace("Bob <bob@bob.example>", "bob@bob.example, m@mallory.example");
+    let second_of_two =
+        HELLO.replace("Bob <bob@bob.example>", "m@mallory.example, bob@bob.example");
+    for policy in ["reject", "quarantine"] {
+        for message in [HELLO, &altered, &by_mallory, &first_of_two, &second_of_two] {
+            let alice = server(zone(policy)).await;
+            let reply = send(&alice, STRANGER, "m@mallory.example", message).await;
+            assert!(reply.starts_with("250 "), "{reply}");
+            let stored = only(&alice, SpecialUse::Junk);
+            assert!(results(&stored).contains("dmarc=fail header.from=bob.example"), "{stored}");
+            assert!(texts(&alice.node, SpecialUse::Inbox).is_empty());
+            alice.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn message_without_a_policy_stays_in_the_inbox() {
+    for (policy, sender) in [("none", "bob@bob.example"), ("reject", "m@mallory.example")] {
+        let alice = server(zone(policy)).await;
+        let message = format!("From: {sender}\r\nSubject: s\r\n\r\nHello.\r\n");
+        assert!(send(&alice, STRANGER, sender, &message).await.starts_with("250 "));
+        only(&alice, SpecialUse::Inbox);
+        alice.close().await;
+    }
+}
+
+#[tokio::test]
+async fn failing_dns_sends_no_message_to_junk() {
+    let failing = Zone::default()
+        .text("_dmarc.bob.example", "v=DMARC1; p=reject")
+        .with("key._domainkey.bob.example", Answer::Failure)
+        .with("bob.example", Answer::Failure);
+    let alice = server(failing).await;
+    let message = signed("bob.example", Canonicalization::Relaxed, HELLO);
+    assert!(send(&alice, CLIENT, "bob@bob.example", &message).await.starts_with("250 "));
+    let results = results(&only(&alice, SpecialUse::Inbox));
+    for expected in ["dkim=temperror", "spf=temperror", "dmarc=temperror"] {
+        assert!(results.contains(expected), "{expected}: {results}");
+    }
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn forged_results_of_this_server_are_removed() {
+    let forged = "Authentication-Results: alice.example; dmarc=pass\r\n header.from=bank.example\r\n\
+                  authentication-results : (a\r\n comment) ALICE.example 1;\r\n spf=pass\r\n";
+    let other = "Authentication-Results: mx.other.example; spf=fail\r\n";
+    let alice = server(zone("none")).await;
+    let message = format!("{forged}{other}{HELLO}");
+    assert!(send(&alice, STRANGER, "m@mallory.example", &message).await.starts_with("250 "));
+    let stored = only(&alice, SpecialUse::Inbox);
+    assert!(stored.ends_with(&format!("{other}{HELLO}")), "{stored}");
+    assert!(!stored.contains("bank.example") && !stored.contains("comment"), "{stored}");
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn two_from_fields_are_refused() {
+    let alice = server(zone("none")).await;
+    let message = format!("From: mallory@mallory.example\r\n{HELLO}");
+    let reply = send(&alice, STRANGER, "m@mallory.example", &message).await;
+    assert!(reply.starts_with("550 5.7.1 "), "{reply}");
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn hostile_keys_and_records_give_a_result() {
+    let weak =
+        "MEgwQQYJKoZIhvcNAQEBBQADMAAwLQIoAMTRw4V8gl0wdKOSrEJ2aG4RZyIu1l0OaHdLuGHvhZ8CAwEAAQ==";
+    let records = [
+        format!("v=DKIM1; k=rsa; p={weak}"),
+        format!("v=DKIM1; k=ed25519; p={}", "A".repeat(60_000)),
+        "v=DKIM1; p=".to_owned(),
+        "p=;;;=;".repeat(5000),
+        format!("v=DKIM1; n={}; k=ed25519; p={PUBLIC}", "x".repeat(30_000)),
+    ];
+    for record in records {
+        let includes = (0..100).map(|at| format!("include:i{at}.bob.example "));
+        let hostile = Zone::default()
+            .text("key._domainkey.bob.example", &record)
+            .text("_dmarc.bob.example", &format!("v=DMARC1; p=none; rua={}", "x".repeat(20_000)))
+            .text("bob.example", &format!("v=spf1 {}-all", includes.collect::<String>()))
+            .text("i0.bob.example", "v=spf1 include:bob.example -all");
+        let alice = server(hostile).await;
+        let one = signed("bob.example", Canonicalization::Relaxed, HELLO);
+        let field = &one[..one.len() - HELLO.len()];
+        let message = field.repeat(50) + HELLO;
+        let reply = send(&alice, STRANGER, "bob@bob.example", &message).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        let results = results(&only(&alice, SpecialUse::Inbox));
+        assert!(results.matches("dkim=").count() <= 10, "{results}");
+        assert!(results.contains("spf=permerror"), "{results}");
+        alice.close().await;
+    }
+}
+
+#[tokio::test]
+async fn client_on_this_machine_is_not_checked() {
+    let config =
+        MailConfig { dns_servers: vec![dns::serve(zone("reject")).await], ..MailConfig::default() };
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
+    let mut client = crate::server::Client::connect(alice.addresses.smtp).await;
+    client.command("EHLO localhost").await;
+    client.command("MAIL FROM:<bob@bob.example>").await;
+    client.command("RCPT TO:<alice@alice.example>").await;
+    client.command("DATA").await;
+    client.send(HELLO.as_bytes()).await;
+    assert!(client.command(".").await.starts_with("250 "));
+    assert!(!only(&alice, SpecialUse::Inbox).contains("Authentication-Results"));
+    alice.close().await;
+}
