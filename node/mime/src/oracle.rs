@@ -26,6 +26,7 @@ const DIFFERENT: [(&str, &str); 9] = [
 /// The result of a reader.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
+    /// With one space for several: mail-parser has one where a line was folded.
     subject: String,
     from: Vec<String>,
     to: Vec<String>,
@@ -56,7 +57,7 @@ fn ours(message: &[u8]) -> Seen {
     };
     let subject = header::first(fields, "subject").unwrap_or_default();
     Seen {
-        subject: word::decode(subject, label.as_deref()),
+        subject: spaced(&word::decode(subject, label.as_deref())),
         from: people("from"),
         to: people("to"),
         date: header::first(fields, "date").and_then(date::parse).map(|date| date.secs),
@@ -73,7 +74,7 @@ fn theirs(message: &[u8]) -> Seen {
     let mut leaves = Vec::new();
     flatten(&parsed, &mut leaves);
     Seen {
-        subject: parsed.subject().unwrap_or_default().to_owned(),
+        subject: spaced(parsed.subject().unwrap_or_default()),
         from: people(parsed.from()),
         to: people(parsed.to()),
         date: parsed.date().map(mail_parser::DateTime::to_timestamp),
@@ -90,6 +91,10 @@ fn flatten(message: &Message<'_>, leaves: &mut Vec<Vec<u8>>) {
             PartType::Multipart(_) => {}
         }
     }
+}
+
+fn spaced(subject: &str) -> String {
+    subject.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn text(words: &str) -> Vec<u8> {

@@ -4,7 +4,7 @@ use imap_codec::decode::{CommandDecodeError, Decoder, GreetingDecodeError, Respo
 use imap_codec::{CommandCodec, GreetingCodec, ResponseCodec};
 
 use super::serialize;
-use crate::imap::command;
+use crate::imap::command::{self, Command};
 
 /// Parts of responses that imap-codec does not support, such as ESEARCH and LIST-STATUS.
 const UNSUPPORTED_RESPONSES: [&str; 11] = [
@@ -92,10 +92,22 @@ pub(super) fn assert_same_verdict(text: &str) {
     let theirs = CommandCodec::default().decode(&input);
     match (&ours, &theirs) {
         (Ok(_), Ok(([], _))) => {}
+        // Keys in a charset that we don't know are not parsed.
+        (Ok(ours), Err(_)) if has_unknown_charset(&ours.command) => {}
         (_, Err(CommandDecodeError::LiteralFound { .. } | CommandDecodeError::Incomplete)) => {}
         (Err(_), Err(_)) => {}
         _ => panic!("{text:?}\nours: {ours:?}\ntheirs: {theirs:?}"),
     }
+}
+
+fn has_unknown_charset(command: &Command) -> bool {
+    let query = match command {
+        Command::Search(search) => &search.query,
+        Command::Sort(sort) => &sort.query,
+        Command::Thread(thread) => &thread.query,
+        _ => return false,
+    };
+    query.is_unknown_charset
 }
 
 /// Asserts that a parsed command, serialized again, means the same to imap-codec as the original.

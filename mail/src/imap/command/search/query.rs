@@ -9,7 +9,7 @@ use crate::imap::cursor::{Cursor, SyntaxError};
 pub(crate) struct Query {
     pub(crate) key: Key,
     /// The charset is neither US-ASCII nor UTF-8: the keys were not parsed.
-    is_unknown_charset: bool,
+    pub(crate) is_unknown_charset: bool,
 }
 
 impl Query {
