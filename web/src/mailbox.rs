@@ -16,6 +16,7 @@ mod parsed;
 mod part_path;
 mod parts;
 mod pictures;
+mod proof;
 mod queue;
 mod sanitise;
 

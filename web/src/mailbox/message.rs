@@ -17,6 +17,7 @@ use super::host_names::honest_address;
 use super::named_people;
 use super::parsed::{ParsedMessage, parsed};
 use super::pictures;
+use super::proof::Proof;
 use super::queue::{self, RecipientStatus};
 use super::{Sidebar, sidebar};
 use crate::avatar::Avatar;
@@ -76,6 +77,7 @@ struct OpenMessage {
     delivery: Vec<RecipientStatus>,
     /// True if it did not reach every recipient.
     has_failed: bool,
+    proof: Proof,
     /// The folders to which it can be moved: form value and label.
     targets: Vec<(&'static str, &'static str)>,
 }
@@ -96,14 +98,19 @@ struct Parts {
     blocks: Blocks,
     has_long_header: bool,
     is_report: bool,
+    proof: Proof,
 }
 
 impl Parts {
     fn of(message: &ParsedMessage) -> Self {
         let charset = content::main_charset(&message.structure);
         let people = |name: &str| people::of(message.header(), name, charset.as_deref());
+        let from = people::first(message.header(), "from", charset.as_deref());
+        let author = from.first().and_then(|person| person.address.rsplit_once('@'));
+        let domain = author.map(|(_, domain)| domain).unwrap_or_default();
         Self {
-            from: people::first(message.header(), "from", charset.as_deref()),
+            proof: Proof::of(message.header(), domain),
+            from,
             to: people("to"),
             cc: people("cc"),
             reply_to: people("reply-to"),
@@ -236,6 +243,7 @@ async fn open_message(
         } else {
             Vec::new()
         },
+        proof: parts.proof,
         has_failed: message.flags.has_keyword(NOT_DELIVERED),
         targets: targets(special),
     })

@@ -265,6 +265,27 @@ async fn message_of_any_shape_opens_within_bounds() {
 }
 
 #[tokio::test]
+async fn message_page_names_who_proved_to_have_sent_it() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    for (results, proof, is_warned) in [
+        ("dmarc=pass header.from=bob.example policy.dmarc=reject", "proven", false),
+        ("dmarc=none header.from=bob.example; spf=none", "unproven", false),
+        ("dmarc=fail header.from=bob.example policy.dmarc=reject", "disowned", true),
+        ("none", "unchecked", false),
+    ] {
+        let message = format!(
+            "Return-Path: <bob@bob.example>\r\nAuthentication-Results: alice.example; {results}\r\n\
+             Received: by alice.example\r\nFrom: Bob <bob@bob.example>\r\nSubject: s\r\n\r\nx"
+        );
+        let place = deliver(&alice, message.as_bytes()).await;
+        let page = owner.get(&format!("/home/mail/{place}")).await;
+        assert_eq!(page.one(".message-pane").attr("data-proof"), proof, "{results}");
+        assert_eq!(page.has("[data-notice='disowned']"), is_warned, "{results}");
+    }
+}
+
+#[tokio::test]
 async fn page_of_a_moved_message_leads_to_its_folder() {
     let alice = TestNode::new("alice").await;
     let place = deliver(&alice, HEAD).await;
