@@ -29,6 +29,8 @@ pub(crate) use results::is_own;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 /// The most DKIM signatures that are checked; those of the author's domain come first.
 const SIGNATURES_MAX: usize = 10;
+/// The most domains of authors that are checked.
+const DOMAINS_MAX: usize = 4;
 /// The most hops of an ARC chain that are checked.
 const ARC_HOPS_MAX: usize = 20;
 
@@ -71,23 +73,24 @@ pub(crate) async fn check(
     let (Some(dns), Some(mut message)) = (dns, digested.message()) else {
         return Verdict { field: results::none(hostname), is_forged: false };
     };
-    message.from = authors(digested.header());
-    let (aligned, other) = split(&mut message);
-    let reading = async {
-        let (spf, aligned, other, arc, iprev) = futures::join!(
-            spf(dns, hostname, sender),
-            dkim(dns, &aligned),
-            dkim(dns, &other),
-            arc(dns, &message),
-            iprev(dns, sender.address),
-        );
-        let signatures: Vec<DkimOutput<'_>> = aligned.into_iter().chain(other).collect();
-        let dmarc = dmarc(dns, &message, &signatures, sender, &spf).await;
-        let is_forged = is_forged(&dmarc);
-        let checks = results::Checks { sender, spf, signatures, arc, dmarc, iprev };
-        Verdict { field: results::field(hostname, &checks), is_forged }
-    };
-    reading.await
+    let authors = authors(digested.header());
+    let domains = domains(&authors);
+    let (aligned, other) = split(&mut message, &domains);
+    let (spf, aligned, other, arc, iprev) = futures::join!(
+        spf(dns, hostname, sender),
+        dkim(dns, &aligned),
+        dkim(dns, &other),
+        arc(dns, &message),
+        iprev(dns, sender.address),
+    );
+    let signatures: Vec<DkimOutput<'_>> = aligned.into_iter().chain(other).collect();
+    let mut dmarc = Vec::with_capacity(domains.len());
+    for domain in domains {
+        dmarc.push(check_dmarc(dns, domain, &signatures, sender, &spf).await);
+    }
+    let is_forged = dmarc.iter().any(is_forged);
+    let checks = results::Checks { sender, spf, signatures, arc, dmarc, iprev };
+    Verdict { field: results::field(hostname, &checks), is_forged }
 }
 
 /// The addresses in From, as the owner sees them: an address that another reader finds in a
@@ -97,22 +100,34 @@ fn authors(header: &[u8]) -> Vec<String> {
     people.into_iter().map(|person| person.address.to_lowercase()).collect()
 }
 
-/// Two messages with the same text and hashes: the first has the signatures of the author's domain,
-/// the second the others, together at most [`SIGNATURES_MAX`]. So a stranger's slow signatures do
-/// not use up the time of those that count.
+/// The first [`DOMAINS_MAX`] domains of the authors, each once.
+fn domains(authors: &[String]) -> Vec<&str> {
+    let mut domains = Vec::new();
+    for (_, domain) in authors.iter().filter_map(|address| address.rsplit_once('@')) {
+        if domains.len() < DOMAINS_MAX && !domains.contains(&domain) {
+            domains.push(domain);
+        }
+    }
+    domains
+}
+
+/// Takes the signatures out of `message`. The first result has those of the authors' domains, the
+/// second the others, together at most [`SIGNATURES_MAX`]: so slow signatures of a stranger do not
+/// use up the time of those that count.
 fn split<'a>(
     message: &mut AuthenticatedMessage<'a>,
+    domains: &[&str],
 ) -> (AuthenticatedMessage<'a>, AuthenticatedMessage<'a>) {
-    let author = message.from.first().and_then(|address| address.rsplit_once('@'));
-    let author = author.map(|(_, domain)| domain.to_owned()).unwrap_or_default();
-    let (mut aligned, mut other) = std::mem::take(&mut message.dkim_headers)
-        .into_iter()
-        .partition::<Vec<_>, _>(|header| is_related(&header.header.d, &author));
+    let (mut aligned, mut other) =
+        std::mem::take(&mut message.dkim_headers).into_iter().partition::<Vec<_>, _>(|header| {
+            domains.iter().any(|domain| is_related(&header.header.d, domain))
+        });
     aligned.truncate(SIGNATURES_MAX);
     other.truncate(SIGNATURES_MAX.saturating_sub(aligned.len()));
+    // Malformed signatures are reported once, and not all of them.
     let mut first = message.clone();
+    first.errors.truncate(1);
     first.dkim_headers = aligned;
-    // Malformed signatures are reported once.
     let mut second = message.clone();
     second.errors = Vec::new();
     second.dkim_headers = other;
@@ -165,15 +180,24 @@ async fn iprev(dns: &Dns, address: IpAddr) -> Option<IprevOutput> {
     timeout(CHECK_TIMEOUT, dns.authenticator().verify_iprev(address)).await.ok()
 }
 
-async fn dmarc(
+/// DMARC for one domain of the authors. A message of several is forged if one domain disowns it:
+/// programs show any of them.
+async fn check_dmarc(
     dns: &Dns,
-    message: &AuthenticatedMessage<'_>,
+    domain: &str,
     signatures: &[DkimOutput<'_>],
     sender: &Sender,
     spf: &SpfOutput,
 ) -> DmarcOutput {
-    let parameters = DmarcParameters::new(message, signatures, sender.domain(), spf);
-    timeout(CHECK_TIMEOUT, dns.authenticator().verify_dmarc(parameters)).await.unwrap_or_default()
+    // The check reads the author's domain from it, and nothing else.
+    let author =
+        AuthenticatedMessage { from: vec![format!("author@{domain}")], ..Default::default() };
+    let parameters = DmarcParameters::new(&author, signatures, sender.domain(), spf);
+    let checked = timeout(CHECK_TIMEOUT, dns.authenticator().verify_dmarc(parameters)).await;
+    checked.unwrap_or_else(|_| {
+        let unanswered = DmarcResult::TempError(timed_out());
+        DmarcOutput::new(domain.to_owned()).with_dkim_result(unanswered)
+    })
 }
 
 /// Whether the domain's policy is to be applied. A check that DNS did not answer proves nothing.

@@ -8,13 +8,17 @@ use mail_auth::{
 
 use super::Sender;
 
+/// The longest field, in bytes. A longer one repeats long names that a stranger chose.
+const FIELD_LEN_MAX: usize = 16 * 1024;
+
 /// The results of one message.
 pub(super) struct Checks<'a> {
     pub(super) sender: &'a Sender,
     pub(super) spf: SpfOutput,
     pub(super) signatures: Vec<DkimOutput<'a>>,
     pub(super) arc: Option<ArcOutput<'a>>,
-    pub(super) dmarc: DmarcOutput,
+    /// One for each domain of the authors.
+    pub(super) dmarc: Vec<DmarcOutput>,
     pub(super) iprev: Option<IprevOutput>,
 }
 
@@ -27,10 +31,12 @@ pub(super) fn none(hostname: &str) -> String {
 pub(super) fn field(hostname: &str, checks: &Checks<'_>) -> String {
     let Sender { address, hello, mail_from } = checks.sender;
     let address = address.to_canonical();
-    let author = checks.dmarc.domain();
-    let mut results = AuthenticationResults::new(hostname)
-        .with_dkim_results(&checks.signatures, author)
-        .with_dmarc_result(&checks.dmarc);
+    let author = checks.dmarc.first().map_or("", DmarcOutput::domain);
+    let mut results =
+        AuthenticationResults::new(hostname).with_dkim_results(&checks.signatures, author);
+    for dmarc in &checks.dmarc {
+        results = results.with_dmarc_result(dmarc);
+    }
     results = match mail_from.as_str() {
         "" => results.with_spf_ehlo_result(&checks.spf, address, hello),
         from => results.with_spf_mailfrom_result(&checks.spf, address, from, hello),
@@ -41,7 +47,8 @@ pub(super) fn field(hostname: &str, checks: &Checks<'_>) -> String {
     if let Some(iprev) = &checks.iprev {
         results = results.with_iprev_result(iprev, address);
     }
-    results.to_header()
+    let field = results.to_header();
+    if field.len() > FIELD_LEN_MAX { none(hostname) } else { field }
 }
 
 /// Whether a field's value bears the name of this server, so that it may be taken for one of ours

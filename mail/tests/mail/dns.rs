@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use mail_auth::hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
-use mail_auth::hickory_resolver::proto::rr::rdata::{A, MX, PTR, TXT};
+use mail_auth::hickory_resolver::proto::rr::rdata::{A, PTR, TXT};
 use mail_auth::hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -21,14 +21,10 @@ pub enum Answer {
     Text(String),
     /// With an address.
     Address(Ipv4Addr),
-    /// With a mail server and its preference.
-    MailServer(u16, String),
     /// With the name of an address.
     Pointer(String),
     /// With the failure of the name's servers.
     Failure,
-    /// Never.
-    Silence,
 }
 
 /// The names of the world.
@@ -47,7 +43,7 @@ impl Zone {
         self.with(name, Answer::Text(text.to_owned()))
     }
 
-    /// The reply to one question; `None` for silence.
+    /// The reply to one question; `None` to a message without one.
     fn reply(&self, request: &Message) -> Option<Message> {
         let query = request.queries.first()?;
         let mut reply = Message::response(request.metadata.id, OpCode::Query);
@@ -59,10 +55,8 @@ impl Zone {
             return Some(reply);
         };
         for answer in answers {
-            match answer {
-                Answer::Silence => return None,
-                Answer::Failure => reply.metadata.response_code = ResponseCode::ServFail,
-                _ => {}
+            if matches!(answer, Answer::Failure) {
+                reply.metadata.response_code = ResponseCode::ServFail;
             }
             if let Some(data) = data(answer, query.query_type()) {
                 reply.add_answer(Record::from_rdata(query.name().clone(), 300, data));
@@ -81,9 +75,6 @@ fn data(answer: &Answer, asked: RecordType) -> Option<RData> {
             Some(RData::TXT(TXT::new(pieces.map(|piece| piece.into_owned()).collect())))
         }
         (RecordType::A, Answer::Address(address)) => Some(RData::A(A(*address))),
-        (RecordType::MX, Answer::MailServer(preference, host)) => {
-            Some(RData::MX(MX::new(*preference, name(host))))
-        }
         (RecordType::PTR, Answer::Pointer(host)) => Some(RData::PTR(PTR(name(host)))),
         _ => None,
     }
