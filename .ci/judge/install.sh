@@ -4,13 +4,20 @@ quick_commands='curl swaks mbsync msmtp chromium python3 node npm ip cc'
 quick_packages='curl swaks libnet-ssleay-perl isync msmtp chromium python3 python3-pil nodejs npm openssl iproute2 gcc libc6-dev'
 full_commands='mutt neomutt getmail fetchmail s-nail imapfilter offlineimap smtp-source exiftool script'
 full_packages='mutt neomutt getmail6 fetchmail s-nail imapfilter offlineimap3 postfix libimage-exiftool-perl libmail-imapclient-perl python3-venv bsdutils'
+internet_commands='python3 ip openssl knotd kdig unbound postfix opendkim opendkim-genkey'
+internet_packages='python3 iproute2 openssl knot knot-dnsutils unbound postfix opendkim opendkim-tools python3-dkim'
 commands=$quick_commands packages=$quick_packages
 if [ "$ring" = full ]; then commands="$commands $full_commands" packages="$packages $full_packages"; fi
+if [ "$ring" = internet ]; then commands=$internet_commands packages=$internet_packages; fi
 missing=
 for command in $commands; do command -v "$command" >/dev/null || missing="$missing $command"; done
 # swaks needs the one for TLS; Debian's Python has the other, another Python before it on the path may not.
-perl -MNet::SSLeay -e 1 2>/dev/null || missing="$missing Net::SSLeay"
-/usr/bin/python3 -c 'import PIL' 2>/dev/null || missing="$missing PIL"
+if [ "$ring" = internet ]; then
+    /usr/bin/python3 -c 'import dkim' 2>/dev/null || missing="$missing python3-dkim"
+else
+    perl -MNet::SSLeay -e 1 2>/dev/null || missing="$missing Net::SSLeay"
+    /usr/bin/python3 -c 'import PIL' 2>/dev/null || missing="$missing PIL"
+fi
 if [ -n "$missing" ]; then
     [ "$(id -u)" = 0 ] || { echo "missing:$missing. Install (as root): $packages" >&2; exit 1; }
     # No installed package may start a service.
@@ -22,6 +29,7 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086
     apt-get install -y -qq --no-install-recommends $packages >"$lab/apt.log" 2>&1 || { tail -20 "$lab/apt.log"; exit 1; }
 fi
+[ "$ring" = internet ] && return
 npm_packages='playwright-core@1 axe-core@4 html-validate@9 libp2p@3 @libp2p/tcp@11 @libp2p/identify@4 @libp2p/ping@3
     @chainsafe/libp2p-noise@17 @chainsafe/libp2p-yamux@8 @chainsafe/libp2p-quic@2.1.1'
 [ "$ring" = full ] && npm_packages="$npm_packages pa11y@8"

@@ -1,0 +1,214 @@
+"""Mail in a small internet: python3 internet.py FREEHOLD
+
+Machines in network namespaces: DNS with a signed zone (knot, unbound), a foreign provider (Postfix, OpenDKIM), two nodes, and a stranger.
+Needs root. One line for each check, with the seconds since the start; the exit code is 1 if one failed.
+"""
+import imaplib
+import os
+import re
+import shutil
+import smtplib
+import ssl
+import sys
+import time
+
+from faults.machines import Network, in_namespace, must
+from faults.process import run, stop_nodes_on_sigterm, within
+from faults.report import check, finish
+from small_internet.provider import Provider
+from small_internet.world import World, quoted
+
+BEGIN = time.monotonic()
+
+
+def seen(name, holds, why=""):
+    check(f"{time.monotonic() - BEGIN:5.1f} s  {name}", holds, why)
+
+
+class MailNode:
+    """A node with a domain of its own, on the ports of the world."""
+
+    def __init__(self, network, world, login):
+        self.login, self.domain, self.world = login, f"{login}.house", world
+        self.address = f"{login}@{self.domain}"
+        self.node = network.node(login, network.folder / login)
+        world.use(self.node.namespace)
+        world.machine(f"mail.{self.domain}", self.node.ip)
+        world.add(f"{self.domain}. MX 10 mail.{self.domain}.", f'{self.domain}. TXT "v=spf1 ip4:{self.node.ip} -all"',
+                  f'_dmarc.{self.domain}. TXT "v=DMARC1; p=reject"')
+        self.node.data.mkdir()
+        ports = "\n".join(f'{name} = "0.0.0.0:{port}"' for name, port in
+                          (("smtp", 25), ("submission", 587), ("smtps", 465), ("imap", 143), ("imaps", 993)))
+        (self.node.data / "freehold.toml").write_text(
+            f'[listen]\nweb = "0.0.0.0:7080"\nlibp2p = "0.0.0.0:7001"\n{ports}\n[mail]\nhostname = "mail.{self.domain}"\n')
+        self.node.do("init", "--name", login.title(), "--login", login, "--domain", self.domain, "--password-file", "-",
+                     input="letters to the world")
+        self.node.start()
+        self.password = self.node.do("app-password", "--bare", "judge").strip()
+
+    def publish_keys(self):
+        import json
+        records = json.loads(self.node.do("dkim", "show", "--json"))["records"]
+        self.world.add(*(f"{record['name']}. TXT {quoted(record['value'])}" for record in records))
+        return within(20, lambda: all(record["published"] for record in
+                                      json.loads(self.node.do("dkim", "show", "--json"))["records"]))
+
+    def inside(self, work):
+        return in_namespace(self.node.namespace, work)
+
+    def send(self, to, subject, text="Hello over there.\r\n"):
+        def work():
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            with smtplib.SMTP_SSL("127.0.0.1", 465, context=context, timeout=30) as line:
+                line.login(self.login, self.password)
+                message = f"From: {self.address}\r\nTo: {to}\r\nSubject: {subject}\r\n\r\n{text}"
+                try:
+                    line.sendmail(self.address, [to], message.encode())
+                except smtplib.SMTPRecipientsRefused as refused:
+                    return str(refused)
+                return ""
+        return self.inside(work)
+
+    def letters(self, folder="INBOX"):
+        def work():
+            with imaplib.IMAP4("127.0.0.1", 143, timeout=30) as line:
+                line.login(self.login, self.password)
+                line.select(folder, readonly=True)
+                _, (numbers,) = line.search(None, "ALL")
+                fetched = [line.fetch(number, "(BODY.PEEK[])")[1][0][1].decode() for number in numbers.split()]
+                return fetched
+        return self.inside(work)
+
+    def letter(self, subject, folder="INBOX", seconds=30):
+        """The letter with this subject, once it is there."""
+        found = within(seconds, lambda: [text for text in self.letters(folder) if f"Subject: {subject}\r\n" in text])
+        return found[0] if found else ""
+
+    def report(self, about, seconds=40):
+        """The delivery report that speaks of this address, once it is there."""
+        is_it = lambda text: "multipart/report" in text and about in text
+        found = within(seconds, lambda: [text for text in self.letters() if is_it(text)])
+        return found[-1] if found else ""
+
+
+def results(letter):
+    """The results that the receiving server wrote: the first such field, without folding."""
+    found = re.search(r"^Authentication-Results:.*?(?=^\S)", letter.replace("\r\n", "\n"), re.M | re.S)
+    return re.sub(r"\s+", " ", found.group()) if found else ""
+
+
+def spoof(network, world, to, author):
+    """A letter of a stranger's machine that names another author. Returns the reply to it."""
+    namespace, _ = network.machine()
+    world.use(namespace)
+
+    def work():
+        with smtplib.SMTP(to.node.ip, 25, local_hostname="elsewhere.house", timeout=60) as line:
+            line.ehlo()
+            message = f"From: {author}\r\nTo: {to.address}\r\nSubject: from the bank\r\n\r\nPay here.\r\n"
+            return str(line.sendmail("someone@elsewhere.house", [to.address], message))
+    return in_namespace(namespace, work)
+
+
+def play(network):
+    world = World(network)
+    network.nodes.append(world_end(world))
+    provider = Provider(network, world)
+    network.nodes.append(world_end(provider))
+    alice, bob = MailNode(network, world, "alice"), MailNode(network, world, "bob")
+    seen("the resolver validates the zone", "MX 13 2" in world.answer("alice.house", "MX"), world.answer("alice.house", "MX"))
+    seen("the provider answers", provider.ready())
+
+    alice.send("carol@provider.house", "before the keys")
+    arrived = within(30, lambda: [text for text in provider.letters() if "before the keys" in text])
+    seen("a letter goes without a signature while DNS has no key", arrived and "DKIM-Signature" not in arrived[0], arrived)
+    seen("dkim show sees the records", alice.publish_keys() and bob.publish_keys())
+
+    alice.send("carol@provider.house", "to the provider")
+    arrived = within(30, lambda: [text for text in provider.letters() if "to the provider" in text])
+    letter = arrived[0] if arrived else ""
+    seen("a node's letter reaches the provider", letter, provider.letters())
+    seen("over TLS", "using TLSv1" in letter, letter)
+    seen("OpenDKIM finds the signature good", "dkim=pass" in results(letter), letter)
+    seen("RSA and ed25519 signed it", "a=rsa-sha256" in letter and "a=ed25519-sha256" in letter, letter)
+    (network.folder / "letter").write_text(letter)
+    body = letter[letter.index("DKIM-Signature"):] if letter else ""
+    judged = run("ip", "netns", "exec", provider.namespace, "/usr/bin/python3", "-c",
+                 "import sys, dkim; data = sys.stdin.read().replace('\\n', '\\r\\n').encode();"
+                 "d = dkim.DKIM(data); print([d.verify(idx=i) for i in range(2)])", input=body)
+    seen("dkimpy finds both good", "[True, True]" in judged.stdout, judged.stdout + judged.stderr)
+
+    provider.send("From: carol@provider.house\nTo: alice@alice.house\nSubject: from the provider\n\nHello Alice.\n", alice.address)
+    letter = alice.letter("from the provider")
+    seen("the provider's letter is in the inbox", letter, alice.letters())
+    for proof in ("dkim=pass", "spf=pass", "dmarc=pass", "iprev=pass"):
+        seen(f"with {proof}", proof in results(letter), results(letter))
+
+    alice.send(bob.address, "node to node")
+    letter = bob.letter("node to node")
+    seen("a node's letter reaches the other node", letter, bob.letters())
+    seen("with dkim, spf and dmarc pass", all(f"{proof}=pass" in results(letter) for proof in ("dkim", "spf", "dmarc")), results(letter))
+
+    spoof(network, world, alice, "carol@provider.house")
+    letter = alice.letter("from the bank", "Junk")
+    seen("a spoofed letter is with the junk", "dmarc=fail" in results(letter), letter or alice.letters())
+    seen("and not in the inbox", not any("from the bank" in text for text in alice.letters()))
+
+    world.add("nullmx.house. MX 0 .", "inner.house. MX 10 mail.inner.house.", "mail.inner.house. A 10.0.0.1",
+              "loop.house. MX 10 mail.alice.house.", "plain.house. A 11.1.5.250", "mail.two.house. A 11.1.5.251",
+              "two.house. MX 5 mail.two.house.", "two.house. MX 10 mail.provider.house.")
+    for to, reason in (("x@nullmx.house", "5.1.10"), ("x@nowhere.house", "5.1.2"), ("x@loop.house", "5.4.6")):
+        alice.send(to, f"to {to}")
+        report = alice.report(to)
+        seen(f"a letter to {to} comes back at once ({reason})", reason in report and "Action: failed" in report, report)
+    refused = alice.send("x@[11.1.5.2]", "to an address literal")
+    seen("an address literal is refused while the program sends", "550" in refused or "501" in refused, refused)
+    shown = lambda: alice.node.do("queue", "list")
+    alice.send("carol@two.house", "the second server")
+    # The provider does not serve this domain: its refusal shows that it was asked.
+    seen("an unreachable first server is passed over", within(60, lambda: "454 4.7.1" in shown()), shown())
+    alice.send("x@inner.house", "to an inner network")
+    seen("an address of an inner network is not dialled", within(30, lambda: "x@inner.house" in shown()
+                                                                 and "4.4.4" in alice.node.do("queue", "show", queue_id(shown(), "x@inner.house"))), shown())
+
+    before = alice.node.do("dkim", "show")
+    alice.node.do("dkim", "rotate")
+    alice.send(bob.address, "while the keys change")
+    letter = bob.letter("while the keys change")
+    seen("the old keys sign until the new are published", "dkim=pass" in results(letter) and "freehold1r" in letter, letter)
+    seen("rotate keeps the old records", all(name in alice.node.do("dkim", "show") for name in re.findall(r"freehold1\w", before)))
+    alice.publish_keys()
+    alice.send(bob.address, "with new keys")
+    letter = bob.letter("with new keys")
+    seen("then the new ones sign", "dkim=pass" in results(letter) and "freehold2r" in letter and "freehold1r" not in letter, letter)
+
+
+def queue_id(listed, address):
+    """The id of the message in the queue to an address; "none" without one."""
+    for line in listed.splitlines():
+        if address in line:
+            return line.split()[0]
+    return "none"
+
+
+def world_end(part):
+    """The part as a network ends it."""
+    return type("End", (), {"stop": staticmethod(part.close)})()
+
+
+if __name__ == "__main__":
+    stop_nodes_on_sigterm()
+    network = Network(os.path.abspath(sys.argv[1]))
+    try:
+        play(network)
+    finally:
+        names = list(network.machines)
+        network.close()
+        for name in names:
+            shutil.rmtree(f"/etc/netns/{name}", ignore_errors=True)
+        if not os.environ.get("FREEHOLD_KEEP"):
+            shutil.rmtree(network.folder, ignore_errors=True)
+        else:
+            print(network.folder)
+    sys.exit(finish())
