@@ -6,6 +6,7 @@
 //! of the other.
 
 mod check;
+mod dkim;
 mod execute;
 mod friends;
 mod identity;
@@ -102,6 +103,10 @@ pub(crate) enum Request {
     QueueRetry { id: Option<String> },
     /// Give one up.
     QueueDrop { id: String },
+    /// The keys that sign mail, with their DNS records.
+    Dkim,
+    /// Make new ones.
+    DkimRotate,
     /// The smarthost.
     Smarthost,
     /// Send mail for other domains by this server.

@@ -169,6 +169,7 @@ impl Server {
             ports: ports.clone(),
             web: web_config,
             addresses,
+            mail: config.mail.clone(),
             is_running: true,
             check_lock: checking,
         };

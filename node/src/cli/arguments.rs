@@ -88,6 +88,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SmarthostCommand,
     },
+    /// The keys that sign your mail (DKIM): the DNS records to publish, and new keys.
+    Dkim {
+        #[command(subcommand)]
+        command: DkimCommand,
+    },
     /// Messages that wait to be sent: list them, try them now, give them up.
     Queue {
         #[command(subcommand)]
@@ -193,6 +198,19 @@ pub(crate) enum SmarthostCommand {
     Show,
     /// Send to no other domains any more, except those of the configuration.
     Remove,
+}
+
+/// Subcommands of `dkim`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DkimCommand {
+    /// Show the DNS records of the keys, and which of them DNS has.
+    Show {
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make new keys. They sign once their records are in DNS; the old ones sign until then.
+    Rotate,
 }
 
 /// Subcommands of `queue`. An id may be cut to its first characters.

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use freehold_core::blocking::blocking;
 
 use super::arguments::{
-    Command, ExportCommand, FriendCommand, IdentityCommand, Import, ImportCommand, QueueCommand,
-    SmarthostCommand,
+    Command, DkimCommand, ExportCommand, FriendCommand, IdentityCommand, Import, ImportCommand,
+    QueueCommand, SmarthostCommand,
 };
 use super::{Target, read_input};
 use crate::control::{self, CheckLock, ControlContext, OnProgress, Request, Response};
@@ -16,7 +16,11 @@ use freehold_mail::files::{Format, ImportOptions};
 
 /// Sends the command's request and prints the response.
 pub(super) async fn run(target: Target, command: Command) -> Result<()> {
-    let json = matches!(&command, Command::Status(status) if status.json);
+    let json = match &command {
+        Command::Status(status) => status.json,
+        Command::Dkim { command: DkimCommand::Show { json } } => *json,
+        _ => false,
+    };
     let bare = matches!(&command, Command::AppPassword(app) if app.bare);
     let response = send(&target, request(command)?).await?;
     if json {
@@ -70,6 +74,7 @@ pub(super) async fn send(target: &Target, request: Request) -> Result<Response> 
         ports,
         web,
         addresses,
+        mail: target.config.mail.clone(),
         is_running: false,
         check_lock: CheckLock::default(),
     };
@@ -109,6 +114,8 @@ fn request(command: Command) -> Result<Request> {
         Command::Queue { command: QueueCommand::Show { id } } => Request::QueueShow { id },
         Command::Queue { command: QueueCommand::Retry { id } } => Request::QueueRetry { id },
         Command::Queue { command: QueueCommand::Drop { id } } => Request::QueueDrop { id },
+        Command::Dkim { command: DkimCommand::Show { .. } } => Request::Dkim,
+        Command::Dkim { command: DkimCommand::Rotate } => Request::DkimRotate,
         Command::Smarthost { command: SmarthostCommand::Show } => Request::Smarthost,
         Command::Smarthost { command: SmarthostCommand::Remove } => Request::SmarthostRemove,
         Command::Smarthost { command: SmarthostCommand::Set { server, user, password_file } } => {

@@ -15,6 +15,7 @@ use freehold_core::posts::{self, Draft, PostId, Precondition};
 use freehold_core::profile::{self, Profile};
 use freehold_core::publish;
 use freehold_core::{feed, friends, identity, logins, photos, timeline};
+use freehold_mail::MailConfig;
 use freehold_web::{FindInviteError, WebConfig};
 use rustix::fs::OFlags;
 use serde_json::json;
@@ -42,6 +43,8 @@ pub(crate) struct ControlContext {
     pub(crate) ports: ListenConfig,
     /// The site's settings, which decide its address.
     pub(crate) web: WebConfig,
+    /// The settings of mail.
+    pub(crate) mail: MailConfig,
     /// This node's addresses for friends.
     pub(crate) addresses: Addresses,
     /// True if the node runs, and so tries what it is told.
@@ -197,6 +200,8 @@ pub(crate) async fn execute(
         Request::QueueShow { id } => super::queue::show(node, &id),
         Request::QueueRetry { id } => super::queue::retry(node, id.as_deref()).await,
         Request::QueueDrop { id } => super::queue::drop_one(node, &id).await,
+        Request::Dkim => super::dkim::show(context).await,
+        Request::DkimRotate => super::dkim::rotate(context).await,
         Request::Smarthost => super::smarthost::show(node),
         Request::SmarthostSet { server, user, password } => {
             super::smarthost::set(context, &server, &user, &password).await

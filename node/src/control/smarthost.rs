@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use freehold_core::mailbox::queue::{World, world};
 use freehold_core::node::Node;
 use freehold_core::smarthost::{self, Smarthost};
 use serde_json::json;
@@ -15,8 +16,13 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) fn show(node: &Node) -> Result<Response> {
     let Some(set) = smarthost::get(node)? else {
-        let text = "There is no smarthost: mail goes only to domains of the configuration.";
-        return Ok(Response::text(text).with(json!({ "smarthost": null })));
+        let is_direct = world(node)? == World::Direct;
+        let text = match is_direct {
+            true => "There is no smarthost: mail goes to the mail servers of each domain.",
+            false => "There is no smarthost: mail goes only to domains of the configuration.",
+        };
+        let fields = json!({ "smarthost": null, "direct": is_direct });
+        return Ok(Response::text(text).with(fields));
     };
     let state = match &set.tried {
         None => "The login was not tried yet.".to_owned(),

@@ -4,6 +4,9 @@
 use freehold_core::blobs::{BlobReader, Blobs};
 use freehold_core::store::{BlobId, StoreError};
 
+use mail_auth::common::headers::HeaderWriter;
+
+use crate::dkim::Signer;
 use crate::queue::abort::AbortHandle;
 
 /// The size of one read, in bytes.
@@ -60,11 +63,45 @@ impl Text {
         Ok(false)
     }
 
-    /// The pieces. When one can't be read the connection is aborted, so that the next hop does not
-    /// accept a truncated message.
-    pub(super) fn pieces(self, connection: AbortHandle) -> impl Iterator<Item = Vec<u8>> {
+    /// The DKIM-Signature fields of `signers`, which stand before the text. A message that can't be
+    /// signed is sent without.
+    pub(super) fn signatures(&self, signers: &[Signer]) -> Result<String, StoreError> {
+        let mut streams: Vec<_> = signers.iter().map(Signer::sign_streaming).collect();
+        let mut piece = vec![0; PIECE_LEN];
         let mut at = 0;
-        std::iter::from_fn(move || {
+        while at < self.len && !streams.is_empty() {
+            let left = usize::try_from(self.len - at).unwrap_or(PIECE_LEN).min(PIECE_LEN);
+            let len = self.reader.read_at(at, piece.get_mut(..left).unwrap_or_default())?;
+            if len == 0 {
+                break;
+            }
+            for stream in &mut streams {
+                stream.write(piece.get(..len).unwrap_or_default());
+            }
+            at += len as u64;
+        }
+        let mut fields = String::new();
+        for mut stream in streams {
+            // The line end that lettre writes.
+            stream.write(b"\r\n");
+            match stream.finish() {
+                Ok(signature) => fields.push_str(&signature.to_header()),
+                Err(error) => tracing::warn!(%error, "a message is sent without a signature"),
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The pieces, behind `first`. When one can't be read the connection is aborted, so that the next hop does not
+    /// accept a truncated message.
+    pub(super) fn pieces(
+        self,
+        first: String,
+        connection: AbortHandle,
+    ) -> impl Iterator<Item = Vec<u8>> {
+        let mut at = 0;
+        let first = Some(first.into_bytes()).filter(|first| !first.is_empty());
+        first.into_iter().chain(std::iter::from_fn(move || {
             let left = self.len.saturating_sub(at);
             if left == 0 {
                 return None;
@@ -82,7 +119,7 @@ impl Text {
                     None
                 }
             }
-        })
+        }))
     }
 }
 
@@ -109,12 +146,15 @@ mod tests {
             (b"", b""),
             (b"\n", b"\n"),
         ] {
-            let pieces: Vec<u8> = text(content).pieces(AbortHandle::default()).flatten().collect();
+            let pieces: Vec<u8> =
+                text(content).pieces(String::new(), AbortHandle::default()).flatten().collect();
             assert_eq!(pieces, sent);
         }
         let long = vec![b'x'; PIECE_LEN * 2 + 1];
-        let lens: Vec<usize> =
-            text(&long).pieces(AbortHandle::default()).map(|piece| piece.len()).collect();
+        let lens: Vec<usize> = text(&long)
+            .pieces(String::new(), AbortHandle::default())
+            .map(|piece| piece.len())
+            .collect();
         assert_eq!(lens, [PIECE_LEN, PIECE_LEN, 1]);
     }
 
