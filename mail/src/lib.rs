@@ -5,6 +5,7 @@ mod authentication;
 pub mod config;
 #[cfg(test)]
 mod conversations;
+pub mod dkim;
 mod dns;
 pub mod files;
 mod imap;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
+use freehold_core::mailbox::queue::{World, world};
 use freehold_core::smarthost::{self, Smarthost, SmarthostError};
 use freehold_core::store::StoreError;
 use serde::Deserialize;
@@ -44,6 +45,8 @@ struct Current {
 struct SmarthostPage {
     page: Layout,
     domain: String,
+    /// True if mail goes to the servers of its recipients' domains.
+    is_direct: bool,
     current: Option<Current>,
     form: SmarthostForm,
     fault: Option<Fault>,
@@ -86,6 +89,7 @@ fn page(
     Ok(SmarthostPage {
         page: site.owner_layout("Letters to the world", "Settings")?,
         domain: site.profile()?.map(|profile| profile.domain.clone()).unwrap_or_default(),
+        is_direct: world(&site.node)? == World::Direct,
         current,
         form,
         fault,

@@ -12,6 +12,10 @@ use super::route::{self, NextHop, Route};
 use super::{ERROR_PAUSE, local, next_hop, retry};
 use crate::state::MailState;
 
+/// The least first pause before a foreign server is tried again, in milliseconds: a greylisting
+/// server refuses earlier ones, and counts them.
+const DIRECT_FIRST_MS: u64 = 60 * 1000;
+
 /// Makes an attempt and records its results. Returns the item's id at the end.
 pub(super) async fn run(state: MailState, item: QueuedMessage) -> QueueId {
     match attempt(&state, &item).await {
@@ -56,12 +60,16 @@ async fn attempt(state: &MailState, item: &QueuedMessage) -> Result<(), RecordEr
         };
         results.extend(local.into_iter().map(|address| (address, result.clone())));
     }
-    record(state, item, results).await?;
+    record(state, item, results, state.config.retry_first_ms).await?;
     // The results of each next hop are recorded before the next one is tried, so that a crash
     // repeats as little as possible.
     for (hop, addresses) in remote {
         let results = Box::pin(next_hop::send(state, &hop, item, addresses)).await;
-        record(state, item, results).await?;
+        let first_ms = match hop {
+            NextHop::Direct(_) => state.config.retry_first_ms.max(DIRECT_FIRST_MS),
+            NextHop::Configured(_) | NextHop::Smarthost => state.config.retry_first_ms,
+        };
+        record(state, item, results, first_ms).await?;
     }
     Ok(())
 }
@@ -70,6 +78,7 @@ async fn record(
     state: &MailState,
     item: &QueuedMessage,
     results: Vec<(String, AttemptResult)>,
+    first_ms: u64,
 ) -> Result<(), RecordError> {
     if results.is_empty() {
         return Ok(());
@@ -98,7 +107,8 @@ async fn record(
             AttemptResult::PassedOn(reply) => Outcome::PassedOn(reply),
             AttemptResult::Refused(reply) => Outcome::Failed(reply),
             AttemptResult::Deferred(reply) => {
-                retry::outcome(&state.config, item.created, now, attempts(&address), reply)
+                let pause_ms = retry::pause_ms(first_ms, attempts(&address));
+                retry::outcome(&state.config, item.created, now.plus_millis(pause_ms), reply)
             }
         };
         (address, outcome)

@@ -21,10 +21,12 @@ use tokio::time::timeout;
 use super::abort::AbortHandle;
 use super::result::AttemptResult;
 use super::route::NextHop;
+use crate::dkim;
 use crate::smtp::address::Mailbox;
 use crate::state::MailState;
 
 mod destination;
+mod exchange;
 mod extensions;
 mod hello;
 mod login;
@@ -38,7 +40,7 @@ mod tls;
 use destination::Destination;
 use extensions::Extensions;
 use reply::Reply;
-use stream::LastReply;
+use stream::{LastReply, NextHopStream};
 use text::Text;
 
 /// RFC 5321 4.5.3.2.2, 4.5.3.2.3: MAIL and RCPT.
@@ -138,15 +140,35 @@ struct Connection {
 
 impl Connection {
     async fn open(state: &MailState, hop: &NextHop) -> Result<Self, AttemptResult> {
-        let (to, name) = (Destination::of(state, hop).await?, state.hostname().await);
-        let roots = &state.config.trusted_roots;
-        let (mut stream, extensions) = hello::open(&to, &name, roots).await?;
+        let (servers, name) = (Destination::of(state, hop).await?, state.hostname().await);
+        let (mut stream, extensions) = Self::first(state, &servers, &name).await?;
         let (abort, last_reply) = stream.ready();
         let name = ClientId::Domain(name);
         let smtp = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &name)
             .await
             .map_err(|error| AttemptResult::from(broken(&error)))?;
         Ok(Self { smtp, abort, last_reply, extensions })
+    }
+
+    /// The first of the servers that takes the connection. If none does, the message waits, unless
+    /// all of them refuse it for good.
+    async fn first(
+        state: &MailState,
+        servers: &[Destination],
+        name: &str,
+    ) -> Result<(NextHopStream, Extensions), AttemptResult> {
+        let mut fault = None;
+        for to in servers {
+            match hello::open(to, name, &state.config.trusted_roots).await {
+                Ok(opened) => return Ok(opened),
+                Err(result) => match fault {
+                    Some(AttemptResult::Deferred(_)) => {}
+                    _ => fault = Some(result),
+                },
+            }
+        }
+        let nothing = || AttemptResult::Deferred("451 4.4.4 there is no next hop".to_owned());
+        Err(fault.unwrap_or_else(nothing))
     }
 
     /// Sends a command whose reply must have `class` as its first digit.
@@ -187,8 +209,15 @@ impl Connection {
     ) -> Result<Self, AttemptResult> {
         let (blobs, blob, examine_body) =
             (state.node.blobs.clone(), item.blob, !self.extensions.eight_bit);
-        let text = try_blocking(move || Text::open(&blobs, &blob, examine_body)).await?;
-        let mail = self.mail(item, to, &text)?;
+        let signers = dkim::signers(state).await?;
+        let (text, signatures) = try_blocking(move || {
+            let text = Text::open(&blobs, &blob, examine_body)?;
+            let signatures = text.signatures(&signers)?;
+            Ok::<_, StoreError>((text, signatures))
+        })
+        .await?;
+        let size = item.size.saturating_add(signatures.len() as u64);
+        let mail = self.mail(item, size, to, &text)?;
         self.command(COMMAND_TIMEOUT, mail, 2).await?;
         let mut accepted = Vec::new();
         for address in to {
@@ -214,7 +243,7 @@ impl Connection {
         }
         self.command(DATA_TIMEOUT, "DATA\r\n", 3).await?;
         let wait = END_TIMEOUT + Duration::from_secs(item.size / RATE_MIN);
-        let (connection, reply) = self.transfer(state, text, wait).await?;
+        let (connection, reply) = self.transfer(state, signatures, text, wait).await?;
         let result = match connection.extensions.dsn {
             true => AttemptResult::PassedOn(reply),
             false => AttemptResult::Relayed(reply),
@@ -228,12 +257,13 @@ impl Connection {
     async fn transfer(
         mut self,
         state: &MailState,
+        signatures: String,
         text: Text,
         wait: Duration,
     ) -> Result<(Self, String), AttemptResult> {
         let drain = state.drain.clone();
         let work = async move {
-            let pieces = text.pieces(self.abort.clone());
+            let pieces = text.pieces(signatures, self.abort.clone());
             let sent = tokio::select! {
                 sent = timeout(wait, self.smtp.message_iter(pieces)) => {
                     reply(sent, &self.last_reply, 2)
@@ -253,6 +283,7 @@ impl Connection {
     fn mail(
         &self,
         item: &QueuedMessage,
+        size: u64,
         to: &[String],
         text: &Text,
     ) -> Result<String, AttemptResult> {
@@ -267,12 +298,12 @@ impl Connection {
         let mut mail =
             format!("MAIL FROM:<{}>", from.as_ref().map(Mailbox::to_string).unwrap_or_default());
         if let Some(len_max) = self.extensions.size {
-            if len_max > 0 && item.size > len_max {
+            if len_max > 0 && size > len_max {
                 return Err(AttemptResult::Refused(format!(
                     "552 5.3.4 the next hop accepts messages of at most {len_max} bytes"
                 )));
             }
-            mail.push_str(&format!(" SIZE={}", item.size));
+            mail.push_str(&format!(" SIZE={size}"));
         }
         if self.extensions.eight_bit {
             mail.push_str(" BODY=8BITMIME");

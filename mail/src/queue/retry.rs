@@ -9,15 +9,13 @@ use crate::MailConfig;
 const PAUSE_MS_MAX: u64 = 60 * 60 * 1000;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
-/// The outcome of a deferred attempt after `attempts` earlier ones: another attempt, or failure.
+/// The outcome of a deferred attempt: another attempt `at` this time, or failure.
 pub(super) fn outcome(
     config: &MailConfig,
     created: Timestamp,
-    now: Timestamp,
-    attempts: u32,
+    at: Timestamp,
     reply: String,
 ) -> Outcome {
-    let at = now.plus_millis(pause_ms(config.retry_first_ms, attempts));
     let hours = config.retry_hours_max;
     if at > created.plus_millis(hours.saturating_mul(HOUR_MS)) {
         return Outcome::Failed(format!("{reply} (tried for {hours} hours)"));
@@ -25,9 +23,9 @@ pub(super) fn outcome(
     Outcome::Later { at, reply }
 }
 
-/// 1, 5, 10, 20, 40 … times the first pause: a server that restarts is reached again soon, and one
+/// The pause after `attempts` earlier attempts: 1, 5, 10, 20, 40 … times the first one. A server that restarts is reached again soon, and one
 /// that is down is tried rarely.
-fn pause_ms(first_ms: u64, attempts: u32) -> u64 {
+pub(super) fn pause_ms(first_ms: u64, attempts: u32) -> u64 {
     let times = match attempts.checked_sub(1) {
         None => 1,
         Some(doublings) => 5u64.saturating_mul(1 << doublings.min(32)),
@@ -50,14 +48,14 @@ mod tests {
     fn message_fails_after_two_days() {
         let config = MailConfig::default();
         let created = Timestamp(0);
-        let almost = Timestamp(46 * HOUR_MS);
+        let last = Timestamp(48 * HOUR_MS);
         assert_eq!(
-            outcome(&config, created, almost, 50, "451 later".into()),
-            Outcome::Later { at: Timestamp(47 * HOUR_MS), reply: "451 later".into() }
+            outcome(&config, created, last, "451 later".into()),
+            Outcome::Later { at: last, reply: "451 later".into() }
         );
-        let over = Timestamp(47 * HOUR_MS + 1);
+        let over = Timestamp(48 * HOUR_MS + 1);
         assert_eq!(
-            outcome(&config, created, over, 50, "451 later".into()),
+            outcome(&config, created, over, "451 later".into()),
             Outcome::Failed("451 later (tried for 48 hours)".into())
         );
     }

@@ -1,15 +1,18 @@
-//! The route to a recipient: local, to a server of the route table, to the smarthost, or none, as
-//! this node does not resolve MX records yet.
+//! The route to a recipient: local, to a server of the route table, to the smarthost, to the mail
+//! servers of the domain, or none.
 
 use freehold_core::domain_name;
+use freehold_core::mailbox::queue::{World, world};
 use freehold_core::profile;
-use freehold_core::smarthost;
 use freehold_core::store::StoreError;
 
 use crate::state::MailState;
 
-/// The reason for [`Route::Nowhere`].
-const NO_SMARTHOST: &str = "this node has no smarthost and sends to no other domain";
+/// The reason for [`Route::Nowhere`] of a node without a public domain.
+const CLOSED: &str =
+    "this node's own domain is not public and it has no smarthost, so it sends to no other domain";
+/// The reason for a recipient without a public domain.
+const NO_DOMAIN: &str = "the recipient's domain is in no public DNS";
 
 /// A recipient's route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub(crate) enum NextHop {
     Configured(String),
     /// The owner's smarthost.
     Smarthost,
+    /// The mail servers of this domain, in the form of DNS.
+    Direct(String),
 }
 
 /// Finds the route to `address`. Domains are compared without case (RFC 5321 2.4), in both forms
@@ -48,8 +53,13 @@ pub(crate) fn to(state: &MailState, address: &str) -> Result<Route, StoreError> 
     if let Some((_, server)) = route {
         return Ok(Route::NextHop(NextHop::Configured(server.clone())));
     }
-    Ok(match smarthost::get(&state.node)? {
-        Some(_) => Route::NextHop(NextHop::Smarthost),
-        None => Route::Nowhere(NO_SMARTHOST),
+    let world = world(&state.node)?;
+    Ok(match (&world, domain_name::ascii(domain)) {
+        (World::Closed, _) => Route::Nowhere(CLOSED),
+        (World::Smarthost(_), _) => Route::NextHop(NextHop::Smarthost),
+        (World::Direct, Some(domain)) if world.reaches(&domain) => {
+            Route::NextHop(NextHop::Direct(domain.into_owned()))
+        }
+        (World::Direct, _) => Route::Nowhere(NO_DOMAIN),
     })
 }

@@ -89,7 +89,7 @@ async fn login_that_is_refused_later_is_told() {
     assert!(submit(&alice, &["bob@far.example"], TEXT).await.starts_with("250"));
     until(&alice.node, || first(&alice.node).attempts == 1).await;
     let fault = tried(&alice).flatten().unwrap();
-    assert!(fault.starts_with("the next hop is unreachable: "), "{fault}");
+    assert!(fault.contains(" is unreachable: "), "{fault}");
     let listener = TcpListener::bind(server).await.unwrap();
     let playing = tokio::spawn(next_hop(listener, &[("EHLO", OFFER), ("AUTH", b"235 ok\r\n")]));
     advance(&alice, 1000);

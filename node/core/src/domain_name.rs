@@ -32,6 +32,23 @@ pub fn is_same(one: &str, two: &str) -> bool {
     }
 }
 
+/// Top-level names that no public DNS has (RFC 6761, RFC 6762, RFC 7686), and `internal`, which is
+/// reserved for private networks.
+const SPECIAL_USE: [&str; 8] =
+    ["localhost", "local", "test", "invalid", "example", "onion", "internal", "localdomain"];
+
+/// True for a name that means nothing to other servers: one of a special use, of a single label, or
+/// an address literal.
+pub fn is_special_use(domain: &str) -> bool {
+    let Some(domain) = ascii(domain) else { return true };
+    match domain.rsplit_once('.') {
+        None => true,
+        Some((_, last)) => {
+            SPECIAL_USE.contains(&last) || domain.ends_with(".home.arpa") || !is_host(&domain)
+        }
+    }
+}
+
 /// True for a host name in lower case: labels of at most 63 letters, digits and inner dashes. The
 /// last label is no number, because then the name would be an address (RFC 1123 2.1).
 pub fn is_host(name: &str) -> bool {
@@ -50,6 +67,30 @@ pub fn is_label(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn special_use_domain_is_in_no_public_dns() {
+        for special in [
+            "localhost",
+            "alice.localhost",
+            "Alice.LOCAL",
+            "a.test",
+            "bob.example",
+            "x.onion",
+            "box",
+            "nas.home.arpa",
+            "[192.0.2.1]",
+            "192.0.2.1",
+            "",
+            "a..b",
+            "b\u{fc}ro.internal.",
+        ] {
+            assert!(is_special_use(special), "{special}");
+        }
+        for public in ["alice.house", "example.org", "test.example.com", "m\u{fc}ller.de", "a.b."] {
+            assert!(!is_special_use(public), "{public}");
+        }
+    }
 
     #[test]
     fn domain_is_the_same_in_both_forms() {

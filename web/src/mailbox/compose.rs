@@ -6,12 +6,13 @@ mod recipients;
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
-use freehold_core::mailbox::queue::{QueueId, ReportRequest, SendLimits, SubmitError};
+use freehold_core::mailbox::queue::{
+    QueueId, ReportRequest, SendLimits, SubmitError, World, world,
+};
 use freehold_core::mailbox::{
     self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
 };
 use freehold_core::profile;
-use freehold_core::smarthost;
 use freehold_mime::people::{self, Person};
 use freehold_mime::{Content, Shown, content, html};
 use serde::Deserialize;
@@ -78,9 +79,11 @@ struct ComposePage {
     fault: Option<Fault>,
     /// Friends with their addresses, as the field takes them.
     friends: Vec<String>,
-    /// The domains that mail reaches besides the owner's; `None` if they are not known, and with a
-    /// smarthost.
+    /// The domains that mail reaches besides the owner's; `None` if they are not known, or if mail
+    /// leaves for every domain.
     reach: Option<Vec<String>>,
+    /// True if mail goes to the servers of its recipients' domains.
+    is_direct: bool,
     /// The smarthost, by which mail for other domains goes.
     smarthost: Option<String>,
 }
@@ -88,15 +91,19 @@ struct ComposePage {
 impl ComposePage {
     fn new(site: &Site, form: MessageForm, fault: Option<Fault>) -> Result<Self, Problem> {
         let friends = recipients::known_friends(site)?;
-        let smarthost = smarthost::get(&site.node)?.map(|smarthost| smarthost.host);
+        let world = world(&site.node)?;
         let domains = || site.mail.as_ref().map(|mail| mail.domains.clone());
         Ok(Self {
             page: site.owner_layout("Write a letter", "Mail")?,
             form,
             fault,
             friends: friends.iter().map(KnownFriend::typed).collect(),
-            reach: if smarthost.is_none() { domains() } else { None },
-            smarthost,
+            reach: if world == World::Closed { domains() } else { None },
+            is_direct: world == World::Direct,
+            smarthost: match world {
+                World::Smarthost(smarthost) => Some(smarthost.host),
+                World::Direct | World::Closed => None,
+            },
         })
     }
 

@@ -1,8 +1,11 @@
 //! Where a next hop is, and what it must prove before it gets a message.
 
+use std::net::SocketAddr;
+
 use freehold_core::blocking::try_blocking;
 use freehold_core::smarthost::{self, Smarthost};
 
+use super::exchange::{self, Server};
 use crate::queue::result::AttemptResult;
 use crate::queue::route::NextHop;
 use crate::state::MailState;
@@ -10,8 +13,10 @@ use crate::state::MailState;
 /// The connection to a next hop.
 #[derive(Clone, Debug)]
 pub(crate) struct Destination {
-    /// `host:port`.
+    /// `host:port`; certificates are for this name.
     pub(super) server: String,
+    /// The address to connect to, if DNS was asked already.
+    pub(super) address: Option<SocketAddr>,
     pub(super) encryption: Encryption,
     pub(super) login: Option<Login>,
 }
@@ -41,20 +46,34 @@ impl std::fmt::Debug for Login {
 }
 
 impl Destination {
-    /// The connection to `hop`.
-    pub(super) async fn of(state: &MailState, hop: &NextHop) -> Result<Self, AttemptResult> {
+    /// The connections to `hop`, in the order in which they are tried; never none.
+    pub(super) async fn of(state: &MailState, hop: &NextHop) -> Result<Vec<Self>, AttemptResult> {
         match hop {
-            NextHop::Configured(server) => {
-                Ok(Self { server: server.clone(), encryption: Encryption::IfOffered, login: None })
+            NextHop::Configured(server) => Ok(vec![Self::opportunistic(server.clone(), None)]),
+            NextHop::Direct(domain) => {
+                let unanswered = || "451 4.4.3 there is no DNS resolver".to_owned();
+                let dns = state.dns.as_ref();
+                let dns = dns.ok_or_else(|| AttemptResult::Deferred(unanswered()))?;
+                let (own, random) = (state.hostname().await, &state.node.random);
+                let servers = exchange::servers(dns, domain, &own, random).await?;
+                let opened = servers
+                    .into_iter()
+                    .map(|Server { name, address }| Self::opportunistic(name, Some(address)));
+                Ok(opened.collect())
             }
             NextHop::Smarthost => {
                 let node = state.node.clone();
                 let smarthost = try_blocking(move || smarthost::get(&node)).await?;
                 let removed =
                     || AttemptResult::Deferred("451 4.4.0 the smarthost was removed".to_owned());
-                smarthost.as_ref().map(Self::smarthost).ok_or_else(removed)
+                let to = smarthost.as_ref().map(Self::smarthost).ok_or_else(removed)?;
+                Ok(vec![to])
             }
         }
+    }
+
+    fn opportunistic(server: String, address: Option<SocketAddr>) -> Self {
+        Self { server, address, encryption: Encryption::IfOffered, login: None }
     }
 
     /// The connection to the smarthost. Only on this machine it may be in the clear.
@@ -66,6 +85,6 @@ impl Destination {
         };
         let Smarthost { user, password, .. } = smarthost.clone();
         let login = (!user.is_empty()).then_some(Login { user, password });
-        Self { server: smarthost.server(), encryption, login }
+        Self { server: smarthost.server(), address: None, encryption, login }
     }
 }

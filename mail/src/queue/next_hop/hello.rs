@@ -30,12 +30,12 @@ pub(super) async fn open(
     let (mut stream, extensions) = match to.encryption {
         Encryption::IfOffered => opportunistic(to, name).await?,
         Encryption::FromFirstByte => {
-            let socket = connect(&to.server).await?;
+            let socket = connect(to).await?;
             let socket = verified(to, socket, more_roots).await?;
             greeted(to, name, Socket::Tls(Box::new(socket))).await?
         }
         Encryption::AfterStartTls => {
-            let socket = Socket::Plain(connect(&to.server).await?);
+            let socket = Socket::Plain(connect(to).await?);
             let (stream, extensions) = greeted(to, name, socket).await?;
             if !extensions.start_tls {
                 let reply = "451 4.7.4 the smarthost does not offer STARTTLS";
@@ -70,7 +70,7 @@ async fn opportunistic(
     to: &Destination,
     name: &str,
 ) -> Result<(NextHopStream, Extensions), AttemptResult> {
-    let socket = Socket::Plain(connect(&to.server).await?);
+    let socket = Socket::Plain(connect(to).await?);
     let (stream, extensions) = greeted(to, name, socket).await?;
     if !extensions.start_tls {
         return Ok((stream, extensions));
@@ -85,7 +85,7 @@ async fn opportunistic(
         Err(failure) => {
             let reason = AttemptResult::from(failure);
             tracing::info!(?reason, "TLS with a next hop failed; sending in the clear");
-            let socket = Socket::Plain(connect(&to.server).await?);
+            let socket = Socket::Plain(connect(to).await?);
             Ok(greeted(to, name, socket).await?)
         }
     }
@@ -104,7 +104,7 @@ async fn greeted(
         Err(Failure::Refused(AttemptResult::Refused(_))) => {
             if hello(&mut stream, "HELO", name).await.is_err() && is_plain {
                 // An old server may have closed the connection after the unknown command.
-                stream = greeting(Socket::Plain(connect(&to.server).await?)).await?;
+                stream = greeting(Socket::Plain(connect(to).await?)).await?;
                 hello(&mut stream, "HELO", name).await?;
             }
             Ok((stream, Extensions::default()))
@@ -119,12 +119,18 @@ async fn hello(stream: &mut NextHopStream, command: &str, name: &str) -> Result<
 }
 
 /// Opens the connection.
-async fn connect(server: &str) -> Result<TcpStream, Failure> {
+async fn connect(to: &Destination) -> Result<TcpStream, Failure> {
     let unreachable = |reason: String| {
-        let reply = format!("451 4.4.1 the next hop is unreachable: {reason}");
+        let reply = format!("451 4.4.1 {} is unreachable: {reason}", to.server);
         Failure::Broken(AttemptResult::Deferred(reply))
     };
-    let socket = match timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await {
+    let connecting = async {
+        match to.address {
+            Some(address) => TcpStream::connect(address).await,
+            None => TcpStream::connect(&to.server).await,
+        }
+    };
+    let socket = match timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return Err(unreachable(error.to_string())),
         Err(_) => return Err(unreachable("connecting timed out".to_owned())),

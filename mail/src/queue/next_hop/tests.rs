@@ -94,7 +94,7 @@ async fn open(script: Script) -> (Result<(), String>, Seen) {
         Encryption::IfOffered => Encryption::AfterStartTls,
         other => other,
     };
-    let to = Destination { server, encryption: asked, login: Some(login) };
+    let to = Destination { server, address: None, encryption: asked, login: Some(login) };
     let serving = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut seen = Seen::default();

@@ -12,6 +12,7 @@ mod notify;
 mod record;
 mod report;
 mod submit;
+mod world;
 
 use minicbor::{Decode, Encode};
 
@@ -27,6 +28,7 @@ pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encod
 pub use record::{NOT_DELIVERED, Outcome, RecordError, record_outcomes};
 pub use report::{Delivered, report_delivered};
 pub use submit::{Submission, SubmitError, submit};
+pub use world::{World, world};
 
 /// The most recipients of one submission.
 pub const RECIPIENTS_MAX: usize = 500; // RFC 5321 4.5.3.1.8 asks for at least 100

@@ -1,8 +1,8 @@
 //! From the form's fields to a message: recipients, checks, the message itself.
 
 use freehold_core::domain_name;
+use freehold_core::mailbox::queue::{World, world};
 use freehold_core::profile::{self, Profile};
-use freehold_core::smarthost;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
 
@@ -50,10 +50,11 @@ pub(super) fn check(
     } else if let Some(address) = unknown_local_address(site, profile, recipients)? {
         Fault::new("to", format!("This server has no address {address}. Check how it is written."))
     } else if let Some(address) = unreachable_address(site, profile, recipients)? {
-        Fault::new(
-            "to",
-            format!("{address} is out of reach: the settings name no carrier for the world yet."),
-        )
+        let reason = match world(&site.node)? {
+            World::Closed => "the settings name no carrier for the world yet",
+            World::Direct | World::Smarthost(_) => "the world knows no such domain",
+        };
+        Fault::new("to", format!("{address} is out of reach: {reason}."))
     } else if form.subject.trim().is_empty() && form.text.trim().is_empty() && form.empty.is_empty()
     {
         Fault::new(
@@ -92,12 +93,11 @@ fn unreachable_address<'a>(
     recipients: &'a [Recipient],
 ) -> Result<Option<&'a str>, Problem> {
     let Some(mail) = site.mail.as_ref() else { return Ok(None) };
-    if smarthost::get(&site.node)?.is_some() {
-        return Ok(None);
-    }
+    let world = world(&site.node)?;
     let is_reached = |address: &str| {
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
-        domain_name::is_same(domain, &profile.domain)
+        world.reaches(domain)
+            || domain_name::is_same(domain, &profile.domain)
             || mail.domains.iter().any(|known| domain_name::is_same(known, domain))
     };
     let mut addresses = recipients.iter().map(|recipient| recipient.address.as_str());
