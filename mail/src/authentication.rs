@@ -6,6 +6,8 @@
 //! nothing but its own result.
 
 mod digest;
+#[cfg(test)]
+mod hostile;
 mod results;
 
 use std::net::IpAddr;

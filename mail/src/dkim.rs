@@ -203,8 +203,8 @@ async fn is_published(dns: &Dns, record: &DkimRecord) -> Option<bool> {
 /// # Errors
 /// The store's.
 pub(crate) async fn signers(state: &MailState) -> Result<Vec<Signer>, StoreError> {
-    let Some(dns) = &state.dns else { return Ok(Vec::new()) };
     let (domain, pairs) = read(&state.node).await?;
+    let Some(dns) = state.dns.get().filter(|_| !pairs.is_empty()) else { return Ok(Vec::new()) };
     let mut signers = Vec::new();
     for algorithm in Algorithm::ALL {
         for pair in pairs.iter().rev() {

@@ -3,6 +3,7 @@
 //! Answers are cached by their TTL. DNSSEC is left to the resolver.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mail_auth::common::cache::NoCache;
@@ -23,6 +24,25 @@ const CACHED_MAX: u64 = 1024;
 /// The resolvers with their cache. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Dns(MessageAuthenticator);
+
+/// The resolvers of a running server, made when the first question is asked.
+#[derive(Clone)]
+pub(crate) struct LazyDns {
+    servers: Vec<SocketAddr>,
+    made: Arc<OnceLock<Option<Dns>>>,
+}
+
+impl LazyDns {
+    /// As [`Dns::new`].
+    pub(crate) fn new(servers: &[SocketAddr]) -> Self {
+        Self { servers: servers.to_vec(), made: Arc::default() }
+    }
+
+    /// The resolvers; `None` if there are none.
+    pub(crate) fn get(&self) -> Option<&Dns> {
+        self.made.get_or_init(|| Dns::new(&self.servers)).as_ref()
+    }
+}
 
 impl Dns {
     /// Asks `servers`; if there are none, those of `/etc/resolv.conf`, and without that file the

@@ -9,7 +9,7 @@ use freehold_core::profile;
 use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, LimitNames, TlsConfig};
 
 use crate::MailConfig;
-use crate::dns::Dns;
+use crate::dns::LazyDns;
 
 /// The node, the mail configuration, TLS and the running tasks. Cheap to clone.
 #[derive(Clone)]
@@ -23,8 +23,8 @@ pub struct MailState {
     /// Every running task, and the signal to stop: a session between two messages or commands then
     /// sends 421 or BYE; one in the middle of a message continues for a while, then sends 421.
     pub drain: Drain,
-    /// The resolvers; `None` if there are none.
-    pub(crate) dns: Option<Dns>,
+    /// The resolvers.
+    pub(crate) dns: LazyDns,
     /// The budget for log lines about refused recipients.
     pub(crate) refusals: LogBudget,
 }
@@ -32,7 +32,7 @@ pub struct MailState {
 impl MailState {
     /// The state of a running mail server for `node`.
     pub fn new(node: Node, config: MailConfig, tls: impl Into<TlsConfig>) -> Self {
-        let dns = Dns::new(&config.dns_servers);
+        let dns = LazyDns::new(&config.dns_servers);
         Self {
             node,
             config: Arc::new(config),

@@ -12,7 +12,7 @@ use super::headers::{Headers, Treatment};
 use super::receive;
 use super::reply::Reply;
 use crate::authentication::{self, Digest, Sender, Verdict};
-use crate::dns::Dns;
+use crate::dns::LazyDns;
 use crate::spool::Spool;
 use crate::state::MailState;
 
@@ -44,8 +44,8 @@ pub(super) struct Incoming {
 
 /// The checks of a message's sender. Their result stands before the text and is known after it.
 pub(super) struct Checks {
-    /// The resolvers, if there are any.
-    pub(super) dns: Option<Dns>,
+    /// The resolvers.
+    pub(super) dns: LazyDns,
     /// The name of this server.
     pub(super) hostname: String,
     /// The connection and the envelope.
@@ -62,8 +62,7 @@ impl Checks {
     /// The verdict on the whole message, and the trace fields with it.
     async fn finish(self) -> (Verdict, String) {
         let Self { dns, hostname, sender, return_path, received, digest } = self;
-        let verdict =
-            authentication::check(dns.as_ref(), &hostname, &sender, &digest.finish()).await;
+        let verdict = authentication::check(dns.get(), &hostname, &sender, &digest.finish()).await;
         let trace = format!("{return_path}{}{received}", verdict.field);
         (verdict, trace)
     }

@@ -52,7 +52,7 @@ impl Destination {
             NextHop::Configured(server) => Ok(vec![Self::opportunistic(server.clone(), None)]),
             NextHop::Direct(domain) => {
                 let unanswered = || "451 4.4.3 there is no DNS resolver".to_owned();
-                let dns = state.dns.as_ref();
+                let dns = state.dns.get();
                 let dns = dns.ok_or_else(|| AttemptResult::Deferred(unanswered()))?;
                 let (own, random) = (state.hostname().await, &state.node.random);
                 let servers = exchange::servers(dns, domain, &own, random).await?;
