@@ -15,7 +15,7 @@
 //! | 4959 | SASL-IR | whole |
 //! | 5032 | WITHIN | whole |
 //! | 5161 | ENABLE | whole |
-//! | 5182 | SEARCHRES | not yet |
+//! | 5182 | SEARCHRES | whole |
 //! | 5256 | SORT, THREAD | whole: ORDEREDSUBJECT and REFERENCES |
 //! | 5258 | LIST-EXTENDED | whole |
 //! | 5267 | CONTEXT=SEARCH, ESORT | part: ESORT |

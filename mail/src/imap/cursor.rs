@@ -200,18 +200,22 @@ impl<'a> Cursor<'a> {
             .ok_or(SyntaxError("a number is too large"))
     }
 
-    /// `sequence-set`.
+    /// `sequence-set`, with `$` (RFC 5182 3).
     pub(crate) fn set(&mut self) -> Result<Set, SyntaxError> {
-        let mut ranges = Vec::new();
+        let (mut ranges, mut has_saved) = (Vec::new(), false);
         loop {
-            let from = self.end()?;
-            let to = if self.eat(":") { self.end()? } else { from };
-            ranges.push((from, to));
+            if self.eat("$") {
+                has_saved = true;
+            } else {
+                let from = self.end()?;
+                let to = if self.eat(":") { self.end()? } else { from };
+                ranges.push((from, to));
+            }
             if ranges.len() > RANGES_MAX {
                 return Err(self.over_limit("the set has too many ranges"));
             }
             if !self.eat(",") {
-                return Ok(Set(ranges));
+                return Ok(Set { ranges, has_saved });
             }
         }
     }

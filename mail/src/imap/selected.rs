@@ -68,6 +68,9 @@ pub(crate) struct Selected {
     reported: HashMap<u32, u64>,
     keywords: Vec<String>,
     recent: Recent,
+    /// The UIDs that the last SEARCH with SAVE found, ascending (`$`, RFC 5182 2.1). UIDs are never
+    /// reused, so expunged ones may stay: they have no sequence number.
+    saved: Vec<u32>,
 }
 
 /// The UIDs that are \Recent in this session, and their number as last reported.
@@ -125,6 +128,7 @@ impl Selected {
             reported: HashMap::new(),
             keywords: folder.keywords.clone(),
             recent,
+            saved: Vec::new(),
         };
         selected.recent.reported = selected.recent_len();
         let first_unseen = first_unseen.and_then(|uid| selected.number_of(uid));
@@ -184,7 +188,36 @@ impl Selected {
                     .map(|(index, uid)| MessageRef { number: number(index), uid: *uid }),
             );
         }
+        if set.has_saved {
+            messages.extend(self.saved());
+            messages.sort_unstable_by_key(|message| message.number);
+            messages.dedup();
+        }
         Ok(messages)
+    }
+
+    /// The messages of `$` that still have a sequence number, in order.
+    pub(crate) fn saved(&self) -> impl Iterator<Item = MessageRef> {
+        let message = |uid: &u32| Some(MessageRef { number: self.number_of(*uid)?, uid: *uid });
+        self.saved.iter().filter_map(message)
+    }
+
+    /// Makes `$` stand for these messages.
+    pub(crate) fn save(&mut self, numbers: &[u32], by: Numbering) {
+        let index = |number: u32| (number as usize).checked_sub(1);
+        let uid_of = |number: &u32| match by {
+            Numbering::Uid => Some(*number),
+            Numbering::Sequence => self.uids.get(index(*number)?).copied(),
+        };
+        let mut uids: Vec<u32> = numbers.iter().filter_map(uid_of).collect();
+        uids.sort_unstable();
+        uids.dedup();
+        self.saved = uids;
+    }
+
+    /// Empties `$`.
+    pub(crate) fn forget_saved(&mut self) {
+        self.saved = Vec::new();
     }
 
     /// The UIDs in a set, as [`Selected::resolve`].

@@ -50,10 +50,9 @@ pub(crate) async fn run(
     }
     let uids = selected.uids(&copy.set, copy.by)?;
     let to = mailbox::folder_named(&cx.node, &copy.to)?.ok_or_else(Completion::try_create)?;
-    let missing = match copy.by {
-        Numbering::Sequence => Missing::Refuse,
-        // RFC 3501 6.4.8: a UID without a message is no error.
-        Numbering::Uid => Missing::Skip,
+    let missing = match copy.set.may_lack_messages(copy.by) {
+        true => Missing::Skip,
+        false => Missing::Refuse,
     };
     let (node, from) = (&cx.node, selected.folder);
     let pairs = match copy.mode {

@@ -62,6 +62,8 @@ impl Fetch {
 #[derive(Debug)]
 pub(crate) struct FetchProgress {
     pub(crate) by: Numbering,
+    /// A message that another session expunged is no error.
+    may_lack_messages: bool,
     items: Vec<Item>,
     changed_since: Option<u64>,
     todo: std::vec::IntoIter<MessageRef>,
@@ -99,6 +101,7 @@ impl FetchProgress {
         let needs = message::needs(&fetch.items);
         Ok(Self {
             by: fetch.by,
+            may_lack_messages: fetch.set.may_lack_messages(fetch.by),
             items: fetch.items,
             changed_since: fetch.changed_since,
             todo,
@@ -155,10 +158,10 @@ impl FetchProgress {
         Slice::More
     }
 
-    /// The completion after the last message. A UID without a message is no error (RFC 3501 6.4.8).
+    /// The completion after the last message.
     fn completion(&self) -> Completion {
-        match (self.by, self.existing, self.expunged) {
-            (Numbering::Uid, _, _) | (_, _, 0) => Completion::ok("fetched"),
+        match (self.may_lack_messages, self.existing, self.expunged) {
+            (true, _, _) | (_, _, 0) => Completion::ok("fetched"),
             (_, 0, _) => Completion::expunged(),
             _ => Completion::ok("fetched the others").code("EXPUNGEISSUED"),
         }

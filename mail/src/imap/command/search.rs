@@ -1,4 +1,5 @@
-//! SEARCH (RFC 3501 6.4.4) with ESEARCH (RFC 4731), in slices: some messages at a time.
+//! SEARCH (RFC 3501 6.4.4) with ESEARCH (RFC 4731) and SEARCHRES (RFC 5182), in slices: some
+//! messages at a time.
 
 pub(crate) mod key;
 pub(crate) mod matching;
@@ -48,21 +49,30 @@ pub(crate) struct SearchProgress {
 }
 
 impl SearchProgress {
-    /// Begins a SEARCH.
+    /// Begins a SEARCH. One with SAVE empties `$` once its own keys are resolved, so that it is
+    /// empty if the search fails (RFC 5182 2.1).
     pub(crate) fn start(
         cx: &Context,
-        selected: &Selected,
+        selected: &mut Selected,
         tag: String,
         search: Search,
     ) -> Result<Self, Completion> {
         let Search { by, returns, query } = search;
         let modseqs = query.key.has_modseq().then(Modseqs::default);
-        let walk = Walk::start(cx, selected, query, Needs::default())?;
+        let walk = Walk::start(cx, selected, query, Needs::default());
+        if returns.is_some_and(|returns| returns.save) {
+            selected.forget_saved();
+        }
+        let walk = walk?;
         Ok(Self { tag, by, walk, found: Found { by, returns, numbers: Vec::new(), modseqs } })
     }
 
     /// Examines the next slice of messages; the completion once all are examined.
-    pub(crate) fn slice(&mut self, cx: &mut Context, selected: &Selected) -> Option<Completion> {
+    pub(crate) fn slice(
+        &mut self,
+        cx: &mut Context,
+        selected: &mut Selected,
+    ) -> Option<Completion> {
         let (by, found) = (self.by, &mut self.found);
         let sliced = self.walk.slice(cx, selected, |candidate| {
             found.numbers.push(candidate.number(by));
@@ -74,6 +84,7 @@ impl SearchProgress {
         match sliced {
             Ok(true) => None,
             Ok(false) => {
+                self.found.save(selected);
                 self.found.print(&mut cx.out, "SEARCH", &self.tag);
                 Some(Completion::ok("searched"))
             }

@@ -91,10 +91,10 @@ impl Keys {
 }
 
 impl SortProgress {
-    /// Begins a SORT.
+    /// Begins a SORT, as [`super::search::SearchProgress::start`].
     pub(crate) fn start(
         cx: &Context,
-        selected: &Selected,
+        selected: &mut Selected,
         tag: String,
         sort: Sort,
     ) -> Result<Self, Completion> {
@@ -108,12 +108,20 @@ impl SortProgress {
         }
         let needs = criteria.iter().map(|one| one.needs()).fold(Needs::default(), Needs::with);
         let has_modseq = query.key.has_modseq();
-        let walk = Walk::start(cx, selected, query, needs)?;
+        let walk = Walk::start(cx, selected, query, needs);
+        if returns.is_some_and(|returns| returns.save) {
+            selected.forget_saved();
+        }
+        let walk = walk?;
         Ok(Self { tag, by, returns, has_modseq, criteria, walk, keys: Keys::default() })
     }
 
     /// Examines the next slice of messages; the completion once all are examined.
-    pub(crate) fn slice(&mut self, cx: &mut Context, selected: &Selected) -> Option<Completion> {
+    pub(crate) fn slice(
+        &mut self,
+        cx: &mut Context,
+        selected: &mut Selected,
+    ) -> Option<Completion> {
         let Self { by, criteria, walk, keys, .. } = self;
         let sliced = walk.slice(cx, selected, |candidate| {
             let start = keys.bytes.len();
@@ -126,14 +134,17 @@ impl SortProgress {
         match sliced {
             Ok(true) => None,
             Ok(false) => {
-                self.print(cx);
+                let found = self.found();
+                found.save(selected);
+                found.print(&mut cx.out, "SORT", &self.tag);
                 Some(Completion::ok("sorted"))
             }
             Err(error) => Some(error.into()),
         }
     }
 
-    fn print(&mut self, cx: &mut Context) {
+    /// The messages found, in the order of the criteria.
+    fn found(&mut self) -> Found {
         self.keys.sort();
         let entries = &self.keys.entries;
         let mut modseqs = self.has_modseq.then(Modseqs::default);
@@ -141,7 +152,6 @@ impl SortProgress {
             entries.iter().for_each(|entry| modseqs.add(entry.modseq));
         }
         let numbers = entries.iter().map(|entry| entry.number).collect();
-        let found = Found { by: self.by, returns: self.returns, numbers, modseqs };
-        found.print(&mut cx.out, "SORT", &self.tag);
+        Found { by: self.by, returns: self.returns, numbers, modseqs }
     }
 }

@@ -95,7 +95,8 @@ pub(crate) async fn run(
         }
     }
     if outcome.modified.is_empty() {
-        let is_expunged = store.by == Numbering::Sequence && outcome.changed.len() < uids.len();
+        let is_expunged =
+            !store.set.may_lack_messages(store.by) && outcome.changed.len() < uids.len();
         return Ok(match (is_expunged, outcome.changed.is_empty() && !store.silent) {
             (false, _) => Completion::ok("stored"),
             // RFC 2180 4.2.

@@ -107,7 +107,7 @@ fn set(set: &Set) -> String {
     let range = |(from, to): &(End, End)| {
         if from == to { end(from) } else { format!("{}:{}", end(from), end(to)) }
     };
-    set.0.iter().map(range).collect::<Vec<_>>().join(",")
+    set.ranges.iter().map(range).collect::<Vec<_>>().join(",")
 }
 
 fn status_item(item: &status::Item) -> &'static str {

@@ -1,5 +1,5 @@
 //! Search keys (RFC 3501 6.4.4; WITHIN, RFC 5032; CONDSTORE, RFC 7162 3.1.5; OBJECTID,
-//! RFC 8474 6; SAVEDATE, RFC 8514 4.3).
+//! RFC 8474 6; SAVEDATE, RFC 8514 4.3; `$`, RFC 5182 3).
 
 use freehold_core::mailbox::{self, MessageId, ThreadId};
 
@@ -163,7 +163,7 @@ fn one(cursor: &mut Cursor<'_>, depth: usize, count: &mut usize) -> Result<Key, 
                 Ok(all(keys))
             };
         }
-        Some(b'0'..=b'9' | b'*') => return cursor.set().map(Key::Numbers),
+        Some(b'0'..=b'9' | b'*' | b'$') => return cursor.set().map(Key::Numbers),
         _ => {}
     }
     let name = cursor.atom()?.to_ascii_uppercase();

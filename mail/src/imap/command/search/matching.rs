@@ -15,7 +15,7 @@ use crate::imap::date::Day;
 use crate::imap::flags;
 use crate::imap::listing::{Listing, Needs};
 use crate::imap::selected::Selected;
-use crate::imap::sequence::Numbering;
+use crate::imap::sequence::{Numbering, Set};
 use crate::imap::structure_cache::Header;
 
 /// Search keys with resolved sets and folded texts.
@@ -229,6 +229,12 @@ fn resolve(key: Key, selected: &Selected) -> Key {
         Key::Text(text) => Key::Text(text::fold(&text)),
         Key::Address(name, text) => Key::Address(name, text::fold(&text)),
         Key::Header(name, text) => Key::Header(name, text::fold(&text)),
+        Key::Numbers(set) if set.has_saved => {
+            or_saved(Key::Numbers(set.resolved(selected.len())), selected)
+        }
+        Key::Uids(set) if set.has_saved => {
+            or_saved(Key::Uids(set.resolved(selected.largest_uid())), selected)
+        }
         Key::Numbers(set) => Key::Numbers(set.resolved(selected.len())),
         Key::Uids(set) => Key::Uids(set.resolved(selected.largest_uid())),
         Key::Not(key) => Key::Not(Box::new(resolve(*key, selected))),
@@ -240,6 +246,12 @@ fn resolve(key: Key, selected: &Selected) -> Key {
         }
         other => other,
     }
+}
+
+/// The messages of a set, or of `$`, in whose place their UIDs are taken.
+fn or_saved(set: Key, selected: &Selected) -> Key {
+    let saved: Vec<u32> = selected.saved().map(|message| message.uid).collect();
+    Key::Or(Box::new(set), Box::new(Key::Uids(Set::of(&saved))))
 }
 
 fn compare(found: Day, order: Order, wanted: Day) -> bool {

@@ -1,7 +1,8 @@
 //! The result of a SEARCH or SORT: result options and the ESEARCH response (RFC 4731, ESORT in RFC
-//! 5267).
+//! 5267, SAVE in RFC 5182).
 
 use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::selected::Selected;
 use crate::imap::sequence::{self, Numbering};
 use freehold_mime::imap::Printer;
 
@@ -12,6 +13,8 @@ pub(crate) struct Returns {
     pub(crate) max: bool,
     pub(crate) all: bool,
     pub(crate) count: bool,
+    /// The result is kept as `$` (RFC 5182 2.1).
+    pub(crate) save: bool,
 }
 
 impl Returns {
@@ -28,6 +31,7 @@ impl Returns {
                 "MAX" => returns.max = true,
                 "ALL" => returns.all = true,
                 "COUNT" => returns.count = true,
+                "SAVE" => returns.save = true,
                 _ => return Err(SyntaxError("unknown result option")),
             }
         }
@@ -35,6 +39,16 @@ impl Returns {
         returns.all |= options.is_empty();
         cursor.space()?;
         Ok(Some(returns))
+    }
+
+    /// True if only the first message, the last one, or both are wanted.
+    fn wants_only_ends(self) -> bool {
+        (self.min || self.max) && !self.all && !self.count
+    }
+
+    /// True if SAVE is the only option: then there is no ESEARCH response (RFC 5182 2.1).
+    fn is_silent(self) -> bool {
+        self.save && !(self.min || self.max || self.all || self.count)
     }
 }
 
@@ -60,11 +74,11 @@ impl Modseqs {
     /// highest of all messages found (RFC 4731 3.2).
     fn of(self, returns: Option<Returns>) -> u64 {
         match returns {
-            Some(Returns { min: true, max: true, all: false, count: false }) => {
-                self.first.max(self.last)
-            }
-            Some(Returns { min: true, all: false, count: false, .. }) => self.first,
-            Some(Returns { max: true, all: false, count: false, .. }) => self.last,
+            Some(returns) if returns.wants_only_ends() => match (returns.min, returns.max) {
+                (true, true) => self.first.max(self.last),
+                (true, false) => self.first,
+                (false, _) => self.last,
+            },
             _ => self.highest,
         }
     }
@@ -81,6 +95,19 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Keeps the result as `$` if SAVE was given: all messages found, or with MIN and MAX alone
+    /// only those of the response (RFC 5182 2.4).
+    pub(crate) fn save(&self, selected: &mut Selected) {
+        let Some(returns) = self.returns.filter(|returns| returns.save) else { return };
+        if !returns.wants_only_ends() {
+            return selected.save(&self.numbers, self.by);
+        }
+        let min = self.numbers.first().filter(|_| returns.min);
+        let max = self.numbers.last().filter(|_| returns.max);
+        let ends: Vec<u32> = min.into_iter().chain(max).copied().collect();
+        selected.save(&ends, self.by);
+    }
+
     /// Prints the response: `name` and the numbers, or ESEARCH if result options were given.
     pub(crate) fn print(&self, out: &mut Printer, name: &str, tag: &str) {
         let modseqs = self.modseqs.filter(|_| !self.numbers.is_empty());
@@ -96,6 +123,9 @@ impl Found {
             out.end();
             return;
         };
+        if returns.is_silent() {
+            return;
+        }
         out.raw("* ESEARCH (TAG ").string(tag).raw(")");
         if self.by == Numbering::Uid {
             out.raw(" UID");

@@ -34,7 +34,7 @@ impl Walk {
     /// Begins a walk whose caller reads `needs` of the messages that are found.
     ///
     /// # Errors
-    /// When the charset of the query is not supported.
+    /// As [`Query::key`].
     pub(crate) fn start(
         cx: &Context,
         selected: &Selected,
