@@ -24,7 +24,7 @@
 //! | 5530 | response codes | whole |
 //! | 5819 | LIST-STATUS | whole |
 //! | 5957 | SORT=DISPLAY | whole |
-//! | 6154 | SPECIAL-USE | part: the attributes; CREATE-SPECIAL-USE not yet |
+//! | 6154 | SPECIAL-USE, CREATE-SPECIAL-USE | whole: each use has its folder from the start |
 //! | 6851 | MOVE | whole |
 //! | 6855 | UTF8=ACCEPT | not yet |
 //! | 7162 | CONDSTORE | whole; QRESYNC not yet |
@@ -55,6 +55,7 @@ mod section;
 mod selected;
 mod sequence;
 mod session;
+mod special_use;
 mod structure_cache;
 pub(crate) mod utf7;
 

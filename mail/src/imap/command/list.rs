@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freehold_core::mailbox::{self, Folder, SpecialUse};
+use freehold_core::mailbox::{self, Folder};
 
 use super::status;
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::glob;
+use crate::imap::special_use;
 use crate::imap::utf7;
 
 /// Most patterns in one LIST.
@@ -100,7 +101,7 @@ struct TreeNode {
 
 impl TreeNode {
     fn is_selected(&self, list: &List) -> bool {
-        let special = self.folder.as_ref().and_then(use_name);
+        let special = self.folder.as_ref().and_then(attribute);
         (!list.only_subscribed || self.is_subscribed) && (!list.only_special || special.is_some())
     }
 }
@@ -132,7 +133,7 @@ pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Completion, Completio
         let mut attributes =
             vec![if node.has_children { "\\HasChildren" } else { "\\HasNoChildren" }];
         match &node.folder {
-            Some(folder) => attributes.extend(use_name(folder)),
+            Some(folder) => attributes.extend(attribute(folder)),
             None => attributes.extend(["\\NonExistent", "\\Noselect"]),
         }
         if list.show_subscribed && node.is_subscribed {
@@ -182,18 +183,10 @@ fn mark_ancestors(hierarchy: &mut BTreeMap<String, TreeNode>, list: &List) {
     }
 }
 
-fn ancestors(name: &str) -> impl Iterator<Item = &str> {
-    name.match_indices('/').filter_map(|(at, _)| name.get(..at))
+fn attribute(folder: &Folder) -> Option<&'static str> {
+    special_use::attribute(folder.special?)
 }
 
-/// The attribute of RFC 6154 2.
-fn use_name(folder: &Folder) -> Option<&'static str> {
-    match folder.special? {
-        SpecialUse::Inbox => None,
-        SpecialUse::Drafts => Some("\\Drafts"),
-        SpecialUse::Sent => Some("\\Sent"),
-        SpecialUse::Archive => Some("\\Archive"),
-        SpecialUse::Junk => Some("\\Junk"),
-        SpecialUse::Trash => Some("\\Trash"),
-    }
+fn ancestors(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('/').filter_map(|(at, _)| name.get(..at))
 }

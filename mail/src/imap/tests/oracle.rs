@@ -21,11 +21,12 @@ const UNSUPPORTED_RESPONSES: [&str; 11] = [
     "SAVEDATE ",
 ];
 /// Parts of commands that imap-codec does not support or refuses.
-const UNSUPPORTED_COMMANDS: [&str; 15] = [
+const UNSUPPORTED_COMMANDS: [&str; 16] = [
     " $ ",
     " $\r",
     ",$",
     "$,",
+    "(USE",
     "RETURN",
     "LIST (",
     "YOUNGER",
