@@ -35,6 +35,7 @@
 //! | 8508 | REPLACE | not yet |
 //! | 8514 | SAVEDATE | whole |
 //! | 8970 | PREVIEW | whole |
+//! | 9208 | QUOTA | whole: one root, STORAGE and MESSAGE; SETQUOTA is refused |
 //! | 9051 | IMAP4rev2 | part: the extensions above that it includes |
 
 mod command;

@@ -10,6 +10,8 @@ pub(crate) mod delete;
 pub(crate) mod enable;
 pub(crate) mod expunge;
 pub(crate) mod fetch;
+pub(crate) mod get_quota;
+pub(crate) mod get_quota_root;
 pub(crate) mod id;
 pub(crate) mod idle;
 pub(crate) mod list;
@@ -19,6 +21,7 @@ pub(crate) mod namespace;
 pub(crate) mod rename;
 pub(crate) mod search;
 pub(crate) mod select;
+pub(crate) mod set_quota;
 pub(crate) mod sort;
 pub(crate) mod status;
 pub(crate) mod store;
@@ -53,6 +56,8 @@ pub(crate) enum Command {
     Enable(enable::Enable),
     Expunge(expunge::Expunge),
     Fetch(fetch::Fetch),
+    GetQuota(get_quota::GetQuota),
+    GetQuotaRoot(get_quota_root::GetQuotaRoot),
     Id,
     Idle,
     List(list::List),
@@ -64,6 +69,7 @@ pub(crate) enum Command {
     Rename(rename::Rename),
     Search(search::Search),
     Select(select::Select),
+    SetQuota,
     Sort(sort::Sort),
     StartTls,
     Status(status::Status),
@@ -168,6 +174,8 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
         "EXAMINE" => Command::Select(select::Select::parse(cursor, Access::Read)?),
         "EXPUNGE" => Command::Expunge(expunge::Expunge::parse(cursor, Numbering::Sequence)?),
         "FETCH" => Command::Fetch(fetch::Fetch::parse(cursor, Numbering::Sequence)?),
+        "GETQUOTA" => Command::GetQuota(get_quota::GetQuota::parse(cursor)?),
+        "GETQUOTAROOT" => Command::GetQuotaRoot(get_quota_root::GetQuotaRoot::parse(cursor)?),
         "ID" => id::parse(cursor)?,
         "IDLE" => Command::Idle,
         "LIST" => Command::List(list::List::parse(cursor)?),
@@ -180,6 +188,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
         "RENAME" => Command::Rename(rename::Rename::parse(cursor)?),
         "SEARCH" => Command::Search(search::Search::parse(cursor, Numbering::Sequence)?),
         "SELECT" => Command::Select(select::Select::parse(cursor, Access::Write)?),
+        "SETQUOTA" => set_quota::parse(cursor)?,
         "SORT" => Command::Sort(sort::Sort::parse(cursor, Numbering::Sequence)?),
         "STARTTLS" => Command::StartTls,
         "STATUS" => Command::Status(status::Status::parse(cursor)?),

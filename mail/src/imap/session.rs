@@ -15,7 +15,7 @@ pub(crate) use question::{Answer, Question};
 use freehold_core::mailbox::FolderId;
 
 use self::busy::{Asked, Busy};
-use super::command::{self, Command, Tagged, capability, id, idle, namespace};
+use super::command::{self, Command, Tagged, capability, id, idle, namespace, set_quota};
 use super::completion::Completion;
 use super::framer::{Frame, Framer};
 use super::link::{Link, Privacy};
@@ -304,6 +304,7 @@ impl Session {
             (Command::BadName, _) => Completion::bad_name(),
             (command, State::Authenticated) if command.needs_folder() => Completion::not_selected(),
             (Command::Check, _) => Completion::ok("checked"),
+            (Command::SetQuota, _) => set_quota::refusal(),
             (command, _) => {
                 let asked = Asked::Command { tag: tag.clone() };
                 return self.ask(Question::Run(Tagged { tag, command }), asked);

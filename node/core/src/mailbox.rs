@@ -24,6 +24,7 @@ mod import;
 mod index_older;
 mod page;
 pub mod queue;
+mod quota;
 mod read;
 mod recent;
 mod removals;
@@ -61,6 +62,7 @@ pub use queue::{
     Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,
     SubmitError, due, next_due, queued_blobs, queued_with_blob, record_outcomes, submit,
 };
+pub use quota::{Quota, deleted_size, quota};
 pub use read::{
     Content, MESSAGE_LEN_MAX, Message, MessageId, View, body, content, contents, message, messages,
     messages_in, preview, summaries, summary, view,

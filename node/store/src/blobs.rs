@@ -194,6 +194,11 @@ impl Blobs {
         Ok(BlobWriter::new(self.clone(), len_max))
     }
 
+    /// The bytes by which blobs may grow; `None` if the free space cannot be read.
+    pub fn space_left(&self) -> Option<u64> {
+        self.0.space.left()
+    }
+
     /// Checks the free space for a blob of `len` bytes, before any byte of it is accepted.
     ///
     /// # Errors

@@ -121,6 +121,12 @@ impl FreeSpace {
         self.0.fs.space(&self.0.folder).map_or(u64::MAX, |space| space.free)
     }
 
+    /// The bytes by which the store may grow; `None` if the free space cannot be read.
+    pub fn left(&self) -> Option<u64> {
+        let space = self.0.fs.space(&self.0.folder).ok()?;
+        Some(space.free.saturating_sub(self.0.margins.watermark))
+    }
+
     /// Checks that the store may grow by `len` bytes.
     ///
     /// # Errors

@@ -148,7 +148,7 @@ pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Completion, Completio
         }
         cx.out.end();
         if let Some(folder) = node.folder.filter(|_| !list.status.is_empty()) {
-            status::print(cx, &folder, &list.status);
+            status::print(cx, &folder, &list.status)?;
         }
     }
     Ok(Completion::ok("listed"))

@@ -2,6 +2,7 @@
 //! 3.1.7; MAILBOXID, RFC 8474 4.3).
 
 use freehold_core::mailbox::{self, Folder};
+use freehold_core::store::StoreError;
 
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
@@ -17,6 +18,7 @@ const ITEMS_MAX: usize = 20;
 pub(crate) enum Item {
     AppendLimit,
     Deleted,
+    DeletedStorage,
     HighestModSeq,
     MailboxId,
     Messages,
@@ -49,6 +51,7 @@ pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<Item>, SyntaxError> {
         Ok(match cursor.atom()?.to_ascii_uppercase().as_str() {
             "APPENDLIMIT" => Item::AppendLimit,
             "DELETED" => Item::Deleted,
+            "DELETED-STORAGE" => Item::DeletedStorage,
             "HIGHESTMODSEQ" => Item::HighestModSeq,
             "MAILBOXID" => Item::MailboxId,
             "MESSAGES" => Item::Messages,
@@ -67,22 +70,30 @@ pub(crate) fn items(cursor: &mut Cursor<'_>) -> Result<Vec<Item>, SyntaxError> {
     }
 }
 
-/// Prints the items. They are all in the folder's row: no message is read.
+/// Prints the items. All but DELETED-STORAGE are in the folder's row.
 pub(crate) fn run(cx: &mut Context, status: &Status) -> Result<Completion, Completion> {
     let folder =
         mailbox::folder_named(&cx.node, &status.name)?.ok_or_else(Completion::no_folder)?;
-    print(cx, &folder, &status.items);
+    print(cx, &folder, &status.items)?;
     Ok(Completion::ok("status printed"))
 }
 
 /// One untagged STATUS.
-pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
+///
+/// # Errors
+/// When the store is unavailable.
+pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) -> Result<(), StoreError> {
     let limit = cx.shared.message_len_max;
+    let deleted_size = match items.contains(&Item::DeletedStorage) {
+        true => mailbox::deleted_size(&cx.node, folder)?,
+        false => 0,
+    };
     utf7::print(cx.out.raw("* STATUS "), &folder.name).raw(" ");
     cx.out.list(items, |out, item| {
         match item {
             Item::AppendLimit => out.show(format_args!("APPENDLIMIT {limit}")),
             Item::Deleted => out.show(format_args!("DELETED {}", folder.deleted)),
+            Item::DeletedStorage => out.show(format_args!("DELETED-STORAGE {deleted_size}")),
             Item::HighestModSeq => {
                 out.show(format_args!("HIGHESTMODSEQ {}", folder.highest_modseq))
             }
@@ -96,4 +107,5 @@ pub(crate) fn print(cx: &mut Context, folder: &Folder, items: &[Item]) {
         };
     });
     cx.out.end();
+    Ok(())
 }

@@ -100,7 +100,7 @@ pub(super) fn from_uid(folder: FolderId, first: u32, limit: usize) -> Scan {
 /// Calls `visit` with each entry of a folder from UID `from` on, until it returns false. The rows
 /// of a folder of an earlier version are read as they are: it is converted when the disk can be
 /// written.
-fn each_entry(
+pub(super) fn each_entry(
     rows: &impl Rows,
     folder: &Folder,
     from: u32,
