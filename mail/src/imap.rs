@@ -7,7 +7,7 @@
 //! | 2342 | NAMESPACE | whole: one personal namespace |
 //! | 2971 | ID | whole |
 //! | 3501 | IMAP4rev1 | whole |
-//! | 3502 | MULTIAPPEND | not yet |
+//! | 3502 | MULTIAPPEND | whole: at most 64 messages in one command |
 //! | 3516 | BINARY | not yet; APPEND takes a literal8 without NUL |
 //! | 3691 | UNSELECT | whole |
 //! | 4315 | UIDPLUS | whole |

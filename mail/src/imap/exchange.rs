@@ -33,7 +33,7 @@ pub(crate) struct Exchange {
     executor: Option<Box<Executor>>,
     /// The session of the login, and when the use of its app password was last recorded.
     login: Option<(ProgramSession, Timestamp)>,
-    /// The APPEND whose message is being received, or its refusal.
+    /// The APPEND whose messages are being received, or its refusal.
     append: Option<Result<Box<Append>, Completion>>,
 }
 
@@ -57,6 +57,14 @@ impl Exchange {
                     Append::start(executor.context(), head, literal).map(Box::new)
                 });
                 started.await.map(|append| self.append_started(append))
+            }
+            Question::AppendNext { head, literal } => {
+                let next = match self.append.take() {
+                    Some(Ok(append)) => append.next(&self.node, head, literal).await.map(Box::new),
+                    Some(Err(refusal)) => Err(refusal),
+                    None => return (Answer::Broken, Vec::new()),
+                };
+                Ok(self.append_started(Some(next)))
             }
             Question::AppendPiece(piece) => {
                 self.append_piece(&piece).await;

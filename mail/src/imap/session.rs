@@ -14,7 +14,7 @@ pub(crate) use question::{Answer, Question};
 
 use freehold_core::mailbox::FolderId;
 
-use self::busy::{Asked, Busy};
+use self::busy::{Appending, Asked, Busy};
 use super::command::{self, Command, Tagged, capability, id, idle, namespace, set_quota};
 use super::completion::Completion;
 use super::framer::{Frame, Framer};
@@ -174,8 +174,8 @@ impl Session {
             Frame::Incomplete => Step::Read,
             Frame::Literal(literal) => self.literal(literal),
             Frame::Piece(piece) => match std::mem::replace(&mut self.busy, Busy::Nothing) {
-                Busy::Appending { tag } => {
-                    self.ask(Question::AppendPiece(piece), Asked::Piece { tag })
+                Busy::Appending(appending) => {
+                    self.ask(Question::AppendPiece(piece), Asked::Piece(appending))
                 }
                 other => {
                     self.busy = other;
@@ -221,19 +221,19 @@ impl Session {
                 let is_search = matches!(answer, Answer::Searching);
                 self.busy = Busy::Running { tag, is_search };
             }
-            (Asked::Append { tag, literal }, Answer::Completed { completion, .. })
+            (Asked::Append { appending, literal }, Answer::Completed { completion, .. })
                 if literal.waits =>
             {
-                return self.refuse(tag, literal, false, completion);
+                return self.refuse(appending.tag, literal, false, completion);
             }
-            (Asked::Append { tag, literal }, _) => {
+            (Asked::Append { appending, literal }, _) => {
                 self.framer.stream();
                 if literal.waits {
                     self.out.line("+ ready for the literal");
                 }
-                self.busy = Busy::Appending { tag };
+                self.busy = Busy::Appending(appending);
             }
-            (Asked::Piece { tag }, _) => self.busy = Busy::Appending { tag },
+            (Asked::Piece(appending), _) => self.busy = Busy::Appending(appending),
             (Asked::Report { tag, completion }, _) => return self.respond(&tag, &completion),
             (Asked::IdleReport { tag }, _) => self.busy = Busy::Idle { tag },
         }
@@ -248,11 +248,10 @@ impl Session {
             }
             Busy::Idle { tag } => self.complete(tag, idle::finish(bytes)),
             Busy::Refusing { tag, completion } => self.refused(tag, completion),
-            Busy::Appending { tag } => {
-                // Only the line's end may follow the message; MULTIAPPEND (RFC 3502) is not
-                // implemented.
-                let ends = bytes.ends_with(b"}\r\n") || bytes.ends_with(b"}\n");
-                self.ask(Question::AppendEnd { keep: ends }, Asked::Command { tag })
+            Busy::Appending(Appending { tag, parsed }) => {
+                // Only the line's end may follow the last message.
+                let keep = bytes.len() == parsed;
+                self.ask(Question::AppendEnd { keep }, Asked::Command { tag })
             }
             _ => match command::parse(bytes) {
                 Ok(Tagged { tag, command }) => self.command(tag, command),

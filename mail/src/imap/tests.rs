@@ -63,6 +63,21 @@ async fn long_id_is_accepted_before_login() {
     assert!(!transcript::feed_all(&halves, false).await);
 }
 
+#[tokio::test]
+async fn multiappend_of_too_many_messages_stores_none() {
+    let append = |count: usize| {
+        let messages = " {3+}\r\nabc".repeat(count);
+        format!("m APPEND Drafts{messages}\r\nn STATUS Drafts (MESSAGES)\r\n")
+    };
+    let most = freehold_core::mailbox::APPENDED_TOGETHER_MAX;
+    let answers = transcript::answers(&append(most)).await;
+    assert!(answers.contains(&format!(" 1:{most}] ")), "{answers}");
+    assert!(answers.contains(&format!("(MESSAGES {most})")), "{answers}");
+    let answers = transcript::answers(&append(most * 20)).await;
+    assert!(answers.contains("m NO [LIMIT] "), "{answers}");
+    assert!(answers.contains("(MESSAGES 0)"), "{answers}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -117,6 +132,8 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
             ")",
             "\"",
             "d APPEND INBOX {3}\r\nabc\r\n",
+            "d APPEND INBOX {3+}\r\nabc (\\Seen) ~{3+}\r\nabc",
+            " {3+}\r\nabc",
             "e IDLE\r\n",
             "DONE\r\n",
             "f STORE 1:* +FLAGS (\\Seen)\r\n",

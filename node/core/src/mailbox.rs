@@ -9,6 +9,7 @@
 //! without gaps, and never visible before they are durable.
 
 mod append;
+mod append_all;
 mod change;
 mod check;
 mod columns;
@@ -38,6 +39,7 @@ mod thread;
 mod transfer;
 mod varint;
 
+pub use append_all::{APPENDED_TOGETHER_MAX, append_all};
 pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::{check, check_bodies, check_rows};
 pub use columns::{Values, values};

@@ -1,5 +1,5 @@
-//! APPEND (RFC 3501 6.3.11; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889). The message is spooled
-//! into a blob while it is received.
+//! APPEND (RFC 3501 6.3.11; MULTIAPPEND, RFC 3502; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889).
+//! Each message is spooled into a blob while it is received; one commit stores them all.
 //!
 //! A message with NUL is refused: no literal may contain one (RFC 3501 4.3.1), and one in a
 //! literal8 could be fetched unchanged only with BINARY (RFC 3516), which is not offered.
@@ -13,13 +13,20 @@ use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::flags;
 use crate::imap::framer::Literal;
+use crate::imap::sequence;
 use crate::spool::{Spool, SpoolFile};
 
-/// The command in front of the message.
+/// The command in front of its first message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) tag: String,
     pub(crate) name: String,
+    pub(crate) message: MessageHead,
+}
+
+/// The arguments in front of each message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MessageHead {
     pub(crate) flags: Vec<String>,
     pub(crate) date: Option<Timestamp>,
 }
@@ -35,10 +42,22 @@ impl Head {
         }
         // A folder's name may be a literal too: then this fails until that literal is received.
         let name = cursor.mailbox().ok()?;
-        Some(Self::parse_rest(cursor, tag, name))
+        let message = match MessageHead::parse_at(&mut cursor) {
+            Ok(_) if cursor.has_bad_name() => return Some(Err(Completion::bad_name())),
+            Ok(message) => message,
+            Err(error) => return Some(Err(error.into())),
+        };
+        Some(Ok(Self { tag, name, message }))
+    }
+}
+
+impl MessageHead {
+    /// Parses the text between a message and the literal of the next one (RFC 3502 6.3.11).
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, Completion> {
+        Ok(Self::parse_at(&mut Cursor::new(text))?)
     }
 
-    fn parse_rest(mut cursor: Cursor<'_>, tag: String, name: String) -> Result<Self, Completion> {
+    fn parse_at(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
         cursor.space()?;
         let mut flags = Vec::new();
         if cursor.peek() == Some(b'(') {
@@ -53,21 +72,28 @@ impl Head {
         // `~{n}` is a literal8 (RFC 3516 6).
         cursor.eat("~");
         if cursor.peek() != Some(b'{') {
-            return Err(SyntaxError("a message is missing").into());
+            return Err(SyntaxError("a message is missing"));
         }
-        if cursor.has_bad_name() {
-            return Err(Completion::bad_name());
-        }
-        Ok(Self { tag, name, flags, date })
+        Ok(Self { flags, date })
     }
 }
 
-/// A message that is being received.
+/// The messages that are being received.
 #[derive(Debug)]
 pub(crate) struct Append {
-    spool: Spool,
     folder: FolderId,
     uid_validity: u32,
+    /// The longest message, in bytes.
+    message_len_max: u64,
+    /// The messages that are complete.
+    complete: Vec<Delivery>,
+    incoming: Incoming,
+}
+
+/// The message that is being received.
+#[derive(Debug)]
+struct Incoming {
+    spool: Spool,
     flags: Flags,
     date: Option<Timestamp>,
     is_literal8: bool,
@@ -75,40 +101,85 @@ pub(crate) struct Append {
 }
 
 impl Append {
-    /// Prepares to receive a message. Blocks.
+    /// Prepares to receive the first message. Blocks.
     pub(crate) fn start(cx: &Context, head: Head, literal: Literal) -> Result<Self, Completion> {
-        if literal.len > cx.shared.message_len_max {
-            return Err(Completion::no("the message is too large").code("TOOBIG"));
-        }
-        if literal.len == 0 {
-            return Err(Completion::no("the message is empty"));
-        }
+        let message_len_max = cx.shared.message_len_max;
+        check_len(literal, message_len_max)?;
         let folder =
             mailbox::folder_named(&cx.node, &head.name)?.ok_or_else(Completion::try_create)?;
-        let flags = flags::from_wire(&head.flags)?;
+        let flags = flags::from_wire(&head.message.flags)?;
+        let spool = Spool::new(SpoolFile::create(&cx.node.blobs, literal.len)?);
         Ok(Self {
-            spool: Spool::new(SpoolFile::create(&cx.node.blobs, literal.len)?),
             folder: folder.id,
             uid_validity: folder.uid_validity,
-            flags,
-            date: head.date,
-            is_literal8: literal.binary,
-            has_nul: false,
+            message_len_max,
+            complete: Vec::new(),
+            incoming: Incoming::new(spool, flags, head.message.date, literal),
         })
+    }
+
+    /// Prepares to receive a further message (RFC 3502 6.3.11).
+    pub(crate) async fn next(
+        self,
+        node: &Node,
+        head: MessageHead,
+        literal: Literal,
+    ) -> Result<Self, Completion> {
+        check_len(literal, self.message_len_max)?;
+        let flags = flags::from_wire(&head.flags)?;
+        let Self { folder, mut complete, incoming, .. } = self;
+        complete.push(incoming.finish(node, folder).await?);
+        if complete.len() >= mailbox::APPENDED_TOGETHER_MAX {
+            return Err(Completion::no("too many messages in one command").code("LIMIT"));
+        }
+        let spool = Spool::create(&node.blobs, literal.len).await?;
+        Ok(Self { complete, incoming: Incoming::new(spool, flags, head.date, literal), ..self })
     }
 
     /// Takes the next piece.
     pub(crate) async fn write(&mut self, piece: &[u8]) {
-        self.has_nul |= piece.contains(&0);
-        if !self.has_nul {
-            self.spool.write(piece).await;
+        self.incoming.has_nul |= piece.contains(&0);
+        if !self.incoming.has_nul {
+            self.incoming.spool.write(piece).await;
         }
     }
 
-    /// Stores the message; it is durable on return.
+    /// Stores the messages, all or none; they are durable on return.
     pub(crate) async fn finish(self, node: &Node) -> Result<Completion, Completion> {
-        let Self { spool, folder, uid_validity, flags, date, is_literal8, has_nul } = self;
-        match (has_nul, is_literal8) {
+        let Self { folder, uid_validity, mut complete, incoming, .. } = self;
+        let last = incoming.finish(node, folder).await?;
+        let messages = if complete.is_empty() {
+            vec![mailbox::append(node, last).await?]
+        } else {
+            complete.push(last);
+            mailbox::append_all(node, folder, complete).await?
+        };
+        let uids: Vec<u32> = messages.iter().map(|message| message.uid).collect();
+        let code = format!("APPENDUID {uid_validity} {}", sequence::write(&uids));
+        Ok(Completion::ok("appended").code(code))
+    }
+}
+
+/// Refuses a message by its length.
+fn check_len(literal: Literal, message_len_max: u64) -> Result<(), Completion> {
+    match literal.len {
+        // RFC 3502 6.3.11: a client ends a command that it does not want to finish so.
+        0 => Err(Completion::no("the message is empty")),
+        len if len > message_len_max => {
+            Err(Completion::no("the message is too large").code("TOOBIG"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Incoming {
+    fn new(spool: Spool, flags: Flags, date: Option<Timestamp>, literal: Literal) -> Self {
+        Self { spool, flags, date, is_literal8: literal.binary, has_nul: false }
+    }
+
+    /// The message, ready to be stored.
+    async fn finish(self, node: &Node, folder: FolderId) -> Result<Delivery, Completion> {
+        match (self.has_nul, self.is_literal8) {
             (false, _) => {}
             // RFC 3516 4.4.
             (true, true) => {
@@ -116,15 +187,13 @@ impl Append {
             }
             (true, false) => return Err(Completion::bad("a literal has a NUL")),
         }
-        let delivery = Delivery {
+        Ok(Delivery {
             folder,
-            blob: spool.finish().await?,
+            blob: self.spool.finish().await?,
             id: IdempotencyKey::new(node),
-            internal_date: date.unwrap_or_else(|| node.clock.now()),
-            flags,
-        };
-        let message = mailbox::append(node, delivery).await?;
-        Ok(Completion::ok("appended").code(format!("APPENDUID {uid_validity} {}", message.uid)))
+            internal_date: self.date.unwrap_or_else(|| node.clock.now()),
+            flags: self.flags,
+        })
     }
 }
 
@@ -138,12 +207,26 @@ mod tests {
             Head::parse(b"a APPEND \"INBOX\" (\\Seen x) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\n")
                 .unwrap()
                 .unwrap();
-        assert_eq!((head.name.as_str(), head.flags.len(), head.date.is_some()), ("INBOX", 2, true));
+        let message = &head.message;
+        assert_eq!(
+            (head.name.as_str(), message.flags.len(), message.date.is_some()),
+            ("INBOX", 2, true)
+        );
         assert!(Head::parse(b"a APPEND {5}\r\n").is_none());
         assert!(Head::parse(b"a APPEND {5}\r\ninbox {3}\r\n").unwrap().is_ok());
         assert!(Head::parse(b"a SEARCH SUBJECT {5}\r\n").is_none());
         assert!(Head::parse(b"a APPEND x (\\Seen {5}\r\n").unwrap().is_err());
         assert!(Head::parse(b"a APPEND x ~{5}\r\n").unwrap().is_ok());
         assert!(Head::parse(b"a APPEND x ~~{5}\r\n").unwrap().is_err());
+    }
+
+    #[test]
+    fn further_message_head_has_flags_and_date() {
+        let head = MessageHead::parse(b" (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {5}\r\n").unwrap();
+        assert_eq!((head.flags.len(), head.date.is_some()), (1, true));
+        assert!(MessageHead::parse(b" ~{5+}\r\n").is_ok());
+        for text in ["", "{5}\r\n", "  {5}\r\n", " (\\Seen){5}\r\n", " x {5}\r\n", " (\\Seen) "] {
+            assert!(MessageHead::parse(text.as_bytes()).is_err(), "{text}");
+        }
     }
 }

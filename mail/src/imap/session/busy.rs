@@ -11,10 +11,8 @@ pub(super) enum Busy {
     Authenticating {
         tag: String,
     },
-    /// The message of an APPEND is being received.
-    Appending {
-        tag: String,
-    },
+    /// A message of an APPEND is being received.
+    Appending(Appending),
     Idle {
         tag: String,
     },
@@ -37,12 +35,20 @@ impl Busy {
     pub(super) fn tag(&self) -> Option<&str> {
         match self {
             Self::Authenticating { tag }
-            | Self::Appending { tag }
+            | Self::Appending(Appending { tag, .. })
             | Self::Idle { tag }
             | Self::Refusing { tag, .. } => Some(tag),
             Self::Nothing | Self::Running { .. } | Self::Asked(_) => None,
         }
     }
+}
+
+/// An APPEND in progress.
+#[derive(Debug)]
+pub(super) struct Appending {
+    pub(super) tag: String,
+    /// The length of the command's text up to the literal that is being received.
+    pub(super) parsed: usize,
 }
 
 /// The purpose of the question in progress.
@@ -54,15 +60,13 @@ pub(super) enum Asked {
     Command {
         tag: String,
     },
-    /// The decision about the literal of an APPEND.
+    /// The decision about a literal of an APPEND.
     Append {
-        tag: String,
+        appending: Appending,
         literal: Literal,
     },
     /// A piece of an APPEND's message.
-    Piece {
-        tag: String,
-    },
+    Piece(Appending),
     /// Changes are reported before this completion.
     Report {
         tag: String,

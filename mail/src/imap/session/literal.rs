@@ -1,46 +1,39 @@
 //! Decides about announced literals (RFC 3501 4.3, RFC 7888).
 
+use super::busy::Appending;
 use super::{Asked, Busy, Question, Session, Step};
-use crate::imap::command::append::Head;
+use crate::imap::command::append::{Head, MessageHead};
 use crate::imap::completion::Completion;
 use crate::imap::cursor::Cursor;
 use crate::imap::framer::Literal;
 
 impl Session {
-    /// A literal is announced: the message of an APPEND is streamed, a small literal is kept in the
+    /// A literal is announced: a message of an APPEND is streamed, a small literal is kept in the
     /// command, and any other is refused before it is sent.
     pub(super) fn literal(&mut self, literal: Literal) -> Step {
         let of_line = || Cursor::new(self.framer.text()).tag().ok();
         let tag = self.busy.tag().map(str::to_owned).or_else(of_line);
         let tag = tag.unwrap_or_else(|| "*".to_owned());
         let refusal = match &self.busy {
-            Busy::Nothing => None,
+            Busy::Nothing | Busy::Appending(_) => None,
             Busy::Refusing { completion, .. } => Some(completion.clone()),
-            Busy::Appending { .. } => {
-                Some(Completion::bad("the command goes on after the message"))
-            }
             _ => Some(Completion::bad("no literal can be here")),
         };
         if let Some(refusal) = refusal {
             let may_drop = self.framer.may_drop(literal) || self.may_be_message(literal);
             return self.refuse(tag, literal, may_drop, refusal);
         }
+        let text = self.framer.text();
+        if let Busy::Appending(appending) = &self.busy {
+            let head = MessageHead::parse(text.get(appending.parsed..).unwrap_or_default());
+            let question = head.map(|head| Question::AppendNext { head, literal });
+            return self.message(tag, literal, question);
+        }
         if self.is_logged_in()
-            && let Some(head) = Head::parse(self.framer.text())
+            && let Some(head) = Head::parse(text)
         {
-            return match head {
-                Ok(_) if !literal.waits && literal.len > self.link.message_len_max => {
-                    self.bye("[TOOBIG] the message is too large");
-                    Step::Close
-                }
-                Ok(head) => {
-                    self.ask(Question::Append { head, literal }, Asked::Append { tag, literal })
-                }
-                Err(refusal) => {
-                    let may_drop = self.may_be_message(literal);
-                    self.refuse(tag, literal, may_drop, refusal)
-                }
-            };
+            let question = head.map(|head| Question::Append { head, literal });
+            return self.message(tag, literal, question);
         }
         if !literal.binary && self.framer.may_keep(literal) {
             self.framer.keep();
@@ -56,6 +49,29 @@ impl Session {
             (false, _) => Completion::bad("the literal is too large").code("TOOBIG"),
         };
         self.refuse(tag, literal, may_drop, refusal)
+    }
+
+    /// The message of an APPEND is announced.
+    fn message(
+        &mut self,
+        tag: String,
+        literal: Literal,
+        question: Result<Question, Completion>,
+    ) -> Step {
+        match question {
+            Ok(_) if !literal.waits && literal.len > self.link.message_len_max => {
+                self.bye("[TOOBIG] the message is too large");
+                Step::Close
+            }
+            Ok(question) => {
+                let appending = Appending { tag, parsed: self.framer.text().len() };
+                self.ask(question, Asked::Append { appending, literal })
+            }
+            Err(refusal) => {
+                let may_drop = self.may_be_message(literal);
+                self.refuse(tag, literal, may_drop, refusal)
+            }
+        }
     }
 
     /// True if the literal could be a message of an APPEND, also of one with several messages
@@ -89,7 +105,7 @@ impl Session {
     /// Ends a command that was refused at one of its literals.
     pub(super) fn refused(&mut self, tag: String, completion: Completion) -> Step {
         self.busy = Busy::Nothing;
-        // The first message of an APPEND may be there already.
+        // The first messages of an APPEND may be there already.
         self.ask(Question::AppendAbandon, Asked::Report { tag, completion })
     }
 }

@@ -3,7 +3,7 @@
 use freehold_core::mailbox::FolderId;
 
 use crate::imap::command::Tagged;
-use crate::imap::command::append::Head;
+use crate::imap::command::append::{Head, MessageHead};
 use crate::imap::command::login::Login;
 use crate::imap::completion::Completion;
 use crate::imap::framer::Literal;
@@ -25,14 +25,21 @@ pub(crate) enum Question {
         /// The message's length.
         literal: Literal,
     },
+    /// Go on with the APPEND's next message (RFC 3502).
+    AppendNext {
+        /// The arguments in front of it.
+        head: MessageHead,
+        /// Its length.
+        literal: Literal,
+    },
     /// The next piece of the message.
     AppendPiece(Vec<u8>),
-    /// The message is complete.
+    /// All messages are complete.
     AppendEnd {
-        /// False when the command is malformed and the message is dropped.
+        /// False when the command is malformed and the messages are dropped.
         keep: bool,
     },
-    /// Drop the message received so far.
+    /// Drop the messages received so far.
     AppendAbandon,
     /// Report the changes in the selected folder.
     Report(Numbers),

@@ -308,6 +308,15 @@ fn session(node: &Node, privacy: Privacy) -> (Session, Exchange) {
     (Session::new(link), Exchange::new(node.clone(), shared, Ipv4Addr::LOCALHOST.into()))
 }
 
+/// All that the server sends to a session that logs in and then sends `input` at once.
+pub(super) async fn answers(input: &str) -> String {
+    let (node, password) = test_node().await;
+    let (mut session, mut exchange) = session(&node, Privacy::Loopback);
+    session.receive(format!("l LOGIN alice {password}\r\n{input}").as_bytes());
+    run(&mut session, &mut exchange).await;
+    String::from_utf8(session.take_output()).unwrap()
+}
+
 /// Feeds bytes to a session; true when it closes.
 pub(super) async fn feed_all(pieces: &[Vec<u8>], logged_in: bool) -> bool {
     let (node, password) = test_node().await;
