@@ -32,7 +32,7 @@
 //! | 7889 | APPENDLIMIT | whole |
 //! | 8438 | STATUS=SIZE | whole |
 //! | 8474 | OBJECTID | whole |
-//! | 8508 | REPLACE | not yet |
+//! | 8508 | REPLACE | whole |
 //! | 8514 | SAVEDATE | whole |
 //! | 8970 | PREVIEW | whole |
 //! | 9208 | QUOTA | whole: one root, STORAGE and MESSAGE; SETQUOTA is refused |

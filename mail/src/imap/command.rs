@@ -19,6 +19,7 @@ pub(crate) mod login;
 pub(crate) mod lsub;
 pub(crate) mod namespace;
 pub(crate) mod rename;
+pub(crate) mod replace;
 pub(crate) mod search;
 pub(crate) mod select;
 pub(crate) mod set_quota;
@@ -129,8 +130,8 @@ pub(crate) struct Malformed {
     pub(crate) completion: Completion,
 }
 
-/// Parses one whole command (RFC 3501 section 9, `command`). APPEND is not among them: it is parsed
-/// before its message is received.
+/// Parses one whole command (RFC 3501 section 9, `command`). APPEND and REPLACE are not among them:
+/// they are parsed before their message is received.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Tagged, Malformed> {
     let mut cursor = Cursor::new(bytes);
     let tag = cursor.tag().map_err(|error| Malformed { tag: None, completion: error.into() })?;
@@ -155,6 +156,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
                 "EXPUNGE" => Command::Expunge(expunge::Expunge::parse(cursor, Numbering::Uid)?),
                 "FETCH" => Command::Fetch(fetch::Fetch::parse(cursor, Numbering::Uid)?),
                 "MOVE" => Command::Copy(copy::Copy::parse(cursor, Numbering::Uid, CopyMode::Move)?),
+                "REPLACE" => return Err(SyntaxError("a message is missing")),
                 "SEARCH" => Command::Search(search::Search::parse(cursor, Numbering::Uid)?),
                 "SORT" => Command::Sort(sort::Sort::parse(cursor, Numbering::Uid)?),
                 "STORE" => Command::Store(store::Store::parse(cursor, Numbering::Uid)?),
@@ -162,7 +164,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
                 _ => return Err(SyntaxError("no such command takes UIDs")),
             }
         }
-        "APPEND" => return Err(SyntaxError("a message is missing")),
+        "APPEND" | "REPLACE" => return Err(SyntaxError("a message is missing")),
         "AUTHENTICATE" => Command::Authenticate(authenticate::Authenticate::parse(cursor)?),
         "CAPABILITY" => Command::Capability,
         "CHECK" => Command::Check,

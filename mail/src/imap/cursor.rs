@@ -220,6 +220,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// `seq-number`, as a set.
+    pub(crate) fn number_in_use(&mut self) -> Result<Set, SyntaxError> {
+        let end = self.end()?;
+        Ok(Set { ranges: vec![(end, end)], has_saved: false })
+    }
+
     fn end(&mut self) -> Result<End, SyntaxError> {
         if self.eat("*") { Ok(End::Largest) } else { self.nz_number().map(End::Number) }
     }

@@ -54,7 +54,7 @@ impl Exchange {
             Question::Report(numbers) => self.report(numbers).await.map(|()| Answer::More),
             Question::Append { head, literal } => {
                 let started = self.on_executor(move |executor| {
-                    Append::start(executor.context(), head, literal).map(Box::new)
+                    executor.start_append(head, literal).map(Box::new)
                 });
                 started.await.map(|append| self.append_started(append))
             }
@@ -200,9 +200,11 @@ impl Exchange {
             None => return Ok(Answer::Broken),
             Some(_) if !keep => Completion::bad("the command goes on after the message"),
             Some(Err(refusal)) => refusal,
-            Some(Ok(append)) => {
-                append.finish(&self.node).await.unwrap_or_else(|completion| completion)
-            }
+            Some(Ok(append)) => match (append.finish(&self.node).await, &mut self.executor) {
+                (Ok(appended), Some(executor)) => executor.appended(&appended),
+                (Err(completion), _) => completion,
+                (_, None) => return Ok(Answer::Broken),
+            },
         };
         self.report(Numbers::MayChange).await?;
         Ok(Answer::Completed { completion, selected: self.selected() })

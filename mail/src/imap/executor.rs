@@ -3,6 +3,7 @@
 
 use freehold_core::mailbox::FolderId;
 
+use super::command::append::{self, Append, Appended};
 use super::command::fetch::{FetchProgress, Slice};
 use super::command::search::SearchProgress;
 use super::command::sort::SortProgress;
@@ -13,6 +14,7 @@ use super::command::{
 };
 use super::completion::Completion;
 use super::context::Context;
+use super::framer::Literal;
 use super::selected::{Numbers, Selected};
 use super::sequence::Numbering;
 use super::session::{Answer, Question};
@@ -44,8 +46,18 @@ impl Executor {
         Self { cx, selected: None, running: None }
     }
 
-    pub(crate) fn context(&self) -> &Context {
-        &self.cx
+    /// Begins an APPEND or REPLACE.
+    pub(crate) fn start_append(
+        &self,
+        head: append::Head,
+        literal: Literal,
+    ) -> Result<Append, Completion> {
+        Append::start(&self.cx, self.selected.as_ref(), head, literal)
+    }
+
+    /// Prints the result of an APPEND or REPLACE.
+    pub(crate) fn appended(&mut self, appended: &Appended) -> Completion {
+        appended.print(&mut self.cx.out)
     }
 
     /// The selected folder.

@@ -134,6 +134,8 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
             "d APPEND INBOX {3}\r\nabc\r\n",
             "d APPEND INBOX {3+}\r\nabc (\\Seen) ~{3+}\r\nabc",
             " {3+}\r\nabc",
+            "d REPLACE * INBOX {3+}\r\nabc\r\n",
+            "d UID REPLACE 1 Sent (\\Seen) {3+}\r\nabc\r\n",
             "e IDLE\r\n",
             "DONE\r\n",
             "f STORE 1:* +FLAGS (\\Seen)\r\n",

@@ -30,6 +30,7 @@ mod read;
 mod recent;
 mod removals;
 mod remove;
+mod replace;
 mod senders;
 mod sent;
 mod store_flags;
@@ -71,6 +72,7 @@ pub use read::{
 };
 pub use recent::claim_recent;
 pub use removals::remove_expunged;
+pub use replace::{ReplaceError, replace};
 pub use senders::{StrangersLimits, UsedUp, allowances};
 pub use sent::append;
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};

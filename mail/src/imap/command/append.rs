@@ -8,18 +8,23 @@ use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::{self, Delivery, Flags, FolderId, IdempotencyKey};
 use freehold_core::node::Node;
 
+use super::replace::{self, Replaced};
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::flags;
 use crate::imap::framer::Literal;
-use crate::imap::sequence;
+use crate::imap::selected::Selected;
+use crate::imap::sequence::{self, Numbering};
 use crate::spool::{Spool, SpoolFile};
+use freehold_mime::imap::Printer;
 
 /// The command in front of its first message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) tag: String,
+    /// The message that REPLACE replaces.
+    pub(crate) replaced: Option<replace::Named>,
     pub(crate) name: String,
     pub(crate) message: MessageHead,
 }
@@ -32,14 +37,23 @@ pub(crate) struct MessageHead {
 }
 
 impl Head {
-    /// Parses a command up to the literal that it just announced. `None` when it is not an APPEND,
-    /// or the literal is not its message.
+    /// Parses a command up to the literal that it just announced. `None` when it is neither an
+    /// APPEND nor a REPLACE, or the literal is not its message.
     pub(crate) fn parse(text: &[u8]) -> Option<Result<Self, Completion>> {
         let mut cursor = Cursor::new(text);
         let tag = cursor.tag().ok()?;
-        if !cursor.eat(" APPEND ") {
-            return None;
-        }
+        let replaced = if cursor.eat(" APPEND ") {
+            None
+        } else {
+            let by = if cursor.eat(" UID") { Numbering::Uid } else { Numbering::Sequence };
+            if !cursor.eat(" REPLACE ") {
+                return None;
+            }
+            match replace::Named::parse(&mut cursor, by) {
+                Ok(named) => Some(named),
+                Err(error) => return Some(Err(error.into())),
+            }
+        };
         // A folder's name may be a literal too: then this fails until that literal is received.
         let name = cursor.mailbox().ok()?;
         let message = match MessageHead::parse_at(&mut cursor) {
@@ -47,7 +61,7 @@ impl Head {
             Ok(message) => message,
             Err(error) => return Some(Err(error.into())),
         };
-        Some(Ok(Self { tag, name, message }))
+        Some(Ok(Self { tag, replaced, name, message }))
     }
 }
 
@@ -83,6 +97,8 @@ impl MessageHead {
 pub(crate) struct Append {
     folder: FolderId,
     uid_validity: u32,
+    /// The message that the new one replaces.
+    replaced: Option<Replaced>,
     /// The longest message, in bytes.
     message_len_max: u64,
     /// The messages that are complete.
@@ -102,9 +118,15 @@ struct Incoming {
 
 impl Append {
     /// Prepares to receive the first message. Blocks.
-    pub(crate) fn start(cx: &Context, head: Head, literal: Literal) -> Result<Self, Completion> {
+    pub(crate) fn start(
+        cx: &Context,
+        selected: Option<&Selected>,
+        head: Head,
+        literal: Literal,
+    ) -> Result<Self, Completion> {
         let message_len_max = cx.shared.message_len_max;
         check_len(literal, message_len_max)?;
+        let replaced = head.replaced.map(|named| named.find(selected)).transpose()?;
         let folder =
             mailbox::folder_named(&cx.node, &head.name)?.ok_or_else(Completion::try_create)?;
         let flags = flags::from_wire(&head.message.flags)?;
@@ -112,6 +134,7 @@ impl Append {
         Ok(Self {
             folder: folder.id,
             uid_validity: folder.uid_validity,
+            replaced,
             message_len_max,
             complete: Vec::new(),
             incoming: Incoming::new(spool, flags, head.message.date, literal),
@@ -127,6 +150,9 @@ impl Append {
     ) -> Result<Self, Completion> {
         check_len(literal, self.message_len_max)?;
         let flags = flags::from_wire(&head.flags)?;
+        if self.replaced.is_some() {
+            return Err(Completion::bad("REPLACE takes one message"));
+        }
         let Self { folder, mut complete, incoming, .. } = self;
         complete.push(incoming.finish(node, folder).await?);
         if complete.len() >= mailbox::APPENDED_TOGETHER_MAX {
@@ -145,18 +171,40 @@ impl Append {
     }
 
     /// Stores the messages, all or none; they are durable on return.
-    pub(crate) async fn finish(self, node: &Node) -> Result<Completion, Completion> {
-        let Self { folder, uid_validity, mut complete, incoming, .. } = self;
+    pub(crate) async fn finish(self, node: &Node) -> Result<Appended, Completion> {
+        let Self { folder, uid_validity, replaced, mut complete, incoming, .. } = self;
         let last = incoming.finish(node, folder).await?;
-        let messages = if complete.is_empty() {
+        let messages = if let Some(Replaced { folder, uid }) = replaced {
+            vec![mailbox::replace(node, last, folder, uid).await?]
+        } else if complete.is_empty() {
             vec![mailbox::append(node, last).await?]
         } else {
             complete.push(last);
             mailbox::append_all(node, folder, complete).await?
         };
-        let uids: Vec<u32> = messages.iter().map(|message| message.uid).collect();
-        let code = format!("APPENDUID {uid_validity} {}", sequence::write(&uids));
-        Ok(Completion::ok("appended").code(code))
+        let uids = messages.iter().map(|message| message.uid).collect();
+        Ok(Appended { uid_validity, uids, has_replaced: replaced.is_some() })
+    }
+}
+
+/// The messages stored by an APPEND or REPLACE.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    uid_validity: u32,
+    uids: Vec<u32>,
+    has_replaced: bool,
+}
+
+impl Appended {
+    /// Prints what goes before the other changes, and returns the completion. After a REPLACE the
+    /// client knows the new UID before it is sent the EXPUNGE (RFC 8508 3.3).
+    pub(crate) fn print(&self, out: &mut Printer) -> Completion {
+        let code = format!("APPENDUID {} {}", self.uid_validity, sequence::write(&self.uids));
+        if !self.has_replaced {
+            return Completion::ok("appended").code(code);
+        }
+        out.line(format!("* OK [{code}] the new message is stored"));
+        Completion::ok("replaced")
     }
 }
 
@@ -218,6 +266,13 @@ mod tests {
         assert!(Head::parse(b"a APPEND x (\\Seen {5}\r\n").unwrap().is_err());
         assert!(Head::parse(b"a APPEND x ~{5}\r\n").unwrap().is_ok());
         assert!(Head::parse(b"a APPEND x ~~{5}\r\n").unwrap().is_err());
+        let head = Head::parse(b"a UID REPLACE 7 x {5}\r\n").unwrap().unwrap();
+        assert_eq!(head.replaced.unwrap().by, Numbering::Uid);
+        assert!(Head::parse(b"a replace * x (\\Seen) {5}\r\n").unwrap().is_ok());
+        for text in ["a REPLACE 0 x {5}\r\n", "a REPLACE 1:2 x {5}\r\n", "a REPLACE x {5}\r\n"] {
+            assert!(Head::parse(text.as_bytes()).unwrap().is_err(), "{text}");
+        }
+        assert!(Head::parse(b"a UID FETCH 7 x {5}\r\n").is_none());
     }
 
     #[test]

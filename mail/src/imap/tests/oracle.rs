@@ -81,6 +81,7 @@ pub(super) fn assert_same_verdict(text: &str) {
     let upper = text.to_ascii_uppercase();
     if !known
         || upper.contains(" APPEND ")
+        || upper.contains(" REPLACE ")
         || upper.starts_with("DONE")
         || !text.contains(' ')
         || upper.ends_with(" \r\n")

@@ -93,6 +93,17 @@ pub(super) fn expunge_batch(
     wanted: impl Fn(&Flags) -> bool,
 ) -> Result<Vec<u32>, FlagError> {
     tx.mark_essential();
+    expunge_within(tx, now, id, uids, wanted)
+}
+
+/// As [`expunge_batch`], in a commit that also stores something.
+pub(super) fn expunge_within(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    id: FolderId,
+    uids: &[u32],
+    wanted: impl Fn(&Flags) -> bool,
+) -> Result<Vec<u32>, FlagError> {
     let mut folder = load(tx, id)?.ok_or(FlagError::NoSuchFolder)?;
     let mut messages = remove::states(tx, &folder, uids)?;
     messages.retain(|(_, flags)| wanted(flags));
