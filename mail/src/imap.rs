@@ -19,7 +19,7 @@
 //! | 5256 | SORT, THREAD | whole: ORDEREDSUBJECT and REFERENCES |
 //! | 5258 | LIST-EXTENDED | whole |
 //! | 5267 | CONTEXT=SEARCH, ESORT | part: ESORT |
-//! | 5464 | METADATA | not yet |
+//! | 5464 | METADATA | whole: values of up to 3,072 octets, 100 for each folder |
 //! | 5465 | NOTIFY | not yet |
 //! | 5530 | response codes | whole |
 //! | 5819 | LIST-STATUS | whole |
@@ -51,6 +51,7 @@ mod framer;
 mod glob;
 mod link;
 mod listing;
+mod metadata;
 mod object_id;
 mod section;
 mod selected;

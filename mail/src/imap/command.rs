@@ -10,6 +10,7 @@ pub(crate) mod delete;
 pub(crate) mod enable;
 pub(crate) mod expunge;
 pub(crate) mod fetch;
+pub(crate) mod get_metadata;
 pub(crate) mod get_quota;
 pub(crate) mod get_quota_root;
 pub(crate) mod id;
@@ -22,6 +23,7 @@ pub(crate) mod rename;
 pub(crate) mod replace;
 pub(crate) mod search;
 pub(crate) mod select;
+pub(crate) mod set_metadata;
 pub(crate) mod set_quota;
 pub(crate) mod sort;
 pub(crate) mod status;
@@ -57,6 +59,7 @@ pub(crate) enum Command {
     Enable(enable::Enable),
     Expunge(expunge::Expunge),
     Fetch(fetch::Fetch),
+    GetMetadata(get_metadata::GetMetadata),
     GetQuota(get_quota::GetQuota),
     GetQuotaRoot(get_quota_root::GetQuotaRoot),
     Id,
@@ -70,6 +73,7 @@ pub(crate) enum Command {
     Rename(rename::Rename),
     Search(search::Search),
     Select(select::Select),
+    SetMetadata(set_metadata::SetMetadata),
     SetQuota,
     Sort(sort::Sort),
     StartTls,
@@ -176,6 +180,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
         "EXAMINE" => Command::Select(select::Select::parse(cursor, Access::Read)?),
         "EXPUNGE" => Command::Expunge(expunge::Expunge::parse(cursor, Numbering::Sequence)?),
         "FETCH" => Command::Fetch(fetch::Fetch::parse(cursor, Numbering::Sequence)?),
+        "GETMETADATA" => Command::GetMetadata(get_metadata::GetMetadata::parse(cursor)?),
         "GETQUOTA" => Command::GetQuota(get_quota::GetQuota::parse(cursor)?),
         "GETQUOTAROOT" => Command::GetQuotaRoot(get_quota_root::GetQuotaRoot::parse(cursor)?),
         "ID" => id::parse(cursor)?,
@@ -190,6 +195,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
         "RENAME" => Command::Rename(rename::Rename::parse(cursor)?),
         "SEARCH" => Command::Search(search::Search::parse(cursor, Numbering::Sequence)?),
         "SELECT" => Command::Select(select::Select::parse(cursor, Access::Write)?),
+        "SETMETADATA" => Command::SetMetadata(set_metadata::SetMetadata::parse(cursor)?),
         "SETQUOTA" => set_quota::parse(cursor)?,
         "SORT" => Command::Sort(sort::Sort::parse(cursor, Numbering::Sequence)?),
         "STARTTLS" => Command::StartTls,

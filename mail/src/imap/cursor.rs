@@ -138,6 +138,11 @@ impl<'a> Cursor<'a> {
         if self.eat("NIL") { Ok(None) } else { self.string().map(Some) }
     }
 
+    /// `nstring / literal8` (RFC 5464 5, `value`).
+    pub(crate) fn nstring8(&mut self) -> Result<Option<Vec<u8>>, SyntaxError> {
+        if self.eat("~") { self.literal8().map(Some) } else { self.nstring() }
+    }
+
     fn quoted(&mut self) -> Result<Vec<u8>, SyntaxError> {
         self.expect("\"", "a quote is missing")?;
         let mut out = Vec::new();
@@ -161,6 +166,15 @@ impl<'a> Cursor<'a> {
     }
 
     fn literal(&mut self) -> Result<Vec<u8>, SyntaxError> {
+        let octets = self.literal8()?;
+        if octets.contains(&0) {
+            return Err(SyntaxError("a literal holds an octet of zero"));
+        }
+        Ok(octets)
+    }
+
+    /// A literal that may have NUL (RFC 3516 6), behind its `~`.
+    fn literal8(&mut self) -> Result<Vec<u8>, SyntaxError> {
         let malformed = SyntaxError("a literal is malformed");
         self.expect("{", "a literal is missing")?;
         let len = usize::try_from(self.number64()?).map_err(|_| malformed)?;
@@ -170,9 +184,6 @@ impl<'a> Cursor<'a> {
             return Err(malformed);
         }
         let (octets, rest) = self.rest.split_at_checked(len).ok_or(malformed)?;
-        if octets.contains(&0) {
-            return Err(SyntaxError("a literal holds an octet of zero"));
-        }
         self.rest = rest;
         Ok(octets.to_vec())
     }

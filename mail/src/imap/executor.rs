@@ -9,8 +9,8 @@ use super::command::search::SearchProgress;
 use super::command::sort::SortProgress;
 use super::command::thread::ThreadProgress;
 use super::command::{
-    Command, Tagged, close, copy, create, delete, enable, expunge, get_quota, get_quota_root, list,
-    lsub, rename, select, status, store, subscribe,
+    Command, Tagged, close, copy, create, delete, enable, expunge, get_metadata, get_quota,
+    get_quota_root, list, lsub, rename, select, set_metadata, status, store, subscribe,
 };
 use super::completion::Completion;
 use super::context::Context;
@@ -186,6 +186,8 @@ impl Executor {
             (Command::Delete(delete), _) => delete::run(cx, &delete).await,
             (Command::Rename(rename), _) => rename::run(cx, &rename).await,
             (Command::Subscribe(subscribe), _) => subscribe::run(cx, &subscribe).await,
+            (Command::GetMetadata(get), _) => get_metadata::run(cx, &get),
+            (Command::SetMetadata(set), _) => set_metadata::run(cx, set).await,
             (Command::GetQuota(get), _) => get_quota::run(cx, &get),
             (Command::GetQuotaRoot(get), _) => get_quota_root::run(cx, &get),
             (Command::List(list), _) => list::run(cx, &list),

@@ -78,6 +78,27 @@ async fn multiappend_of_too_many_messages_stores_none() {
     assert!(answers.contains("(MESSAGES 0)"), "{answers}");
 }
 
+#[tokio::test]
+async fn annotation_limits_have_response_codes() {
+    let long = "v".repeat(freehold_core::mailbox::METADATA_VALUE_LEN_MAX + 1);
+    let name = "n".repeat(300);
+    let many: Vec<String> = (0..101).map(|at| format!("/private/{at} \"\"")).collect();
+    let input = format!(
+        "a SETMETADATA INBOX (/private/x {{{}+}}\r\n{long})\r\n\
+         b SETMETADATA INBOX (/private/{name} \"x\")\r\n\
+         c SETMETADATA \"\" ({})\r\n\
+         d SETMETADATA \"\" (/private/x ~{{3+}}\r\na\0b)\r\n\
+         e GETMETADATA (DEPTH infinity) \"\" /private\r\n",
+        long.len(),
+        many.join(" "),
+    );
+    let answers = transcript::answers(&input).await;
+    assert!(answers.contains("a NO [METADATA MAXSIZE 3072] "), "{answers}");
+    assert!(answers.contains("b NO [LIMIT] "), "{answers}");
+    assert!(answers.contains("c NO [METADATA TOOMANY] "), "{answers}");
+    assert!(answers.contains("* METADATA \"\" (/private/x ~{3}\r\na\0b)\r\ne OK"), "{answers}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -99,7 +120,7 @@ proptest! {
         bytes in proptest::collection::vec(any::<u8>(), 0..120),
         word in 0..5usize,
     ) {
-        let verb = ["", "a FETCH 1 ", "a SEARCH ", "a UID STORE 1 ", "a LIST (" ][word];
+        let verb = ["", "a FETCH 1 ", "a SEARCH ", "a SETMETADATA x (", "a LIST (" ][word];
         let text = [verb.as_bytes(), &bytes].concat();
         let _ = command::parse(&text);
         let _ = command::append::Head::parse(&text);
@@ -134,6 +155,8 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
             "d APPEND INBOX {3}\r\nabc\r\n",
             "d APPEND INBOX {3+}\r\nabc (\\Seen) ~{3+}\r\nabc",
             " {3+}\r\nabc",
+            "x SETMETADATA INBOX (/private/comment ~{3+}\r\na\0b /shared/comment NIL)\r\n",
+            "x GETMETADATA (DEPTH infinity MAXSIZE 9) INBOX (/private /shared/comment)\r\n",
             "d REPLACE * INBOX {3+}\r\nabc\r\n",
             "d UID REPLACE 1 Sent (\\Seen) {3+}\r\nabc\r\n",
             "e IDLE\r\n",

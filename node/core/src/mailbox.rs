@@ -23,6 +23,7 @@ mod folders;
 mod idempotency;
 mod import;
 mod index_older;
+mod metadata;
 mod page;
 pub mod queue;
 mod quota;
@@ -61,6 +62,10 @@ pub use import::{
     Import, ImportOutcome, Preparation, PreparedImport, commit_imports, prepare_import,
 };
 pub use index_older::index_older_messages;
+pub use metadata::{
+    METADATA_ENTRIES_MAX, METADATA_NAME_LEN_MAX, METADATA_VALUE_LEN_MAX, MetadataError, metadata,
+    set_metadata,
+};
 pub use queue::{
     Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,
     SubmitError, due, next_due, queued_blobs, queued_with_blob, record_outcomes, submit,

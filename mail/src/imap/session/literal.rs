@@ -3,6 +3,7 @@
 use super::busy::Appending;
 use super::{Asked, Busy, Question, Session, Step};
 use crate::imap::command::append::{Head, MessageHead};
+use crate::imap::command::set_metadata::SetMetadata;
 use crate::imap::completion::Completion;
 use crate::imap::cursor::Cursor;
 use crate::imap::framer::Literal;
@@ -35,7 +36,8 @@ impl Session {
             let question = head.map(|head| Question::Append { head, literal });
             return self.message(tag, literal, question);
         }
-        if !literal.binary && self.framer.may_keep(literal) {
+        let may_be_binary = SetMetadata::is_begun(text);
+        if (may_be_binary || !literal.binary) && self.framer.may_keep(literal) {
             self.framer.keep();
             if literal.waits {
                 self.out.line("+ ready for the literal");
@@ -44,8 +46,10 @@ impl Session {
         }
         let may_drop = self.framer.may_drop(literal);
         let refusal = match (may_drop, literal.binary) {
-            (true, true) => Completion::bad("only a message can be a literal8"),
-            (true, false) => Completion::bad("the command is too long").code("TOOBIG"),
+            (true, true) if !may_be_binary => {
+                Completion::bad("only a message or an annotation can be a literal8")
+            }
+            (true, _) => Completion::bad("the command is too long").code("TOOBIG"),
             (false, _) => Completion::bad("the literal is too large").code("TOOBIG"),
         };
         self.refuse(tag, literal, may_drop, refusal)

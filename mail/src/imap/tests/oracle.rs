@@ -7,8 +7,9 @@ use super::serialize;
 use crate::imap::command::{self, Command};
 
 /// Parts of responses that imap-codec does not support, such as ESEARCH and LIST-STATUS.
-const UNSUPPORTED_RESPONSES: [&str; 11] = [
+const UNSUPPORTED_RESPONSES: [&str; 12] = [
     "* ESEARCH",
+    "METADATA ",
     "CHILDINFO",
     "DELETED ",
     "(MODSEQ",
@@ -21,12 +22,13 @@ const UNSUPPORTED_RESPONSES: [&str; 11] = [
     "SAVEDATE ",
 ];
 /// Parts of commands that imap-codec does not support or refuses.
-const UNSUPPORTED_COMMANDS: [&str; 16] = [
+const UNSUPPORTED_COMMANDS: [&str; 17] = [
     " $ ",
     " $\r",
     ",$",
     "$,",
     "(USE",
+    "METADATA",
     "RETURN",
     "LIST (",
     "YOUNGER",

@@ -6,6 +6,7 @@ use futures::future::join_all;
 
 use super::change::ChangeRow;
 use super::folders::{FolderId, load, save};
+use super::metadata::MetadataRow;
 use super::page::{self, PageChangeRow, PageRow};
 use super::read::{MessageRow, uid_of};
 use super::removals::{self, RemovalRow};
@@ -144,7 +145,8 @@ pub(super) fn remove_batch(
         + delete_rows::<details::ChunkRow>(tx, folder)?
         + delete_rows::<columns::ChunkRow>(tx, folder)?
         + delete_rows::<ChangeRow>(tx, folder)?
-        + delete_rows::<RemovalRow>(tx, folder)?)
+        + delete_rows::<RemovalRow>(tx, folder)?
+        + delete_rows::<MetadataRow>(tx, folder)?)
 }
 
 /// Deletes some rows of one table of a deleted folder and returns their number.
