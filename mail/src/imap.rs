@@ -13,6 +13,7 @@
 //! | 4315 | UIDPLUS | whole |
 //! | 4731 | ESEARCH | whole |
 //! | 4959 | SASL-IR | whole |
+//! | 4978 | COMPRESS=DEFLATE | whole |
 //! | 5032 | WITHIN | whole |
 //! | 5161 | ENABLE | whole |
 //! | 5182 | SEARCHRES | whole |
@@ -44,6 +45,7 @@ mod connection;
 mod context;
 mod cursor;
 mod date;
+mod deflate;
 mod exchange;
 mod executor;
 mod flags;
@@ -60,6 +62,7 @@ mod session;
 mod special_use;
 mod structure_cache;
 pub(crate) mod utf7;
+mod wire;
 
 use std::sync::Arc;
 
@@ -72,7 +75,6 @@ use context::Shared;
 use exchange::Exchange;
 use link::{Link, Privacy};
 use session::Session;
-use structure_cache::StructureCache;
 
 /// Sent to a client beyond the connection limit (RFC 3501 7.1.5).
 const FULL: &[u8] = b"* BYE too many connections; try again later\r\n";
@@ -90,7 +92,7 @@ enum Tls {
 pub(crate) fn listen(state: &MailState, imap: TcpListener, imaps: TcpListener) {
     let config = &state.config;
     let message_len_max = config.message_len_max.min(freehold_core::mailbox::MESSAGE_LEN_MAX);
-    let shared = Arc::new(Shared { message_len_max, structure_cache: StructureCache::default() });
+    let shared = Arc::new(Shared::new(message_len_max));
     let limiter =
         state.limiter(config.imap_connections_max, config.imap_connections_per_address_max);
     for (listener, tls, full) in
@@ -123,7 +125,8 @@ async fn serve(state: MailState, shared: Arc<Shared>, accepted: Accepted, tls: T
         (false, false) => Privacy::Cleartext,
     };
     let message_len_max = shared.message_len_max;
-    let link = Link { privacy, may_start_tls: !stream.is_tls(), message_len_max };
+    let may_start_tls = !stream.is_tls();
+    let link = Link { privacy, may_start_tls, is_compressed: false, message_len_max };
     let exchange = Exchange::new(state.node.clone(), shared, stream.peer().ip());
     connection::run(&state, stream, Session::new(link), exchange, &permit).await;
 }

@@ -4,6 +4,7 @@ pub(crate) mod append;
 pub(crate) mod authenticate;
 pub(crate) mod capability;
 pub(crate) mod close;
+pub(crate) mod compress;
 pub(crate) mod copy;
 pub(crate) mod create;
 pub(crate) mod delete;
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Capability,
     Check,
     Close,
+    Compress,
     Copy(copy::Copy),
     Create(create::Create),
     Delete(delete::Delete),
@@ -173,6 +175,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
         "CAPABILITY" => Command::Capability,
         "CHECK" => Command::Check,
         "CLOSE" => Command::Close,
+        "COMPRESS" => compress::parse(cursor).map(|()| Command::Compress)?,
         "COPY" => Command::Copy(copy::Copy::parse(cursor, Numbering::Sequence, CopyMode::Copy)?),
         "CREATE" => Command::Create(create::Create::parse(cursor)?),
         "DELETE" => Command::Delete(delete::Delete::parse(cursor)?),

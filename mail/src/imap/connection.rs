@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::exchange::Exchange;
 use super::session::{ENDED, Session, Step};
+use super::wire::Wire;
 use crate::state::MailState;
 use crate::stream::{Stream, StreamError};
 
@@ -46,26 +47,27 @@ enum Wakeup {
 /// Serves one connection until it ends.
 pub(crate) async fn run(
     state: &MailState,
-    mut stream: Stream,
+    stream: Stream,
     mut session: Session,
     mut exchange: Exchange,
     permit: &Permit,
 ) {
-    match converse(state, &mut stream, &mut session, &mut exchange, permit).await {
+    let mut wire = Wire::new(stream);
+    match converse(state, &mut wire, &mut session, &mut exchange, permit).await {
         Ok(()) => {}
         Err(StreamError::Timeout) => {
             session.bye("idle for too long");
             // The client may be gone; nothing depends on its receiving this.
-            let _ = stream.write(&session.take_output(), BYE_TIMEOUT).await;
+            let _ = wire.send(&mut session, BYE_TIMEOUT).await;
         }
         Err(error) => tracing::debug!(%error, "imap: the connection ended"),
     }
-    stream.close().await;
+    wire.close().await;
 }
 
 async fn converse(
     state: &MailState,
-    stream: &mut Stream,
+    wire: &mut Wire,
     session: &mut Session,
     exchange: &mut Exchange,
     permit: &Permit,
@@ -86,7 +88,7 @@ async fn converse(
         }
         let must_send = !matches!(step, Step::More) || session.output_len() >= SEND_LEN;
         if must_send && session.output_len() > 0 {
-            stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
+            wire.send(session, WRITE_TIMEOUT).await?;
         }
         match step {
             Step::More | Step::Ask(_) => {
@@ -95,17 +97,26 @@ async fn converse(
                 if session.is_searching() {
                     if state.drain.is_stopping() {
                         session.bye("this server is shutting down");
-                        return stream.write(&session.take_output(), WRITE_TIMEOUT).await;
+                        return wire.send(session, WRITE_TIMEOUT).await;
                     }
-                    if has_left(stream, session, &mut is_half_closed).await? {
+                    if has_left(wire, session, &mut is_half_closed).await? {
                         return Ok(());
                     }
                 }
             }
             Step::Close => return Ok(()),
             Step::StartTls => {
-                stream.start_tls(&state.tls, permit).await?;
+                wire.start_tls(&state.tls, permit).await?;
                 session.tls_started();
+            }
+            Step::Compress => wire.start_compression(),
+            // The rest of the compressed input that was read before.
+            Step::Read if wire.has_input() => {
+                tokio::task::yield_now().await;
+                if exchange.is_ended() {
+                    return end_session(wire, session).await;
+                }
+                wire.hand_over(session)?;
             }
             Step::Read => {
                 let end = exchange.end_signal();
@@ -115,7 +126,7 @@ async fn converse(
                         None => std::future::pending().await,
                     }
                 };
-                let waiting = wait(state, stream, session, &mut events, login_deadline, permit);
+                let waiting = wait(state, wire, session, &mut events, login_deadline, permit);
                 let woken = tokio::select! {
                     biased;
                     () = ended => Wakeup::Ended,
@@ -125,23 +136,22 @@ async fn converse(
                     Wakeup::Received(0) => return Ok(()),
                     // Before each command, also before those that ask nothing.
                     Wakeup::Received(_) if exchange.is_ended() => {
-                        return end_session(stream, session).await;
+                        return end_session(wire, session).await;
                     }
-                    Wakeup::Ended => return end_session(stream, session).await,
+                    Wakeup::Ended => return end_session(wire, session).await,
                     Wakeup::Received(_) => {
-                        session.receive(stream.input());
-                        stream.consume(usize::MAX);
+                        wire.hand_over(session)?;
                         exchange.record_use().await;
                     }
                     Wakeup::Changed => session.folder_changed(),
                     Wakeup::KeepAlive => session.keep_alive(),
                     Wakeup::Evicted => {
                         session.bye("too many connections; try again later");
-                        return stream.write(&session.take_output(), WRITE_TIMEOUT).await;
+                        return wire.send(session, WRITE_TIMEOUT).await;
                     }
                     Wakeup::Shutdown => {
                         session.bye("this server is shutting down");
-                        return stream.write(&session.take_output(), WRITE_TIMEOUT).await;
+                        return wire.send(session, WRITE_TIMEOUT).await;
                     }
                     Wakeup::Failed(error) => return Err(error),
                 }
@@ -151,34 +161,37 @@ async fn converse(
 }
 
 /// Tells the client that the owner has ended its session.
-async fn end_session(stream: &mut Stream, session: &mut Session) -> Result<(), StreamError> {
+async fn end_session(wire: &mut Wire, session: &mut Session) -> Result<(), StreamError> {
     session.bye(ENDED);
-    stream.write(&session.take_output(), WRITE_TIMEOUT).await
+    wire.send(session, WRITE_TIMEOUT).await
 }
 
 /// True if the client of a long SEARCH has closed the connection. A client may close its sending
 /// half only and wait for the result. So the session sends a line: a connection that is closed on
 /// the other side answers it with a reset.
 async fn has_left(
-    stream: &mut Stream,
+    wire: &mut Wire,
     session: &mut Session,
     is_half_closed: &mut bool,
 ) -> Result<bool, StreamError> {
     if *is_half_closed {
-        return Ok(stream.is_reset());
+        return Ok(wire.is_reset());
     }
     if session.input_len() >= PIPELINED_LEN_MAX {
         return Ok(false);
     }
-    match stream.fill(Duration::ZERO).await {
+    if wire.has_input() {
+        wire.hand_over(session)?;
+        return Ok(false);
+    }
+    match wire.fill(Duration::ZERO).await {
         Ok(0) => {
             *is_half_closed = true;
             session.keep_alive();
-            stream.write(&session.take_output(), WRITE_TIMEOUT).await?;
+            wire.send(session, WRITE_TIMEOUT).await?;
         }
         Ok(_) => {
-            session.receive(stream.input());
-            stream.consume(usize::MAX);
+            wire.hand_over(session)?;
         }
         Err(StreamError::Timeout) => {}
         Err(error) => return Err(error),
@@ -188,7 +201,7 @@ async fn has_left(
 
 async fn wait(
     state: &MailState,
-    stream: &mut Stream,
+    wire: &mut Wire,
     session: &Session,
     events: &mut broadcast::Receiver<Event>,
     login_deadline: Instant,
@@ -216,7 +229,7 @@ async fn wait(
             biased;
      () = state.drain.stopping() => Wakeup::Shutdown,
     () = permit.revoked() => Wakeup::Evicted,
-    read = stream.fill(timeout) => match read {
+    read = wire.fill(timeout) => match read {
     Ok(len) => Wakeup::Received(len),
     Err(error) => Wakeup::Failed(error),
             },

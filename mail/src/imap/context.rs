@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use freehold_core::node::Node;
+use tokio::sync::Semaphore;
 
+use super::deflate::COMPRESSED_CONNECTIONS_MAX;
 use super::structure_cache::StructureCache;
 use freehold_mime::imap::Printer;
 
@@ -12,8 +14,21 @@ use freehold_mime::imap::Printer;
 pub(crate) struct Shared {
     /// The largest message that APPEND takes, in bytes.
     pub(crate) message_len_max: u64,
+    /// One permit for each connection that may be compressed.
+    pub(crate) compressions: Arc<Semaphore>,
     /// Headers and structures of recently fetched messages.
     pub(crate) structure_cache: StructureCache,
+}
+
+impl Shared {
+    /// Nothing is cached or compressed yet.
+    pub(crate) fn new(message_len_max: u64) -> Self {
+        Self {
+            message_len_max,
+            compressions: Arc::new(Semaphore::new(COMPRESSED_CONNECTIONS_MAX)),
+            structure_cache: StructureCache::default(),
+        }
+    }
 }
 
 /// See the module's text.

@@ -12,6 +12,8 @@ use freehold_core::logins::{self, EndSignal, LoginError, ProgramSession, Protoco
 use freehold_core::mailbox::FolderId;
 use freehold_core::node::Node;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::command::append::Append;
 use super::command::login::Login;
 use super::completion::Completion;
@@ -35,13 +37,25 @@ pub(crate) struct Exchange {
     login: Option<(ProgramSession, Timestamp)>,
     /// The APPEND whose messages are being received, or its refusal.
     append: Option<Result<Box<Append>, Completion>>,
+    compressions: Arc<Semaphore>,
+    /// The permit of a compressed connection.
+    compression: Option<OwnedSemaphorePermit>,
 }
 
 impl Exchange {
     /// The node's side of a session with `peer`.
     pub(crate) fn new(node: Node, shared: Arc<Shared>, peer: IpAddr) -> Self {
+        let compressions = Arc::clone(&shared.compressions);
         let cx = Context { node: node.clone(), shared, out: Printer::default(), condstore: false };
-        Self { node, peer, executor: Some(Box::new(Executor::new(cx))), login: None, append: None }
+        Self {
+            node,
+            peer,
+            executor: Some(Box::new(Executor::new(cx))),
+            login: None,
+            append: None,
+            compressions,
+            compression: None,
+        }
     }
 
     /// Answers one question; also returns the untagged responses to be sent before the answer.
@@ -71,6 +85,7 @@ impl Exchange {
                 Ok(Answer::More)
             }
             Question::AppendEnd { keep } => self.append_end(keep).await,
+            Question::Compress => Ok(self.compress()),
             Question::AppendAbandon => {
                 self.append = None;
                 Ok(Answer::More)
@@ -208,6 +223,20 @@ impl Exchange {
         };
         self.report(Numbers::MayChange).await?;
         Ok(Answer::Completed { completion, selected: self.selected() })
+    }
+
+    /// Takes one of the permits to compress.
+    fn compress(&mut self) -> Answer {
+        match Arc::clone(&self.compressions).try_acquire_owned() {
+            Ok(permit) => {
+                self.compression = Some(permit);
+                Answer::More
+            }
+            Err(_) => {
+                let completion = Completion::no("too many compressed connections").code("LIMIT");
+                Answer::Completed { completion, selected: self.selected() }
+            }
+        }
     }
 
     fn selected(&self) -> Option<FolderId> {

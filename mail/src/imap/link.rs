@@ -17,6 +17,8 @@ pub(crate) struct Link {
     pub(crate) privacy: Privacy,
     /// True if STARTTLS is offered.
     pub(crate) may_start_tls: bool,
+    /// True after COMPRESS.
+    pub(crate) is_compressed: bool,
     /// The largest message that APPEND takes, in bytes.
     pub(crate) message_len_max: u64,
 }

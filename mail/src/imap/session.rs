@@ -15,7 +15,7 @@ pub(crate) use question::{Answer, Question};
 use freehold_core::mailbox::FolderId;
 
 use self::busy::{Appending, Asked, Busy};
-use super::command::{self, Command, Tagged, capability, id, idle, namespace, set_quota};
+use super::command::{self, Command, Tagged, capability, compress, id, idle, namespace, set_quota};
 use super::completion::Completion;
 use super::framer::{Frame, Framer};
 use super::link::{Link, Privacy};
@@ -42,6 +42,8 @@ pub(crate) enum Step {
     Read,
     /// Send the output, then do the TLS handshake and call `tls_started`.
     StartTls,
+    /// Send the output; what follows is compressed.
+    Compress,
     /// Send the output, then close.
     Close,
 }
@@ -234,6 +236,10 @@ impl Session {
                 self.busy = Busy::Appending(appending);
             }
             (Asked::Piece(appending), _) => self.busy = Busy::Appending(appending),
+            (Asked::Compress { tag }, Answer::Completed { completion, .. }) => {
+                return self.complete(tag, completion);
+            }
+            (Asked::Compress { tag }, _) => return self.compress(&tag),
             (Asked::Report { tag, completion }, _) => return self.respond(&tag, &completion),
             (Asked::IdleReport { tag }, _) => self.busy = Busy::Idle { tag },
         }
@@ -301,6 +307,10 @@ impl Session {
                 return Step::More;
             }
             (Command::BadName, _) => Completion::bad_name(),
+            (Command::Compress, _) => match compress::refusal(&self.link) {
+                Some(refusal) => refusal,
+                None => return self.ask(Question::Compress, Asked::Compress { tag }),
+            },
             (command, State::Authenticated) if command.needs_folder() => Completion::not_selected(),
             (Command::Check, _) => Completion::ok("checked"),
             (Command::SetQuota, _) => set_quota::refusal(),
@@ -310,6 +320,15 @@ impl Session {
             }
         };
         self.complete(tag, completion)
+    }
+
+    /// From the tagged response on both directions are compressed (RFC 4978 3). A client sends
+    /// nothing between the command and that response: such input is dropped, as before TLS.
+    fn compress(&mut self, tag: &str) -> Step {
+        self.respond(tag, &Completion::ok("compression begins"));
+        self.link.is_compressed = true;
+        self.framer.forget();
+        Step::Compress
     }
 
     /// Ends a command that did not need the mailbox: changes are reported first (RFC 3501 5.2).

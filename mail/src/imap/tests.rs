@@ -155,6 +155,7 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
             "d APPEND INBOX {3}\r\nabc\r\n",
             "d APPEND INBOX {3+}\r\nabc (\\Seen) ~{3+}\r\nabc",
             " {3+}\r\nabc",
+            "x COMPRESS DEFLATE\r\n",
             "x SETMETADATA INBOX (/private/comment ~{3+}\r\na\0b /shared/comment NIL)\r\n",
             "x GETMETADATA (DEPTH infinity MAXSIZE 9) INBOX (/private /shared/comment)\r\n",
             "d REPLACE * INBOX {3+}\r\nabc\r\n",

@@ -44,6 +44,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
         line
     }
 
+    /// The socket, when nothing was read beyond the last line.
+    pub(crate) fn into_socket(self) -> S {
+        assert!(self.0.buffer().is_empty());
+        self.0.into_inner()
+    }
+
     async fn octets(&mut self, len: usize) -> Vec<u8> {
         let mut octets = vec![0; len];
         tokio::time::timeout(TIMEOUT, self.0.read_exact(&mut octets))

@@ -9,6 +9,7 @@
 )]
 
 mod authentication;
+mod compression;
 mod dns;
 mod imap;
 mod limits;

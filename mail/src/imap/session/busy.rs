@@ -67,6 +67,10 @@ pub(super) enum Asked {
     },
     /// A piece of an APPEND's message.
     Piece(Appending),
+    /// The permission to compress.
+    Compress {
+        tag: String,
+    },
     /// Changes are reported before this completion.
     Report {
         tag: String,

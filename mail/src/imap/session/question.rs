@@ -41,6 +41,8 @@ pub(crate) enum Question {
     },
     /// Drop the messages received so far.
     AppendAbandon,
+    /// May the connection be compressed?
+    Compress,
     /// Report the changes in the selected folder.
     Report(Numbers),
 }

@@ -22,13 +22,14 @@ const UNSUPPORTED_RESPONSES: [&str; 12] = [
     "SAVEDATE ",
 ];
 /// Parts of commands that imap-codec does not support or refuses.
-const UNSUPPORTED_COMMANDS: [&str; 17] = [
+const UNSUPPORTED_COMMANDS: [&str; 18] = [
     " $ ",
     " $\r",
     ",$",
     "$,",
     "(USE",
     "METADATA",
+    "COMPRESS",
     "RETURN",
     "LIST (",
     "YOUNGER",

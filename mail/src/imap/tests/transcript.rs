@@ -6,7 +6,7 @@
 //! response (OK, NO, BAD, BYE) or `+` that ends after its status and response code leaves the
 //! human-readable text free; without a response code there must be none. `@ deliver FOLDER` with
 //! `|` lines stores a message in a folder; `@ link cleartext|loopback|tls` sets the privacy of the
-//! following sessions. `S: <close>` and `S: <tls>` are actions of the connection.
+//! following sessions. `S: <close>`, `S: <tls>` and `S: <deflate>` are actions of the connection.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +26,6 @@ use crate::imap::context::Shared;
 use crate::imap::exchange::Exchange;
 use crate::imap::link::{Link, Privacy};
 use crate::imap::session::{Session, Step};
-use crate::imap::structure_cache::StructureCache;
 
 /// How input reaches the session.
 #[derive(Clone, Copy)]
@@ -207,6 +206,7 @@ impl TestSession {
     async fn run(&mut self) {
         let action = match run(&mut self.session, &mut self.exchange).await {
             Step::StartTls => Some("<tls>"),
+            Step::Compress => Some("<deflate>"),
             Step::Close => Some("<close>"),
             _ => None,
         };
@@ -303,8 +303,9 @@ async fn deliver(node: &Node, folder: &str, message: &[u8]) {
 
 fn session(node: &Node, privacy: Privacy) -> (Session, Exchange) {
     let message_len_max = 1_000_000;
-    let shared = Arc::new(Shared { message_len_max, structure_cache: StructureCache::default() });
-    let link = Link { privacy, may_start_tls: privacy != Privacy::Tls, message_len_max };
+    let shared = Arc::new(Shared::new(message_len_max));
+    let may_start_tls = privacy != Privacy::Tls;
+    let link = Link { privacy, may_start_tls, is_compressed: false, message_len_max };
     (Session::new(link), Exchange::new(node.clone(), shared, Ipv4Addr::LOCALHOST.into()))
 }
 
