@@ -37,6 +37,7 @@ check curl-imap curl -sS "imap://127.0.0.1:$IMAP_PORT/INBOX;MAILINDEX=1" -u "$U:
 check curl-imaps-search curl -sS --cacert "$CERT" "imaps://localhost:$IMAPS_PORT/INBOX?ALL" -u "$U:$PASS"
 check curl-imap-append curl -sS --cacert "$CERT" "imaps://localhost:$IMAPS_PORT/INBOX" -u "$U:$PASS" -T "$run/m.eml"
 check python-imaplib python3 .ci/judge/imaplib_session.py "$IMAPS_PORT" "$CERT" "$U" "$PASS"
+check imap-more python3 .ci/judge/imap_more.py "$IMAPS_PORT" "$CERT" "$U" "$PASS"
 T=120 check moving python3 .ci/judge/moving.py "$freehold"
 T=240 check mail-faults python3 .ci/judge/mail_faults.py "$run/demo.json" "$freehold"
 cat >"$run/mbsyncrc" <<C
