@@ -36,8 +36,8 @@
 //! | 8508 | REPLACE | whole |
 //! | 8514 | SAVEDATE | whole |
 //! | 8970 | PREVIEW | whole |
-//! | 9208 | QUOTA | whole: one root, STORAGE and MESSAGE; SETQUOTA is refused |
 //! | 9051 | IMAP4rev2 | part: the extensions above that it includes |
+//! | 9208 | QUOTA | whole: one root, STORAGE and MESSAGE; SETQUOTA is refused |
 
 mod command;
 mod completion;
