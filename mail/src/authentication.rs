@@ -1,5 +1,5 @@
-//! Who sent a message: SPF (RFC 7208), DKIM (RFC 6376), ARC (RFC 8617), DMARC (RFC 9989) and the
-//! reverse name of the client (RFC 8601 2.7.3).
+//! The proof of a message's sender: SPF (RFC 7208), DKIM (RFC 6376), ARC (RFC 8617), DMARC (RFC
+//! 9989) and the reverse name of the client (RFC 8601 2.7.3).
 //!
 //! The header and the hashes of the body are gathered while the message arrives, so no message is
 //! whole in memory. Each check has a time limit of its own: a slow domain of the sender delays

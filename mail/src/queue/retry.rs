@@ -23,8 +23,8 @@ pub(super) fn outcome(
     Outcome::Later { at, reply }
 }
 
-/// The pause after `attempts` earlier attempts: 1, 5, 10, 20, 40 … times the first one. A server that restarts is reached again soon, and one
-/// that is down is tried rarely.
+/// The pause after `attempts` earlier attempts: 1, 5, 10, 20, 40 … times the first one. A server
+/// that restarts is reached again soon, and one that is down is tried rarely.
 pub(super) fn pause_ms(first_ms: u64, attempts: u32) -> u64 {
     let times = match attempts.checked_sub(1) {
         None => 1,

@@ -54,7 +54,7 @@ pub(super) struct Checks {
     pub(super) return_path: String,
     /// The Received field.
     pub(super) received: String,
-    /// What was gathered of the message so far.
+    /// The part of the message that they look at, as far as it has arrived.
     pub(super) digest: Digest,
 }
 
@@ -167,7 +167,8 @@ impl Incoming {
         let (blob, is_forged) = match self.checks {
             None => (self.spool.finish().await?, false),
             Some(checks) => {
-                let (verdict, trace) = checks.finish().await;
+                // DNS is asked: boxed, as the future is large.
+                let (verdict, trace) = Box::pin(checks.finish()).await;
                 (self.spool.finish_behind(&self.node, trace).await?, verdict.is_forged)
             }
         };

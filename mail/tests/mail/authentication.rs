@@ -1,5 +1,5 @@
-//! Who sent a message, as the DNS of its domains says: the field in the stored message, and its
-//! folder.
+//! The proof of a message's sender, as the DNS of its domains says: the field in the stored
+//! message, and its folder.
 
 use std::net::Ipv4Addr;
 

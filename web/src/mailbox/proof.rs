@@ -1,4 +1,4 @@
-//! Who proved to have sent a message, by the results that this server added when the message came
+//! The proof of a message's author, by the results that this server added when the message came
 //! (RFC 8601).
 //!
 //! They are believed only at their place: behind Return-Path and before the first Received. All

@@ -92,8 +92,8 @@ impl Text {
         Ok(fields)
     }
 
-    /// The pieces, behind `first`. When one can't be read the connection is aborted, so that the next hop does not
-    /// accept a truncated message.
+    /// The pieces, behind `first`. When one can't be read the connection is aborted, so that the
+    /// next hop does not accept a truncated message.
     pub(super) fn pieces(
         self,
         first: String,
