@@ -24,6 +24,8 @@ use crate::types::Scan;
 /// The most rows applied before a flush: sled uses much memory for unflushed rows (3.8 GB for a
 /// million).
 const UNFLUSHED_ROWS_MAX: usize = 1000;
+/// From so many rows on, a batch's pages are read before it is applied.
+const COLD_ROWS_MIN: usize = 16;
 /// sled reads everything written since it was opened when it is opened again. From so many bytes of
 /// rows on, that takes tens of milliseconds.
 const SLOW_OPEN_LEN: usize = 2 * 1024 * 1024;
@@ -151,6 +153,17 @@ impl Engine for SledEngine {
                 Some(value) => batch.insert(key, value),
                 None => batch.remove(key),
             }
+        }
+        if group.len() >= COLD_ROWS_MIN {
+            // The batch finds its pages in the cache then, so readers of pages wait for no disk. A
+            // row that can't be read is an error of the batch.
+            self.database.with(|db| {
+                for write in group {
+                    let _: sled::Result<Option<sled::IVec>> =
+                        db.get(engine_key(write.table, write.key));
+                }
+                Ok(())
+            })?;
         }
         {
             let _page = self.page.write().unwrap_or_else(PoisonError::into_inner);
