@@ -56,6 +56,9 @@ pub struct MailConfig {
     pub recipients_per_day: u64,
     /// The same for recipients to whom the owner never wrote before.
     pub new_recipients_per_day: u64,
+    /// How long a message written in the browser waits before it is sent, so that it can be taken
+    /// back, in seconds.
+    pub undo_seconds: u64,
     /// A file of certificates (PEM) that a smarthost's certificate may be signed by, besides those
     /// of public authorities; empty for none.
     pub trusted_roots: String,
@@ -84,6 +87,7 @@ impl Default for MailConfig {
             routes: BTreeMap::new(),
             recipients_per_day: 500,
             new_recipients_per_day: 100,
+            undo_seconds: 10,
             trusted_roots: String::new(),
             retry_first_ms: 1000,
             retry_hours_max: 48,

@@ -287,6 +287,7 @@ fn mail_place(config: &Config, ports: &ListenConfig) -> MailEndpoints {
         is_loopback_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
         domains: config.mail.routes.keys().cloned().collect(),
         limits: config.mail.send_limits(),
+        undo_ms: config.mail.undo_seconds.saturating_mul(1000),
     }
 }
 

@@ -51,6 +51,36 @@ pub(crate) fn day(at: Timestamp, now: Timestamp) -> String {
     at.strftime(format).to_string()
 }
 
+/// When something will be: `in 8 seconds`, `in 5 minutes`, `at 18:04`, `on 14 November at 8:00`.
+pub(crate) fn ahead(at: Timestamp, now: Timestamp) -> String {
+    let ms = at.millis_since(now);
+    let counted = |count: u64, unit: &str| match count {
+        1 => format!("in a {unit}"),
+        count => format!("in {count} {unit}s"),
+    };
+    if ms < MINUTE_MS {
+        return counted(ms.div_ceil(1000), "second");
+    }
+    if ms < HOUR_MS {
+        return counted(ms.div_ceil(MINUTE_MS), "minute");
+    }
+    let (then, today) = (zoned(at), zoned(now));
+    let time = then.strftime("%-H:%M");
+    match then.date() == today.date() {
+        true => format!("at {time}"),
+        false => format!("on {} at {time}", day(at, now)),
+    }
+}
+
+/// The moment that a `datetime-local` field names (HTML, "local date and time"), in the owner's
+/// time zone; `None` if it is not one.
+pub(crate) fn typed(text: &str) -> Option<Timestamp> {
+    let civil: jiff::civil::DateTime = text.trim().parse().ok()?;
+    let zone = ZONE.try_with(TimeZone::clone).unwrap_or(TimeZone::UTC);
+    let millis = civil.to_zoned(zone).ok()?.timestamp().as_millisecond();
+    u64::try_from(millis).ok().map(Timestamp)
+}
+
 /// Coarser with age: `12 minutes ago`, `8:15`, `yesterday, 18:04`, `Friday`, `14 November`.
 pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
     let age_ms = now.millis_since(at);

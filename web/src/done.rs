@@ -27,6 +27,9 @@ pub(crate) enum Done {
     MessageHeld,
     MessageRetried,
     MessageDropped,
+    MessageScheduled,
+    MessageTakenBack,
+    TooLate,
     MovedToInbox,
     MovedToArchive,
     MovedToJunk,
@@ -48,7 +51,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 33] = [
+const NAMES: [(Done, &str); 36] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -64,6 +67,9 @@ const NAMES: [(Done, &str); 33] = [
     (Done::MessageHeld, "held"),
     (Done::MessageRetried, "retried"),
     (Done::MessageDropped, "dropped"),
+    (Done::MessageScheduled, "scheduled"),
+    (Done::MessageTakenBack, "taken-back"),
+    (Done::TooLate, "too-late"),
     (Done::MovedToInbox, "to-inbox"),
     (Done::MovedToArchive, "to-archive"),
     (Done::MovedToJunk, "to-junk"),

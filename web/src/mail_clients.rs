@@ -19,6 +19,8 @@ pub struct MailEndpoints {
     pub domains: Vec<String>,
     /// The caps on what the owner sends in a day.
     pub limits: SendLimits,
+    /// How long a message of the form waits, so that it can be taken back, in milliseconds.
+    pub undo_ms: u64,
 }
 
 impl MailEndpoints {

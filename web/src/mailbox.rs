@@ -87,6 +87,8 @@ struct Sidebar {
     older: Option<u32>,
     /// Where the message is that was moved away from this folder just now, to undo that.
     moved: Option<(u32, u32)>,
+    /// The id in the queue of a message that was sent just now, to undo that.
+    sent: Option<String>,
     /// The number of messages that wait to be sent.
     waiting: usize,
     /// True for the bin and for junk if there is anything in them.
@@ -106,6 +108,9 @@ struct ListQuery {
     /// The message that was moved away from this folder, as `folder.uid`.
     #[serde(default)]
     moved: String,
+    /// The id in the queue of the message that was sent.
+    #[serde(default)]
+    sent: String,
 }
 
 async fn inbox(State(site): State<Site>, owner: Owner, done: Done) -> PageResult {
@@ -121,7 +126,8 @@ async fn folder(
     done: Done,
 ) -> PageResult {
     let sidebar = sidebar(&site, id, query.before, None)?;
-    let sidebar = Sidebar { moved: message::moved(&site, &query.moved)?, ..sidebar };
+    let moved = message::moved(&site, &query.moved)?;
+    let sidebar = Sidebar { moved, sent: queue::undoable(&site, &query.sent)?, ..sidebar };
     let page = site.owner_layout(&sidebar.title, "Mail")?.saying(done);
     response::page(&ListPage { page, sidebar })
 }
@@ -179,6 +185,7 @@ fn sidebar(
         messages: messages.collect(),
         older,
         moved: None,
+        sent: None,
         waiting: mailbox::queued_blobs(&site.node)?.len(),
         can_be_emptied: empty::is_purgeable(current.special) && current.total > 0,
     })

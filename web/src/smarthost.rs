@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
-use freehold_core::mailbox::queue::{World, world};
+use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::smarthost::{self, Smarthost, SmarthostError};
 use freehold_core::store::StoreError;
 use serde::Deserialize;
@@ -89,7 +89,7 @@ fn page(
     Ok(SmarthostPage {
         page: site.owner_layout("Letters to the world", "Settings")?,
         domain: site.profile()?.map(|profile| profile.domain.clone()).unwrap_or_default(),
-        is_direct: world(&site.node)? == World::Direct,
+        is_direct: outbound(&site.node)? == Outbound::Direct,
         current,
         form,
         fault,

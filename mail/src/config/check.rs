@@ -12,6 +12,7 @@ const IDLE_SECS_MIN: u64 = 5 * 60;
 const DAY_SECS: u64 = 24 * 60 * 60;
 /// A client waits five minutes for the greeting (RFC 5321 4.5.3.2.1).
 const GREETING_MS_MAX: u64 = 60 * 1000;
+const UNDO_SECONDS_MAX: u64 = 5 * 60;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const YEAR_HOURS: u64 = 365 * 24;
 /// More connections than a process may have file descriptors for.
@@ -115,6 +116,12 @@ impl MailConfig {
             good.smtp_idle_timeout_secs,
         )?;
         in_range(
+            "undo_seconds",
+            self.undo_seconds,
+            (0, UNDO_SECONDS_MAX, "seconds"),
+            good.undo_seconds,
+        )?;
+        in_range(
             "retry_first_ms",
             self.retry_first_ms,
             (1, HOUR_MS, "milliseconds"),
@@ -181,6 +188,7 @@ mod tests {
             MailConfig { greeting_delay_ms: 300_000, ..good() },
             MailConfig { smtp_idle_timeout_secs: 299, ..good() },
             MailConfig { smtp_idle_timeout_secs: u64::MAX, ..good() },
+            MailConfig { undo_seconds: 301, ..good() },
             MailConfig { retry_first_ms: 0, ..good() },
             MailConfig { retry_hours_max: 0, ..good() },
         ];

@@ -131,6 +131,7 @@ fn submission(state: &MailState, received: Received) -> Result<Submission, Reply
         copy_to_sent: true,
         request,
         limits: state.config.send_limits(),
+        not_before: None,
     })
 }
 

@@ -293,6 +293,7 @@ async fn strangers_beyond_their_daily_share_get_452() {
         copy_to_sent: false,
         request: mailbox::queue::ReportRequest::default(),
         limits: mailbox::queue::SendLimits::NONE,
+        not_before: None,
     };
     mailbox::submit(&alice.node, submission).await.unwrap();
     envelope(&mut client).await;

@@ -365,6 +365,7 @@ async fn submit(node: &Node, text: &[u8]) {
         blob: node.blobs.put(text).unwrap(),
         copy_to_sent: false,
         limits: mailbox::queue::SendLimits::NONE,
+        not_before: None,
     };
     mailbox::submit(node, submission).await.unwrap();
 }

@@ -1,5 +1,6 @@
 //! The form that writes a message or a reply.
 
+pub(super) mod draft;
 mod outgoing;
 mod recipients;
 
@@ -7,7 +8,7 @@ use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use freehold_core::mailbox::queue::{
-    QueueId, ReportRequest, SendLimits, SubmitError, World, world,
+    Outbound, QueueId, ReportRequest, SendLimits, SubmitError, outbound,
 };
 use freehold_core::mailbox::{
     self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
@@ -21,6 +22,7 @@ use self::recipients::{KnownFriend, Recipient};
 use super::host_names::honest_address;
 use super::message;
 use super::parsed::{ParsedMessage, parsed};
+use super::queue;
 use crate::blobs;
 use crate::done::Done;
 use crate::fault::Fault;
@@ -60,6 +62,12 @@ struct MessageForm {
     /// `folder.uid` of the message to which this replies.
     #[serde(default)]
     reply: String,
+    /// `folder.uid` of the draft that this goes on with.
+    #[serde(default)]
+    draft: String,
+    /// When it is to be sent, as a `datetime-local` field has it; empty for now.
+    #[serde(default)]
+    later: String,
     /// Not empty for a reply to all.
     #[serde(default)]
     all: String,
@@ -91,18 +99,18 @@ struct ComposePage {
 impl ComposePage {
     fn new(site: &Site, form: MessageForm, fault: Option<Fault>) -> Result<Self, Problem> {
         let friends = recipients::known_friends(site)?;
-        let world = world(&site.node)?;
+        let outbound = outbound(&site.node)?;
         let domains = || site.mail.as_ref().map(|mail| mail.domains.clone());
         Ok(Self {
             page: site.owner_layout("Write a letter", "Mail")?,
             form,
             fault,
             friends: friends.iter().map(KnownFriend::typed).collect(),
-            reach: if world == World::Closed { domains() } else { None },
-            is_direct: world == World::Direct,
-            smarthost: match world {
-                World::Smarthost(smarthost) => Some(smarthost.host),
-                World::Direct | World::Closed => None,
+            reach: if outbound == Outbound::None { domains() } else { None },
+            is_direct: outbound == Outbound::Direct,
+            smarthost: match outbound {
+                Outbound::Smarthost(smarthost) => Some(smarthost.host),
+                Outbound::Direct | Outbound::None => None,
             },
         })
     }
@@ -118,13 +126,23 @@ fn reply_target(reply: &str) -> Option<(u32, u32)> {
     Some((folder.parse().ok()?, uid.parse().ok()?))
 }
 
-async fn show(State(site): State<Site>, _: Owner, Query(query): Query<MessageForm>) -> PageResult {
-    let form = match reply_target(&query.reply) {
-        Some((folder, uid)) => reply_form(&site, folder, uid, !query.all.is_empty()).await?,
-        None => query,
+async fn show(
+    State(site): State<Site>,
+    _: Owner,
+    Query(query): Query<MessageForm>,
+    done: Done,
+) -> PageResult {
+    let form = match (draft::place(&site, &query.draft)?, reply_target(&query.reply)) {
+        (Some(place), _) => draft::form(&site, place).await?,
+        (None, Some((folder, uid))) => {
+            reply_form(&site, folder, uid, !query.all.is_empty()).await?
+        }
+        (None, None) => query,
     };
     let form = MessageForm { key: idempotency::new_key(&site), ..form };
-    response::with_editor(response::page(&ComposePage::new(&site, form, None)?))
+    let shown = ComposePage::new(&site, form, None)?;
+    let page = shown.page.saying(done);
+    response::with_editor(response::page(&ComposePage { page, ..shown }))
 }
 
 /// The parts of a message that a reply repeats.
@@ -253,7 +271,14 @@ async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>)
     let recipients = all.into_iter().map(|recipient| recipient.address.into()).collect();
     let request = ReportRequest::default();
     let limits = site.mail.as_ref().map_or(SendLimits::NONE, |mail| mail.limits);
-    let submission = Submission { id, from, recipients, blob, copy_to_sent: true, request, limits };
+    let undo_ms = site.mail.as_ref().map_or(0, |mail| mail.undo_ms);
+    let at_once = site.node.clock.now().plus_millis(undo_ms);
+    let not_before = match outgoing::later(&form, site.node.clock.now()) {
+        Ok(later) => later.or((undo_ms > 0).then_some(at_once)),
+        Err(fault) => return send_back(&site, form, fault),
+    };
+    let submission =
+        Submission { id, from, recipients, blob, copy_to_sent: true, request, limits, not_before };
     match mailbox::submit(&site.node, submission).await {
         Ok(id) => sent(&site, &form, id).await,
         Err(SubmitError::Store(error)) => Err(error.into()),
@@ -263,11 +288,17 @@ async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>)
 
 async fn sent(site: &Site, form: &MessageForm, id: QueueId) -> PageResult {
     mark_answered(site, &form.reply).await;
+    draft::delete(site, &form.draft).await;
     if mailbox::queue::item(&site.node, id)?.is_some_and(|item| item.held) {
         return Ok(response::see_other(&Done::MessageHeld.at("/home/mail/queue")));
     }
+    if !form.later.trim().is_empty() {
+        return Ok(response::see_other(&Done::MessageScheduled.at("/home/mail/queue")));
+    }
     let sent = mailbox::special_folder(&site.node, SpecialUse::Sent)?.ok_or(Problem::NotFound)?;
-    Ok(response::see_other(&Done::MessageSent.at(&format!("/home/mail/{}", sent.id.0))))
+    let undo = queue::undoable(site, &id.to_string())?.map(|id| format!("?sent={id}"));
+    let list = format!("/home/mail/{}{}", sent.id.0, undo.unwrap_or_default());
+    Ok(response::see_other(&Done::MessageSent.at(&list)))
 }
 
 fn refusal(error: &SubmitError) -> Fault {

@@ -13,6 +13,7 @@ use freehold_mime::{Structure, content};
 use serde::Deserialize;
 
 use super::blocks::{self, Attachment, Block, Blocks};
+use super::compose::draft;
 use super::host_names::honest_address;
 use super::named_people;
 use super::parsed::{ParsedMessage, parsed};
@@ -73,6 +74,8 @@ struct OpenMessage {
     is_own: bool,
     /// True but for drafts and reports of mail servers.
     can_be_answered: bool,
+    /// True for a draft that the form can show.
+    can_be_continued: bool,
     /// The state of delivery for each recipient; empty once all have it.
     delivery: Vec<RecipientStatus>,
     /// True if it did not reach every recipient.
@@ -98,6 +101,7 @@ struct Parts {
     blocks: Blocks,
     has_long_header: bool,
     is_report: bool,
+    is_plain: bool,
     proof: Proof,
 }
 
@@ -110,6 +114,7 @@ impl Parts {
         let domain = author.map(|(_, domain)| domain).unwrap_or_default();
         Self {
             proof: Proof::of(message.header(), domain),
+            is_plain: draft::fits(message),
             from,
             to: people("to"),
             cc: people("cc"),
@@ -238,6 +243,7 @@ async fn open_message(
             .map(dates::long),
         is_own,
         can_be_answered: special != Some(SpecialUse::Drafts) && !parts.is_report,
+        can_be_continued: special == Some(SpecialUse::Drafts) && parts.is_plain,
         delivery: if special == Some(SpecialUse::Sent) {
             delivery(site, message)?
         } else {

@@ -23,11 +23,12 @@ pub(super) fn routes() -> Routes {
         .get("/home/mail/queue", Access::Owner, show)
         .post("/home/mail/queue/{id}/retry", Access::Owner, retry)
         .post("/home/mail/queue/{id}/drop", Access::Owner, drop_item)
+        .post("/home/mail/queue/{id}/undo", Access::Owner, undo)
 }
 
 /// The state of delivery for one recipient.
 pub(super) struct RecipientStatus {
-    /// `delivered`, `failed`, `held`, `new`, `trying` or `waiting`.
+    /// `delivered`, `failed`, `held`, `new`, `scheduled`, `trying` or `waiting`.
     pub(super) state: &'static str,
     pub(super) text: String,
 }
@@ -42,6 +43,8 @@ struct Row {
     machine_time: String,
     /// True if it waits for the owner's decision.
     held: bool,
+    /// True if it can be taken back as a draft.
+    can_be_taken_back: bool,
     recipients: Vec<RecipientStatus>,
 }
 
@@ -64,6 +67,10 @@ pub(super) fn statuses(item: &QueuedMessage, now: Timestamp) -> Vec<RecipientSta
             RecipientState::Failed => ("failed", format!("Not delivered to {address}.{reply}")),
             RecipientState::Waiting if item.held => {
                 ("held", format!("{address} waits for your word."))
+            }
+            RecipientState::Waiting if to.attempts == 0 && to.next_attempt > now => {
+                let when = dates::ahead(to.next_attempt, now);
+                ("scheduled", format!("Setting off to {address} {when}."))
             }
             RecipientState::Waiting if to.attempts == 0 => {
                 ("new", format!("Setting off to {address}."))
@@ -105,6 +112,7 @@ fn row(site: &Site, item: &QueuedMessage) -> Result<Row, Problem> {
         when: dates::ago(item.created, now),
         machine_time: dates::machine(item.created),
         held: item.held,
+        can_be_taken_back: copy.is_some() && queue::can_be_taken_back(item, now),
         recipients: statuses(item, now),
     })
 }
@@ -125,4 +133,23 @@ async fn drop_item(State(site): State<Site>, _: Owner, Path(id): Path<String>) -
         false => Done::Nothing,
     };
     Ok(response::see_other(&done.at(PAGE)))
+}
+
+/// Takes a message back that has not left: its text is in the form again.
+async fn undo(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+    let id: QueueId = parse_id(&id)?;
+    Ok(response::see_other(&match queue::take_back(&site.node, id).await? {
+        Some((folder, uid)) => {
+            Done::MessageTakenBack.at(&format!("/home/mail/write?draft={}.{uid}", folder.0))
+        }
+        None => Done::TooLate.at(PAGE),
+    }))
+}
+
+/// The id of a message that was sent just now and can still be taken back.
+pub(super) fn undoable(site: &Site, id: &str) -> Result<Option<String>, Problem> {
+    let Ok(id) = parse_id::<QueueId>(id) else { return Ok(None) };
+    let item = queue::item(&site.node, id)?;
+    let now = site.node.clock.now();
+    Ok(item.filter(|item| queue::can_be_taken_back(item, now)).map(|item| item.id.to_string()))
 }

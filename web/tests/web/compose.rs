@@ -58,6 +58,7 @@ async fn unreachable_domain_is_said_before_sending() {
         is_loopback_only: true,
         domains: vec!["bob.example".into()],
         limits: SendLimits::NONE,
+        undo_ms: 0,
     };
     let mut owner = Browser::owner_with_mail(&alice, mail).await;
     assert!(owner.get("/home/mail/write").await.one("#to-hint").text().contains("bob.example"));

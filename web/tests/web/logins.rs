@@ -297,6 +297,7 @@ async fn mail_client_settings_are_shown_to_the_owner() {
         is_loopback_only: true,
         domains: Vec::new(),
         limits: SendLimits::NONE,
+        undo_ms: 0,
     };
     let page = Browser::owner_with_mail(&alice, here.clone()).await.get(APP_PASSWORDS).await;
     for (server, port) in [("#imap-server", "7993"), ("#smtp-server", "7465")] {

@@ -53,6 +53,82 @@ async fn dropped_message_keeps_its_marked_copy() {
     assert_eq!(owner.post(&format!("{PAGE}/x/retry"), &[]).await.status.as_u16(), 404);
 }
 
+fn with_undo(undo_ms: u64) -> MailEndpoints {
+    MailEndpoints {
+        host: None,
+        imaps: 1,
+        smtps: 2,
+        is_loopback_only: true,
+        domains: vec!["b.example".into()],
+        limits: SendLimits::NONE,
+        undo_ms,
+    }
+}
+
+#[tokio::test]
+async fn sent_message_is_taken_back_and_sent_again() {
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
+    let mut owner = Browser::owner_with_mail(&alice, with_undo(10_000)).await;
+    let fields = [
+        ("to", "Bob <bob@b.example>, dora@b.example"),
+        ("cc", "eve@b.example"),
+        ("subject", "The hill"),
+        ("text", "Shall we?\r\nAt four."),
+    ];
+    let sent = owner.post("/home/mail/write", &fields).await.header("location").to_owned();
+    let list = owner.get(&sent).await;
+    let undo = list.one("#undo").attr("action").to_owned();
+    let form = owner.post(&undo, &[]).await.header("location").to_owned();
+    assert!(queue::queued(&alice, 9).unwrap().is_empty());
+    let page = owner.get(&form).await;
+    assert_eq!(page.field("to"), "bob@b.example, dora@b.example");
+    assert_eq!(
+        (page.field("cc").as_str(), page.field("subject").as_str()),
+        ("eve@b.example", "The hill")
+    );
+    assert!(page.one("textarea").text().contains("At four."));
+    let drafts = mailbox::special_folder(&alice, SpecialUse::Drafts).unwrap().unwrap();
+    assert_eq!(drafts.total, 1);
+    // The draft's page leads to the form as well.
+    let draft = format!("/home/mail/{}/1", drafts.id.0);
+    assert!(
+        owner.get(&draft).await.has(&format!("a[href='/home/mail/write?draft={}.1']", drafts.id.0))
+    );
+    let place = page.field("draft");
+    let again = [("to", "bob@b.example"), ("text", "Shall we not?"), ("draft", place.as_str())];
+    let sent = owner.post("/home/mail/write", &again).await.header("location").to_owned();
+    let drafts = mailbox::special_folder(&alice, SpecialUse::Drafts).unwrap().unwrap();
+    assert_eq!((drafts.total, queue::queued(&alice, 9).unwrap().len()), (0, 1));
+    // Too late.
+    let undo = owner.get(&sent).await.one("#undo").attr("action").to_owned();
+    alice.clock.advance(9_500);
+    assert!(!owner.get(&sent).await.has("#undo"));
+    assert_eq!(owner.post(&undo, &[]).await.location(), PAGE);
+    assert_eq!(queue::queued(&alice, 9).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn message_for_later_waits_until_its_time() {
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
+    let mut owner = Browser::owner_with_mail(&alice, with_undo(0)).await;
+    for wrong in ["tomorrow", "1999-12-31T23:59", "9999-01-01T00:00"] {
+        let fields = [("to", "bob@b.example"), ("text", "x"), ("later", wrong)];
+        owner.post("/home/mail/write", &fields).await.fault("later");
+    }
+    let now = jiff::Timestamp::from_millisecond(alice.clock.now().0 as i64).unwrap();
+    let later = now + std::time::Duration::from_secs(3 * 24 * 60 * 60);
+    let typed = later.strftime("%Y-%m-%dT%H:%M").to_string();
+    let fields = [("to", "bob@b.example"), ("text", "x"), ("later", typed.as_str())];
+    assert_eq!(owner.post("/home/mail/write", &fields).await.location(), PAGE);
+    let due = mailbox::next_due(&alice).unwrap().unwrap();
+    assert!((later.as_millisecond() as u64).abs_diff(due.0) < 60_000, "{due:?}");
+    let page = owner.get(PAGE).await;
+    assert!(page.has("[data-state='scheduled']"));
+    let id = page.one("[data-queued]").attr("data-queued").to_owned();
+    owner.post(&format!("{PAGE}/{id}/retry"), &[]).await.location();
+    assert_eq!(mailbox::next_due(&alice).unwrap(), Some(alice.clock.now()));
+}
+
 #[tokio::test]
 async fn message_over_the_cap_waits_for_the_owners_word() {
     let alice = TestNode::new("alice").await.allowing_queued_mail();
@@ -63,6 +139,7 @@ async fn message_over_the_cap_waits_for_the_owners_word() {
         is_loopback_only: true,
         domains: vec!["b.example".into()],
         limits: SendLimits { recipients: 1, new_recipients: 1 },
+        undo_ms: 0,
     };
     let mut owner = Browser::owner_with_mail(&alice, mail).await;
     let to_two = [("to", "bob@b.example, dora@b.example"), ("text", "Shall we?")];

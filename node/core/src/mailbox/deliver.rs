@@ -310,6 +310,11 @@ pub(super) fn place_of(
     Ok(delivered.filter(|row| row.expunged.is_none()).map(|row| (row.folder, row.uid)))
 }
 
+/// Forgets a delivery: the same message may be delivered again.
+pub(super) fn forget(tx: &mut Tx<'_>, idempotency: IdempotencyKey) {
+    row::delete::<DeliveredRow>(tx, &idempotency.0);
+}
+
 /// Whether there was a delivery with this key, also if its message was expunged since.
 pub(super) fn was_delivered(tx: &Tx<'_>, idempotency: IdempotencyKey) -> Result<bool, StoreError> {
     Ok(row::get::<DeliveredRow>(tx, &idempotency.0)?.is_some())

@@ -9,10 +9,10 @@ mod dsn;
 mod limits;
 mod manage;
 mod notify;
+mod outbound;
 mod record;
 mod report;
 mod submit;
-mod world;
 
 use minicbor::{Decode, Encode};
 
@@ -23,12 +23,12 @@ use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
 pub use limits::SendLimits;
-pub use manage::{drop_item, queued, retry, sent_copy, subject};
+pub use manage::{can_be_taken_back, drop_item, queued, retry, sent_copy, subject, take_back};
 pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encoded};
+pub use outbound::{Outbound, outbound};
 pub use record::{NOT_DELIVERED, Outcome, RecordError, record_outcomes};
 pub use report::{Delivered, report_delivered};
 pub use submit::{Submission, SubmitError, submit};
-pub use world::{World, world};
 
 /// The most recipients of one submission.
 pub const RECIPIENTS_MAX: usize = 500; // RFC 5321 4.5.3.1.8 asks for at least 100

@@ -117,6 +117,7 @@ mod tests {
             copy_to_sent: true,
             request: queue::ReportRequest::default(),
             limits: queue::SendLimits::NONE,
+            not_before: None,
         };
         submit(node, submission).await.unwrap();
     }

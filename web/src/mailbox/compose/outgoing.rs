@@ -1,13 +1,15 @@
 //! From the form's fields to a message: recipients, checks, the message itself.
 
+use freehold_core::clock::Timestamp;
 use freehold_core::domain_name;
-use freehold_core::mailbox::queue::{World, world};
+use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::profile::{self, Profile};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
 
 use super::recipients::{Recipient, is_address};
-use super::{MessageForm, TEXT_LEN_MAX, reply_target};
+use super::{MessageForm, TEXT_LEN_MAX, draft, reply_target};
+use crate::dates;
 use crate::fault::{self, Fault};
 use crate::mailbox::message;
 use crate::problem::Problem;
@@ -16,6 +18,8 @@ use crate::site::Site;
 /// One header line (998 bytes, RFC 5322 2.1.1) with room for the field's name, in bytes.
 const SUBJECT_LEN_MAX: usize = 900;
 const RECIPIENTS_MAX: usize = 50;
+/// How far ahead a message can be sent, in milliseconds.
+const LATER_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
 
 /// Checks the form; gives the first fault.
 ///
@@ -50,9 +54,9 @@ pub(super) fn check(
     } else if let Some(address) = unknown_local_address(site, profile, recipients)? {
         Fault::new("to", format!("This server has no address {address}. Check how it is written."))
     } else if let Some(address) = unreachable_address(site, profile, recipients)? {
-        let reason = match world(&site.node)? {
-            World::Closed => "the settings name no carrier for the world yet",
-            World::Direct | World::Smarthost(_) => "the world knows no such domain",
+        let reason = match outbound(&site.node)? {
+            Outbound::None => "the settings name no carrier for the world yet",
+            Outbound::Direct | Outbound::Smarthost(_) => "the world knows no such domain",
         };
         Fault::new("to", format!("{address} is out of reach: {reason}."))
     } else if form.subject.trim().is_empty() && form.text.trim().is_empty() && form.empty.is_empty()
@@ -93,15 +97,32 @@ fn unreachable_address<'a>(
     recipients: &'a [Recipient],
 ) -> Result<Option<&'a str>, Problem> {
     let Some(mail) = site.mail.as_ref() else { return Ok(None) };
-    let world = world(&site.node)?;
+    let outbound = outbound(&site.node)?;
     let is_reached = |address: &str| {
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
-        world.reaches(domain)
+        outbound.reaches(domain)
             || domain_name::is_same(domain, &profile.domain)
             || mail.domains.iter().any(|known| domain_name::is_same(known, domain))
     };
     let mut addresses = recipients.iter().map(|recipient| recipient.address.as_str());
     Ok(addresses.find(|address| !is_reached(address)))
+}
+
+/// The moment for which the form asks; `None` for now.
+///
+/// # Errors
+/// If it is none, has passed, or is too far ahead.
+pub(super) fn later(form: &MessageForm, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+    if form.later.trim().is_empty() {
+        return Ok(None);
+    }
+    let fault = |text: &str| Err(Fault::new("later", text));
+    match dates::typed(&form.later) {
+        None => fault("That is no date with a time."),
+        Some(at) if at <= now => fault("That moment has passed."),
+        Some(at) if at.millis_since(now) > LATER_MS_MAX => fault("That is more than a year away."),
+        Some(at) => Ok(Some(at)),
+    }
 }
 
 /// The message of the form, in the format of RFC 5322.
@@ -131,6 +152,12 @@ pub(super) fn message(
         .text_body(form.text.replace("\r\n", "\n"));
     if !cc.is_empty() {
         builder = builder.cc(list(cc));
+    }
+    // A draft keeps its place in the conversation.
+    if let Some(draft) = draft::summary(site, &form.draft)
+        && let Some(answered) = draft.in_reply_to
+    {
+        builder = builder.in_reply_to(answered).references(draft.references);
     }
     let replied_to =
         reply_target(&form.reply).and_then(|(folder, uid)| message::find(site, folder, uid).ok());

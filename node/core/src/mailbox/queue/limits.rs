@@ -94,6 +94,7 @@ mod tests {
             copy_to_sent: false,
             request: ReportRequest::default(),
             limits: LIMITS,
+            not_before: None,
         };
         let id = submit(node, submission).await.unwrap();
         super::super::item(node, id).unwrap().unwrap().held

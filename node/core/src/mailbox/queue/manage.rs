@@ -3,14 +3,14 @@
 use super::record::NOT_DELIVERED;
 use super::submit::RECORDED_WITHIN;
 use super::{
-    DueRow, ItemRow, QueueId, QueuedMessage, Recipient, RecipientState, due_key, recipients,
+    DueRow, ItemRow, QueueId, QueuedMessage, Recipient, RecipientState, due_key, load, recipients,
 };
 use crate::clock::Timestamp;
 use crate::events::Event;
 use crate::mailbox::deliver;
-use crate::mailbox::folders::FolderId;
+use crate::mailbox::folders::{FolderId, special_in};
 use crate::mailbox::idempotency::IdempotencyKey;
-use crate::mailbox::{Flags, read, senders, store_flags};
+use crate::mailbox::{FlagChange, Flags, SpecialUse, read, senders, store_flags, transfer};
 use crate::node::Node;
 use crate::row;
 use crate::store::{StoreError, Tx};
@@ -77,6 +77,60 @@ pub async fn retry(node: &Node, id: QueueId) -> Result<bool, StoreError> {
         .await
 }
 
+/// How long before its first attempt an item can no longer be taken back, in milliseconds: the
+/// attempt may begin meanwhile.
+const LEAVING_MS: u64 = 1000;
+
+/// Whether an item can be taken back at `now`: nobody was tried, and nobody will be in a moment.
+pub fn can_be_taken_back(item: &QueuedMessage, now: Timestamp) -> bool {
+    let is_new = |to: &Recipient| to.state == RecipientState::Waiting && to.attempts == 0;
+    item.recipients.iter().all(is_new) && item.next_attempt > now.plus_millis(LEAVING_MS)
+}
+
+/// Takes a message back that was not sent yet: it leaves the queue, and its copy in Sent becomes a
+/// draft. Returns the place of the draft; `None` if the message can't be taken back (any more), or
+/// has no copy.
+///
+/// # Errors
+/// As [`queued`]. If the copy can't be moved, it stays in Sent, marked as not delivered.
+pub async fn take_back(node: &Node, id: QueueId) -> Result<Option<(FolderId, u32)>, StoreError> {
+    let clock = node.clock.clone();
+    let Some((sent, uid)) = sent_copy(node, id)? else { return Ok(None) };
+    let Some(drafts) = special_in(&node.store, SpecialUse::Drafts)? else { return Ok(None) };
+    let is_removed = node
+        .store
+        .commit(move |tx: &mut Tx<'_>| {
+            tx.mark_essential();
+            let is_early = load(tx, id)?.is_some_and(|item| can_be_taken_back(&item, clock.now()));
+            if is_early {
+                remove(tx, id)?;
+            }
+            Ok::<_, StoreError>(is_early)
+        })
+        .await?;
+    if !is_removed {
+        return Ok(None);
+    }
+    let moved = transfer::move_messages(node, sent, &[uid], drafts.id).await;
+    let Some((_, uid)) = moved.map_err(unavailable)?.first().copied() else { return Ok(None) };
+    let unmarked = Flags { bits: 0, keywords: vec![NOT_DELIVERED.to_owned()] };
+    for change in [FlagChange::Remove(unmarked), FlagChange::Add(Flags::of(Flags::DRAFT))] {
+        let changed = store_flags::store_flags(node, drafts.id, &[uid], change, None).await;
+        changed.map_err(unavailable)?;
+    }
+    // The form may be sent once more, unchanged.
+    let forgotten = node.store.commit(move |tx: &mut Tx<'_>| {
+        deliver::forget(tx, IdempotencyKey::of(&[&id.0]));
+        Ok::<_, StoreError>(())
+    });
+    forgotten.await?;
+    Ok(Some((drafts.id, uid)))
+}
+
+fn unavailable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
 /// Removes an item: no waiting recipient is tried any more, and nothing is reported. The copy in
 /// Sent is marked as not delivered. Returns false if there is no such item (any more).
 ///
@@ -88,20 +142,25 @@ pub async fn drop_item(node: &Node, id: QueueId) -> Result<bool, StoreError> {
     node.store
         .commit(move |tx: &mut Tx<'_>| {
             tx.mark_essential();
-            let Some(item) = row::get::<ItemRow>(tx, &id.0)? else { return Ok(false) };
-            for (key, _) in recipients(tx, id)? {
-                row::delete::<Recipient>(tx, &key);
-            }
-            row::delete::<DueRow>(tx, &due_key(item.next_attempt, id));
-            row::delete::<ItemRow>(tx, &id.0);
-            if let Some((folder, uid)) = deliver::place_of(tx, IdempotencyKey::of(&[&id.0]))? {
-                let failed = Flags { bits: 0, keywords: vec![NOT_DELIVERED.to_owned()] };
-                store_flags::add_in(tx, folder, uid, failed)?;
-            }
-            tx.after(Event::Queue);
-            Ok(true)
+            remove(tx, id)
         })
         .await
+}
+
+/// Removes an item's rows and marks its copy in Sent; false if there is no such item.
+fn remove(tx: &mut Tx<'_>, id: QueueId) -> Result<bool, StoreError> {
+    let Some(item) = row::get::<ItemRow>(tx, &id.0)? else { return Ok(false) };
+    for (key, _) in recipients(tx, id)? {
+        row::delete::<Recipient>(tx, &key);
+    }
+    row::delete::<DueRow>(tx, &due_key(item.next_attempt, id));
+    row::delete::<ItemRow>(tx, &id.0);
+    if let Some((folder, uid)) = deliver::place_of(tx, IdempotencyKey::of(&[&id.0]))? {
+        let failed = Flags { bits: 0, keywords: vec![NOT_DELIVERED.to_owned()] };
+        store_flags::add_in(tx, folder, uid, failed)?;
+    }
+    tx.after(Event::Queue);
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -120,6 +179,7 @@ mod tests {
             copy_to_sent: true,
             request: ReportRequest::default(),
             limits: SendLimits::NONE,
+            not_before: None,
         };
         submit(node, submission).await.unwrap()
     }
@@ -148,6 +208,37 @@ mod tests {
         assert_eq!(item.recipients[1].attempts, 1);
         assert_eq!(crate::mailbox::queue::check(&alice, true).unwrap(), Vec::<String>::new());
         assert!(!retry(&alice, QueueId([9; 16])).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn message_that_waits_is_taken_back_as_a_draft() {
+        let alice = TestNode::new("alice").await.allowing_queued_mail();
+        let not_before = Some(alice.clock.now().plus_millis(10_000));
+        let again = || Submission {
+            id: IdempotencyKey([7; 16]),
+            from: "alice@alice.example".into(),
+            recipients: vec!["bob@bob.example".to_owned().into()],
+            blob: alice.blobs.put(b"Subject: The hill\r\n\r\nShall we?\r\n").unwrap(),
+            copy_to_sent: true,
+            request: ReportRequest::default(),
+            limits: SendLimits::NONE,
+            not_before,
+        };
+        let id = submit(&alice, again()).await.unwrap();
+        assert_eq!(next_due(&alice).unwrap(), not_before);
+        let (drafts, uid) = take_back(&alice, id).await.unwrap().unwrap();
+        let draft = message(&alice, drafts, uid).unwrap().unwrap();
+        assert!(draft.flags.has(Flags::DRAFT) && !draft.flags.has_keyword(NOT_DELIVERED));
+        assert_eq!((next_due(&alice).unwrap(), sent_copy(&alice, id).unwrap()), (None, None));
+        assert_eq!(take_back(&alice, id).await.unwrap(), None);
+        // The form in another window sends it after all.
+        let id = submit(&alice, again()).await.unwrap();
+        assert!(sent_copy(&alice, id).unwrap().is_some());
+        alice.clock.advance(9_000);
+        assert_eq!(take_back(&alice, id).await.unwrap(), None, "it may be on its way");
+        assert_eq!(next_due(&alice).unwrap(), not_before);
+        assert_eq!(crate::mailbox::queue::check(&alice, true).unwrap(), Vec::<String>::new());
+        assert_eq!(crate::mailbox::check(&alice).unwrap(), Vec::<String>::new());
     }
 
     #[tokio::test]

@@ -8,35 +8,35 @@ use crate::store::StoreError;
 
 /// The way to other domains.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum World {
+pub enum Outbound {
     /// By the smarthost.
     Smarthost(Smarthost),
     /// To each domain's own mail servers.
     Direct,
     /// There is none: the owner's domain is one that no other server can answer to.
-    Closed,
+    None,
 }
 
 /// The way of the owner's mail to other domains.
 ///
 /// # Errors
 /// The store's.
-pub fn world(node: &Node) -> Result<World, StoreError> {
+pub fn outbound(node: &Node) -> Result<Outbound, StoreError> {
     if let Some(smarthost) = smarthost::get(node)? {
-        return Ok(World::Smarthost(smarthost));
+        return Ok(Outbound::Smarthost(smarthost));
     }
     let owner = profile::get(node)?;
     let is_public = owner.is_some_and(|owner| !domain_name::is_special_use(&owner.domain));
-    Ok(if is_public { World::Direct } else { World::Closed })
+    Ok(if is_public { Outbound::Direct } else { Outbound::None })
 }
 
-impl World {
+impl Outbound {
     /// True if mail to `domain` can leave this way.
     pub fn reaches(&self, domain: &str) -> bool {
         match self {
             Self::Smarthost(_) => true,
             Self::Direct => !domain_name::is_special_use(domain),
-            Self::Closed => false,
+            Self::None => false,
         }
     }
 }

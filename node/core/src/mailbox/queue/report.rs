@@ -88,6 +88,7 @@ pub async fn report_delivered(node: &Node, delivered: Delivered) -> Result<(), S
         copy_to_sent: false,
         request: ReportRequest::default(),
         limits: SendLimits::NONE,
+        not_before: None,
     };
     submit(node, submission).await.map(drop)
 }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::blobs::Pinned;
 use crate::blocking::try_blocking;
+use crate::clock::Timestamp;
 use crate::domain_name;
 use crate::events::Event;
 use crate::mailbox::deliver::{self, DeliverError, Delivery};
@@ -36,6 +37,8 @@ pub struct Submission {
     pub request: ReportRequest,
     /// The caps of the day, over which it is held.
     pub limits: SendLimits,
+    /// When it is sent at the earliest; `None` for at once. Until then it can be taken back.
+    pub not_before: Option<Timestamp>,
 }
 
 /// Why a message was not queued.
@@ -70,8 +73,8 @@ pub(super) const RECORDED_WITHIN: usize = 300;
 /// When an address is invalid, there are none or too many, or the store refuses; nothing is
 /// queued then.
 pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
-    let Submission { id, from, recipients: wanted, blob, copy_to_sent, request, limits } =
-        submission;
+    let Submission { id, from, recipients: wanted, blob, copy_to_sent, request, .. } = submission;
+    let (limits, not_before) = (submission.limits, submission.not_before);
     let mut recipients: Vec<NewRecipient> = Vec::new();
     for recipient in wanted {
         if !is_address(&recipient.address) {
@@ -138,12 +141,14 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
                 deliver::insert(tx, copy, copy.delivery.folder).map_err(SubmitError::Copy)?;
             }
             let held = charges.are_over(tx, now)?;
-            let next_attempt = if held { HELD } else { now };
+            // The time in which it is tried begins when it may be sent.
+            let created = not_before.map_or(now, |at| at.max(now));
+            let next_attempt = if held { HELD } else { created };
             let item = ItemRow {
                 from,
                 blob: blob_id,
                 size,
-                created: now,
+                created,
                 next_attempt,
                 held: held.then_some(true),
                 return_full: request.return_full.then_some(true),

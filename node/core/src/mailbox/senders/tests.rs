@@ -58,6 +58,7 @@ async fn people_whom_the_owner_wrote_to_use_no_share() {
             copy_to_sent: false,
             request: ReportRequest::default(),
             limits: SendLimits::NONE,
+            not_before: None,
         };
         submit(&alice, submission).await.unwrap();
     }

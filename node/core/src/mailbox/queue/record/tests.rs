@@ -16,6 +16,7 @@ fn submission(node: &Node, from: &str, recipients: &[&str]) -> Submission {
         copy_to_sent: true,
         request: ReportRequest::default(),
         limits: SendLimits::NONE,
+        not_before: None,
     }
 }
 
