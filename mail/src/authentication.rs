@@ -86,10 +86,8 @@ pub(crate) async fn check(
         iprev(dns, sender.address),
     );
     let signatures: Vec<DkimOutput<'_>> = aligned.into_iter().chain(other).collect();
-    let mut dmarc = Vec::with_capacity(domains.len());
-    for domain in domains {
-        dmarc.push(check_dmarc(dns, domain, &signatures, sender, &spf).await);
-    }
+    let of_domain = |domain| check_dmarc(dns, domain, &signatures, sender, &spf);
+    let dmarc = futures::future::join_all(domains.into_iter().map(of_domain)).await;
     let is_forged = dmarc.iter().any(is_forged);
     let checks = results::Checks { sender, spf, signatures, arc, dmarc, iprev };
     Verdict { field: results::field(hostname, &checks), is_forged }

@@ -8,7 +8,7 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
 use data_encoding::BASE64;
 use freehold_core::blocking::{blocking, try_blocking};
-use freehold_core::dkim::{self, Key, KeyPairs};
+use freehold_core::dkim::{self, Key, KeySet};
 use freehold_core::domain_name;
 use freehold_core::node::Node;
 use freehold_core::profile;
@@ -62,7 +62,7 @@ pub struct DkimRecord {
     pub is_published: Option<bool>,
 }
 
-/// One of the two keys of a pair.
+/// One of the two keys of a set.
 #[derive(Clone, Copy, Debug)]
 enum Algorithm {
     Rsa,
@@ -80,27 +80,27 @@ impl Algorithm {
         }
     }
 
-    fn key(self, pair: &KeyPairs) -> &Key {
+    fn key(self, set: &KeySet) -> &Key {
         match self {
-            Self::Rsa => &pair.rsa,
-            Self::Ed25519 => &pair.ed25519,
+            Self::Rsa => &set.rsa,
+            Self::Ed25519 => &set.ed25519,
         }
     }
 
-    fn record(self, pair: &KeyPairs, domain: &str) -> DkimRecord {
+    fn record(self, set: &KeySet, domain: &str) -> DkimRecord {
         let kind = match self {
             Self::Rsa => "rsa",
             Self::Ed25519 => "ed25519",
         };
         DkimRecord {
-            name: format!("{}._domainkey.{domain}", self.selector(pair.number)),
-            value: format!("v=DKIM1; k={kind}; p={}", BASE64.encode(&self.key(pair).public)),
+            name: format!("{}._domainkey.{domain}", self.selector(set.number)),
+            value: format!("v=DKIM1; k={kind}; p={}", BASE64.encode(&self.key(set).public)),
             is_published: None,
         }
     }
 
-    fn signer(self, pair: &KeyPairs, domain: &str) -> Option<Signer> {
-        let secret = &self.key(pair).secret;
+    fn signer(self, set: &KeySet, domain: &str) -> Option<Signer> {
+        let secret = &self.key(set).secret;
         let key = match self {
             Self::Rsa => {
                 let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(secret.as_slice()));
@@ -109,19 +109,19 @@ impl Algorithm {
             Self::Ed25519 => DkimKey::Ed25519(Ed25519Key::from_pkcs8_der(secret).ok()?),
         };
         let signer = DkimSigner::from_key(key).domain(domain);
-        Some(signer.selector(self.selector(pair.number)).headers(FIELDS))
+        Some(signer.selector(self.selector(set.number)).headers(FIELDS))
     }
 }
 
-/// Makes a new pair of keys and returns its number. It signs once its records are in DNS.
+/// Makes new keys and returns their number. They sign once their records are in DNS.
 ///
 /// # Errors
 /// The store's, or the failure to make a key.
 pub async fn rotate(node: &Node) -> Result<u32, StoreError> {
-    add_pair(node, false).await
+    add_set(node, false).await
 }
 
-async fn add_pair(node: &Node, if_none: bool) -> Result<u32, StoreError> {
+async fn add_set(node: &Node, if_none: bool) -> Result<u32, StoreError> {
     let made = blocking(|| Some((new_rsa()?, new_ed25519()?))).await?;
     let failed = || StoreError::Unavailable("a key for signatures could not be made".to_owned());
     let (rsa, ed25519) = made.ok_or_else(failed)?;
@@ -142,7 +142,7 @@ fn new_ed25519() -> Option<Key> {
     Some(Key { secret, public })
 }
 
-/// The records of all keys, the newest pair first. With `config`, DNS is asked for them.
+/// The records of all keys, the newest set first. With `config`, DNS is asked for them.
 ///
 /// # Errors
 /// The store's.
@@ -150,12 +150,12 @@ pub async fn records(
     node: &Node,
     config: Option<&MailConfig>,
 ) -> Result<Vec<DkimRecord>, StoreError> {
-    let (domain, pairs) = read(node).await?;
+    let (domain, sets) = read(node).await?;
     let dns = config.and_then(|config| Dns::new(&config.dns_servers));
     let mut records = Vec::new();
-    for pair in pairs.iter().rev() {
+    for set in sets.iter().rev() {
         for algorithm in Algorithm::ALL {
-            let mut record = algorithm.record(pair, &domain);
+            let mut record = algorithm.record(set, &domain);
             if let Some(dns) = &dns {
                 record.is_published = is_published(dns, &record).await;
             }
@@ -165,11 +165,11 @@ pub async fn records(
     Ok(records)
 }
 
-/// The owner's domain as DNS has it, and the pairs, the newest last. The first pair is made here;
+/// The owner's domain as DNS has it, and the sets, the newest last. The first set is made here;
 /// a domain that is not a public one has none.
-async fn read(node: &Node) -> Result<(String, Vec<KeyPairs>), StoreError> {
+async fn read(node: &Node) -> Result<(String, Vec<KeySet>), StoreError> {
     let reading = node.clone();
-    let (domain, pairs) = try_blocking(move || {
+    let (domain, sets) = try_blocking(move || {
         let domain = profile::get(&reading)?.map(|owner| owner.domain).unwrap_or_default();
         let domain = domain_name::ascii(&domain).unwrap_or_default().into_owned();
         Ok::<_, StoreError>((domain, dkim::all(&reading)?))
@@ -178,10 +178,10 @@ async fn read(node: &Node) -> Result<(String, Vec<KeyPairs>), StoreError> {
     if domain_name::is_special_use(&domain) {
         return Ok((domain, Vec::new()));
     }
-    if !pairs.is_empty() {
-        return Ok((domain, pairs));
+    if !sets.is_empty() {
+        return Ok((domain, sets));
     }
-    add_pair(node, true).await?;
+    add_set(node, true).await?;
     let reading = node.clone();
     Ok((domain, try_blocking(move || dkim::all(&reading)).await?))
 }
@@ -203,13 +203,13 @@ async fn is_published(dns: &Dns, record: &DkimRecord) -> Option<bool> {
 /// # Errors
 /// The store's.
 pub(crate) async fn signers(state: &MailState) -> Result<Vec<Signer>, StoreError> {
-    let (domain, pairs) = read(&state.node).await?;
-    let Some(dns) = state.dns.get().filter(|_| !pairs.is_empty()) else { return Ok(Vec::new()) };
+    let (domain, sets) = read(&state.node).await?;
+    let Some(dns) = state.dns.get().filter(|_| !sets.is_empty()) else { return Ok(Vec::new()) };
     let mut signers = Vec::new();
     for algorithm in Algorithm::ALL {
-        for pair in pairs.iter().rev() {
-            if is_published(dns, &algorithm.record(pair, &domain)).await != Some(false) {
-                signers.extend(algorithm.signer(pair, &domain));
+        for set in sets.iter().rev() {
+            if is_published(dns, &algorithm.record(set, &domain)).await != Some(false) {
+                signers.extend(algorithm.signer(set, &domain));
                 break;
             }
         }
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn made_keys_sign_and_have_records() {
-        let pair = KeyPairs {
+        let set = KeySet {
             number: 2,
             made: freehold_core::clock::Timestamp(0),
             rsa: new_rsa().unwrap(),
@@ -234,10 +234,10 @@ mod tests {
         for (algorithm, selector, kind) in
             [(Algorithm::Rsa, "freehold2r", "rsa"), (Algorithm::Ed25519, "freehold2e", "ed25519")]
         {
-            let record = algorithm.record(&pair, "alice.house");
+            let record = algorithm.record(&set, "alice.house");
             assert_eq!(record.name, format!("{selector}._domainkey.alice.house"));
             assert!(record.value.starts_with(&format!("v=DKIM1; k={kind}; p=")), "{record:?}");
-            let signer = algorithm.signer(&pair, "alice.house").unwrap();
+            let signer = algorithm.signer(&set, "alice.house").unwrap();
             let signature = signer.sign(b"From: alice@alice.house\r\n\r\nHello.\r\n").unwrap();
             let field = signature.to_header().replace("\r\n\t", "");
             assert!(field.contains(&format!("s={selector};")), "{field}");

@@ -76,7 +76,7 @@ impl Dns {
 
 /// A mail server of a domain (MX, RFC 5321 5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Exchange {
+pub(crate) struct MailServer {
     /// The lowest is tried first.
     pub(crate) preference: u16,
     /// Its name without the final dot; empty for the root (RFC 7505).
@@ -88,11 +88,11 @@ impl Dns {
     ///
     /// # Errors
     /// Those of DNS; a name without such a record is an error too.
-    pub(crate) async fn exchanges(&self, domain: &str) -> mail_auth::Result<Vec<Exchange>> {
+    pub(crate) async fn mail_servers(&self, domain: &str) -> mail_auth::Result<Vec<MailServer>> {
         let none = None::<&NoCache<Box<str>, RecordSet<MX>>>;
         let records = self.0.mx_lookup(domain, none).await?;
         let each = records.rrset.iter().flat_map(|record| {
-            record.exchanges.iter().map(|host| Exchange {
+            record.exchanges.iter().map(|host| MailServer {
                 preference: record.preference,
                 host: host.trim_end_matches('.').to_owned(),
             })

@@ -26,10 +26,10 @@ use crate::smtp::address::Mailbox;
 use crate::state::MailState;
 
 mod destination;
-mod exchange;
 mod extensions;
 mod hello;
 mod login;
+mod mail_servers;
 mod reply;
 mod stream;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! servers of the domain, or none.
 
 use freehold_core::domain_name;
-use freehold_core::mailbox::queue::{World, world};
+use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
 
@@ -53,13 +53,13 @@ pub(crate) fn to(state: &MailState, address: &str) -> Result<Route, StoreError> 
     if let Some((_, server)) = route {
         return Ok(Route::NextHop(NextHop::Configured(server.clone())));
     }
-    let world = world(&state.node)?;
-    Ok(match (&world, domain_name::ascii(domain)) {
-        (World::Closed, _) => Route::Nowhere(CLOSED),
-        (World::Smarthost(_), _) => Route::NextHop(NextHop::Smarthost),
-        (World::Direct, Some(domain)) if world.reaches(&domain) => {
+    let outbound = outbound(&state.node)?;
+    Ok(match (&outbound, domain_name::ascii(domain)) {
+        (Outbound::None, _) => Route::Nowhere(CLOSED),
+        (Outbound::Smarthost(_), _) => Route::NextHop(NextHop::Smarthost),
+        (Outbound::Direct, Some(domain)) if outbound.reaches(&domain) => {
             Route::NextHop(NextHop::Direct(domain.into_owned()))
         }
-        (World::Direct, _) => Route::Nowhere(NO_DOMAIN),
+        (Outbound::Direct, _) => Route::Nowhere(NO_DOMAIN),
     })
 }

@@ -8,6 +8,7 @@ use freehold_mail::MailConfig;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
+use crate::dns::{self, Zone};
 use crate::server::{Client, TestServer, texts};
 
 /// After so many milliseconds an idle connection without a login gives way to a newcomer.
@@ -164,7 +165,9 @@ pub async fn proxied(to: SocketAddr, host: u8) -> Client {
 
 #[tokio::test]
 async fn proxied_client_address_reaches_limits_and_trace_header() {
-    let alice = TestServer::open(TestNode::new("alice").await, behind_proxy()).await;
+    let dns_servers = vec![dns::serve(Zone::default()).await];
+    let config = MailConfig { dns_servers, ..behind_proxy() };
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
     let mut sending = proxied(alice.addresses.smtp, 9).await;
     assert!(sending.reply().await.starts_with("220 "));
     let mut second = proxied(alice.addresses.smtp, 9).await;

@@ -1,7 +1,7 @@
 //! The keys by which other servers can tell that mail comes from the owner's domain (DKIM, RFC
-//! 6376): pairs of an RSA and an ed25519 key (RFC 8463).
+//! 6376): sets of an RSA and an ed25519 key (RFC 8463).
 //!
-//! On disk: a row for each pair, under its number. The crate of mail makes the keys and signs.
+//! On disk: a row for each set, under its number. The crate of mail makes the keys and signs.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
-/// The most pairs: the newest, and earlier ones whose signatures may still be on their way.
-pub const PAIRS_MAX: usize = 3;
+/// The most sets: the newest, and earlier ones whose signatures may still be on their way.
+pub const SETS_MAX: usize = 3;
 
-/// A pair of keys.
+/// An RSA and an ed25519 key.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct KeyPairs {
+pub struct KeySet {
     /// Its number, from 1; part of the selectors.
     #[n(0)]
     pub number: u32,
@@ -46,9 +46,9 @@ pub struct Key {
     pub public: Vec<u8>,
 }
 
-impl fmt::Debug for KeyPairs {
+impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyPairs({})", self.number)
+        write!(f, "KeySet({})", self.number)
     }
 }
 
@@ -58,25 +58,25 @@ impl fmt::Debug for Key {
     }
 }
 
-impl Record for KeyPairs {
+impl Record for KeySet {
     const TABLE: Table = Table::new("dkim_keys");
     const VERSION: u8 = 1;
 }
 
-/// All pairs, the newest last.
+/// All sets, the newest last.
 ///
 /// # Errors
 /// The store's.
-pub fn all(node: &Node) -> Result<Vec<KeyPairs>, StoreError> {
+pub fn all(node: &Node) -> Result<Vec<KeySet>, StoreError> {
     of(&node.store)
 }
 
-fn of(rows: &impl Rows) -> Result<Vec<KeyPairs>, StoreError> {
-    Ok(row::scan(rows, &Scan::prefix(&[], PAIRS_MAX))?.into_iter().map(|(_, pair)| pair).collect())
+fn of(rows: &impl Rows) -> Result<Vec<KeySet>, StoreError> {
+    Ok(row::scan(rows, &Scan::prefix(&[], SETS_MAX))?.into_iter().map(|(_, set)| set).collect())
 }
 
-/// Adds a pair and removes those before the last [`PAIRS_MAX`]. Returns its number. With
-/// `if_none` nothing is added to other pairs.
+/// Adds a set and removes those before the last [`SETS_MAX`]. Returns its number. With
+/// `if_none` nothing is added to other sets.
 ///
 /// # Errors
 /// The store's.
@@ -84,17 +84,17 @@ pub async fn add(node: &Node, rsa: Key, ed25519: Key, if_none: bool) -> Result<u
     let made = node.clock.now();
     node.store
         .commit(move |tx: &mut Tx<'_>| {
-            let pairs = of(tx)?;
-            let newest = pairs.last().map_or(0, |pair| pair.number);
+            let sets = of(tx)?;
+            let newest = sets.last().map_or(0, |set| set.number);
             if if_none && newest > 0 {
                 return Ok(newest);
             }
             let number = newest.saturating_add(1);
-            let old = pairs.len().saturating_sub(PAIRS_MAX - 1);
-            for pair in pairs.iter().take(old) {
-                row::delete::<KeyPairs>(tx, &pair.number.to_be_bytes());
+            let old = sets.len().saturating_sub(SETS_MAX - 1);
+            for set in sets.iter().take(old) {
+                row::delete::<KeySet>(tx, &set.number.to_be_bytes());
             }
-            row::put(tx, &number.to_be_bytes(), &KeyPairs { number, made, rsa, ed25519 })?;
+            row::put(tx, &number.to_be_bytes(), &KeySet { number, made, rsa, ed25519 })?;
             Ok(number)
         })
         .await
@@ -106,7 +106,7 @@ mod tests {
     use crate::testing::TestNode;
 
     #[tokio::test]
-    async fn last_three_key_pairs_are_kept() {
+    async fn last_three_key_sets_are_kept() {
         let node = TestNode::new("ruth").await;
         let key = |byte: u8| Key { secret: vec![byte; 1300], public: vec![byte; 300] };
         for number in 1..=5u8 {
@@ -114,10 +114,10 @@ mod tests {
             assert_eq!(added, u32::from(number));
         }
         assert_eq!(add(&node, key(9), key(9), true).await.unwrap(), 5);
-        let pairs = all(&node).unwrap();
+        let sets = all(&node).unwrap();
         let kept: Vec<(u32, u8)> =
-            pairs.iter().map(|pair| (pair.number, pair.ed25519.public[0])).collect();
+            sets.iter().map(|set| (set.number, set.ed25519.public[0])).collect();
         assert_eq!(kept, [(3, 3), (4, 4), (5, 5)]);
-        assert!(!format!("{pairs:?}").contains("[3, 3"), "no key is printed");
+        assert!(!format!("{sets:?}").contains("[3, 3"), "no key is printed");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use freehold_core::mailbox::queue::{World, world};
+use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::node::Node;
 use freehold_core::smarthost::{self, Smarthost};
 use serde_json::json;
@@ -16,7 +16,7 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) fn show(node: &Node) -> Result<Response> {
     let Some(set) = smarthost::get(node)? else {
-        let is_direct = world(node)? == World::Direct;
+        let is_direct = outbound(node)? == Outbound::Direct;
         let text = match is_direct {
             true => "There is no smarthost: mail goes to the mail servers of each domain.",
             false => "There is no smarthost: mail goes only to domains of the configuration.",

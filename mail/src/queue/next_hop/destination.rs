@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use freehold_core::blocking::try_blocking;
 use freehold_core::smarthost::{self, Smarthost};
 
-use super::exchange::{self, Server};
+use super::mail_servers::{self, Server};
 use crate::queue::result::AttemptResult;
 use crate::queue::route::NextHop;
 use crate::state::MailState;
@@ -55,7 +55,7 @@ impl Destination {
                 let dns = state.dns.get();
                 let dns = dns.ok_or_else(|| AttemptResult::Deferred(unanswered()))?;
                 let (own, random) = (state.hostname().await, &state.node.random);
-                let servers = exchange::servers(dns, domain, &own, random).await?;
+                let servers = mail_servers::find(dns, domain, &own, random).await?;
                 let opened = servers
                     .into_iter()
                     .map(|Server { name, address }| Self::opportunistic(name, Some(address)));

@@ -9,7 +9,7 @@ use mail_auth::Error;
 use mail_auth::hickory_resolver::proto::op::ResponseCode;
 use tokio::time::timeout;
 
-use crate::dns::{Dns, Exchange};
+use crate::dns::{Dns, MailServer};
 use crate::queue::result::AttemptResult;
 
 /// The port of mail servers.
@@ -30,15 +30,15 @@ pub(super) struct Server {
 }
 
 /// The servers of `domain` in the order in which they are tried. `own` is the name of this server.
-pub(super) async fn servers(
+pub(super) async fn find(
     dns: &Dns,
     domain: &str,
     own: &str,
     random: &Random,
 ) -> Result<Vec<Server>, AttemptResult> {
     let found = timeout(DNS_TIMEOUT, async {
-        let hosts = match dns.exchanges(domain).await {
-            Ok(exchanges) => ordered(exchanges, domain, own, random)?,
+        let hosts = match dns.mail_servers(domain).await {
+            Ok(found) => ordered(found, domain, own, random)?,
             // Without MX the domain itself is the server.
             Err(Error::Dns(DnsError::RecordNotFound(ResponseCode::NoError))) => {
                 vec![domain.to_owned()]
@@ -67,30 +67,28 @@ fn deferred<T>(reply: String) -> Result<T, AttemptResult> {
 /// The hosts by preference, those of the same preference in any order. If this server is one of
 /// them, only better ones are left: it must not send a message round in a circle.
 fn ordered(
-    mut exchanges: Vec<Exchange>,
+    mut found: Vec<MailServer>,
     domain: &str,
     own: &str,
     random: &Random,
 ) -> Result<Vec<String>, AttemptResult> {
     // RFC 7505 3: the only record names the root.
-    let is_null = |exchange: &Exchange| exchange.host.is_empty();
-    if !exchanges.is_empty() && exchanges.iter().all(is_null) {
+    let is_null = |server: &MailServer| server.host.is_empty();
+    if !found.is_empty() && found.iter().all(is_null) {
         return refused(format!("556 5.1.10 {domain} takes no mail (null MX)"));
     }
-    exchanges.retain(|exchange| !is_null(exchange));
-    let is_own = |exchange: &&Exchange| exchange.host.eq_ignore_ascii_case(own);
-    if let Some(limit) = exchanges.iter().find(is_own).map(|exchange| exchange.preference) {
-        exchanges.retain(|exchange| exchange.preference < limit);
-        if exchanges.is_empty() {
+    found.retain(|server| !is_null(server));
+    let is_own = |server: &&MailServer| server.host.eq_ignore_ascii_case(own);
+    if let Some(limit) = found.iter().find(is_own).map(|server| server.preference) {
+        found.retain(|server| server.preference < limit);
+        if found.is_empty() {
             return refused(format!(
                 "554 5.4.6 this server is named as the mail server of {domain}, and is not"
             ));
         }
     }
-    let mut keyed: Vec<(u16, [u8; 4], String)> = exchanges
-        .into_iter()
-        .map(|exchange| (exchange.preference, random.array(), exchange.host))
-        .collect();
+    let mut keyed: Vec<(u16, [u8; 4], String)> =
+        found.into_iter().map(|server| (server.preference, random.array(), server.host)).collect();
     keyed.sort();
     keyed.truncate(HOSTS_MAX);
     Ok(keyed.into_iter().map(|(_, _, host)| host).collect())
@@ -164,25 +162,25 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    fn exchanges(list: &[(u16, &str)]) -> Vec<Exchange> {
-        let exchange = |(preference, host): &(u16, &str)| Exchange {
+    fn named(list: &[(u16, &str)]) -> Vec<MailServer> {
+        let server = |(preference, host): &(u16, &str)| MailServer {
             preference: *preference,
             host: (*host).to_owned(),
         };
-        list.iter().map(exchange).collect()
+        list.iter().map(server).collect()
     }
 
     fn hosts(list: &[(u16, &str)]) -> Result<Vec<String>, AttemptResult> {
-        ordered(exchanges(list), "bob.house", "mx.alice.house", &Random::seeded(1))
+        ordered(named(list), "bob.house", "mx.alice.house", &Random::seeded(1))
     }
 
     #[test]
-    fn exchanges_are_tried_by_preference() {
+    fn mail_servers_are_tried_by_preference() {
         let found = hosts(&[(20, "c"), (0, "a"), (10, "b"), (30, "")]).unwrap();
         assert_eq!(found, ["a", "b", "c"]);
         assert_eq!(hosts(&[(5, "x"); 100]).unwrap().len(), HOSTS_MAX);
         let firsts = (0..40u64).map(|seed| {
-            let list = exchanges(&[(1, "a"), (1, "b")]);
+            let list = named(&[(1, "a"), (1, "b")]);
             ordered(list, "bob.house", "", &Random::seeded(seed)).unwrap().remove(0)
         });
         let firsts: std::collections::BTreeSet<String> = firsts.collect();
@@ -196,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn own_exchange_leaves_only_better_ones() {
+    fn own_mx_record_leaves_only_better_ones() {
         let list = [(5, "a"), (10, "MX.alice.house"), (10, "b"), (20, "c")];
         assert_eq!(hosts(&list).unwrap(), ["a"]);
         let refused = hosts(&[(10, "mx.alice.house"), (20, "c")]).unwrap_err().into_reply();
