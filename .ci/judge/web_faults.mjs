@@ -372,6 +372,9 @@ await fault('the owner is told that a letter moved', async () => {
   await home.fill('#subject', `To move ${tag}`);
   await home.fill('#text', 'x');
   await Promise.all([home.waitForNavigation(), home.click('main button.main')]);
+  // It waits for some seconds, so that it can be taken back.
+  await home.goto(base + '/home/mail/queue');
+  await Promise.all([home.waitForNavigation(), home.locator('section', { hasText: `To move ${tag}` }).locator('form[action$="/retry"] button').click()]);
   const letter = home.locator('.messages a', { hasText: `To move ${tag}` });
   for (let attempt = 0; attempt < 50; attempt++) {
     await home.goto(base + '/home/mail');

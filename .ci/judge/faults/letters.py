@@ -50,7 +50,7 @@ def undeliverable(node, owner, password, friend, subject):
         rows = re.findall(r'href="(/home/mail/[0-9]+/[0-9]+)"[^>]*>(.*?)</a>', owner.get("/home/mail").text, re.S)
         return next((link for link, row in rows if subject in row), None)
 
-    link = within(20, report)
+    link = within(40, report)
     page = owner.get(link).text if link else ""
     check("a report names the letter that was not delivered", subject in page and to in page, page[-2000:])
     check("and offers no answer to a program", link and "Reply to Mail" not in page, page[-2000:])
