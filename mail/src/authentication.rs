@@ -13,6 +13,7 @@ mod results;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use freehold_core::domain_name;
 use freehold_mime::people;
 use mail_auth::dmarc::verify::DmarcParameters;
 use mail_auth::spf::verify::SpfParameters;
@@ -87,7 +88,7 @@ pub(crate) async fn check(
     );
     let signatures: Vec<DkimOutput<'_>> = aligned.into_iter().chain(other).collect();
     let of_domain = |domain| check_dmarc(dns, domain, &signatures, sender, &spf);
-    let dmarc = futures::future::join_all(domains.into_iter().map(of_domain)).await;
+    let dmarc = futures::future::join_all(domains.iter().map(String::as_str).map(of_domain)).await;
     let is_forged = dmarc.iter().any(is_forged);
     let checks = results::Checks { sender, spf, signatures, arc, dmarc, iprev };
     Verdict { field: results::field(hostname, &checks), is_forged }
@@ -100,10 +101,11 @@ fn authors(header: &[u8]) -> Vec<String> {
     people.into_iter().map(|person| person.address.to_lowercase()).collect()
 }
 
-/// The first [`DOMAINS_MAX`] domains of the authors, each once.
-fn domains(authors: &[String]) -> Vec<&str> {
-    let mut domains = Vec::new();
+/// The first [`DOMAINS_MAX`] domains of the authors as DNS has them, each once.
+fn domains(authors: &[String]) -> Vec<String> {
+    let mut domains: Vec<String> = Vec::new();
     for (_, domain) in authors.iter().filter_map(|address| address.rsplit_once('@')) {
+        let domain = domain_name::ascii(domain).map_or_else(|| domain.to_owned(), Into::into);
         if domains.len() < DOMAINS_MAX && !domains.contains(&domain) {
             domains.push(domain);
         }
@@ -116,7 +118,7 @@ fn domains(authors: &[String]) -> Vec<&str> {
 /// use up the time of those that count.
 fn split<'a>(
     message: &mut AuthenticatedMessage<'a>,
-    domains: &[&str],
+    domains: &[String],
 ) -> (AuthenticatedMessage<'a>, AuthenticatedMessage<'a>) {
     let (mut aligned, mut other) =
         std::mem::take(&mut message.dkim_headers).into_iter().partition::<Vec<_>, _>(|header| {

@@ -5,8 +5,8 @@ use mail_auth::common::crypto::{HashAlgorithm, HashContext, HashImpl, Sha256};
 use mail_auth::dkim::Canonicalization;
 use mail_auth::dkim::canonicalize::BodyHasher;
 
-/// The longest header whose signatures are checked, in bytes.
-const HEADER_LEN_MAX: usize = 64 * 1024;
+/// The longest header, in bytes: one that is not read can't be checked.
+const HEADER_LEN_MAX: usize = 128 * 1024;
 const HEADER_END: &[u8] = b"\r\n\r\n";
 
 /// The SHA-256 of the body in one canonical form (RFC 6376 3.4). Signatures with SHA-1 are not
@@ -87,6 +87,11 @@ impl Digest {
             .filter(|form| wanted.iter().any(|(wanted, ..)| wanted == form))
             .map(|form| BodyHash { form, hasher: BodyHasher::new(Sha256::hasher(), form, 0) });
         self.state = State::Body(hashes.collect());
+    }
+
+    /// Whether the header is over the limit, so that nothing can be checked.
+    pub(crate) fn is_header_too_long(&self) -> bool {
+        matches!(self.state, State::TooLong)
     }
 
     /// The message ended.

@@ -160,6 +160,9 @@ impl Incoming {
         if self.headers.received_count() > RECEIVED_MAX {
             return Err(Reply::new(554, "5.4.6", "mail loop: too many Received fields"));
         }
+        if self.checks.as_ref().is_some_and(|checks| checks.digest.is_header_too_long()) {
+            return Err(Reply::new(552, "5.3.4", "the header of the message is too long"));
+        }
         // Each program would show another one, and only one of them can be proven.
         if self.checks.is_some() && self.headers.from_count() > 1 {
             return Err(Reply::new(550, "5.7.1", "the message has more than one From field"));

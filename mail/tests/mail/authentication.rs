@@ -131,9 +131,18 @@ async fn message_that_its_domain_disowns_goes_to_junk() {
     let first_of_two = HELLO.replace("Bob <bob@bob.example>", "bob@bob.example, m@mallory.example");
     let second_of_two =
         HELLO.replace("Bob <bob@bob.example>", "m@mallory.example, bob@bob.example");
+    let marked = format!("\u{feff}{HELLO}");
+    let dotted = HELLO.replace("bob.example>", "BOB.example.>");
+    let grouped = HELLO.replace("Bob <bob@bob.example>", "g: Bob <bob@bob.example>;");
+    let messages =
+        [HELLO, &altered, &by_mallory, &first_of_two, &second_of_two, &marked, &dotted, &grouped];
     for policy in ["reject", "quarantine"] {
-        for message in [HELLO, &altered, &by_mallory, &first_of_two, &second_of_two] {
-            let alice = server(zone(policy)).await;
+        for message in messages {
+            // The forger's own DNS fails.
+            let zone = zone(policy)
+                .with("_dmarc.mallory.example", Answer::Failure)
+                .with("key._domainkey.mallory.example", Answer::Failure);
+            let alice = server(zone).await;
             let reply = send(&alice, STRANGER, "m@mallory.example", message).await;
             assert!(reply.starts_with("250 "), "{reply}");
             let stored = only(&alice, SpecialUse::Junk);
@@ -193,6 +202,19 @@ async fn two_from_fields_are_refused() {
     let message = format!("From: mallory@mallory.example\r\n{HELLO}");
     let reply = send(&alice, STRANGER, "m@mallory.example", &message).await;
     assert!(reply.starts_with("550 5.7.1 "), "{reply}");
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn header_too_long_to_be_checked_is_refused() {
+    let alice = server(zone("reject")).await;
+    let field = format!("X-Filler: {}\r\n", "x".repeat(900));
+    let long = field.repeat(150) + HELLO;
+    let reply = send(&alice, STRANGER, "m@mallory.example", &long).await;
+    assert!(reply.starts_with("552 5.3.4 "), "{reply}");
+    let shorter = field.repeat(100) + HELLO;
+    assert!(send(&alice, STRANGER, "m@mallory.example", &shorter).await.starts_with("250 "));
+    assert!(results(&only(&alice, SpecialUse::Junk)).contains("dmarc=fail"));
     alice.close().await;
 }
 

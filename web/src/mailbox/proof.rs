@@ -4,6 +4,7 @@
 //! They are believed only at their place: behind Return-Path and before the first Received. All
 //! that a sender writes stands below.
 
+use freehold_core::domain_name;
 use freehold_mime::header;
 
 /// The proof of a message's author.
@@ -37,7 +38,7 @@ impl Proof {
         let Some(value) = results(header) else { return Self::Unchecked };
         let results: Vec<Checked> =
             statements(&value).iter().skip(1).map(|one| Checked::parse(one)).collect();
-        let author = |checked: &&Checked| checked.domain.eq_ignore_ascii_case(domain);
+        let author = |checked: &&Checked| domain_name::is_same(&checked.domain, domain);
         if let Some(disowned) = results.iter().find(|checked| checked.is_disowned()) {
             return Self::Disowned(disowned.domain.clone());
         }
@@ -150,12 +151,12 @@ mod tests {
     }
 
     fn proof(results: &str) -> Proof {
-        Proof::of(&header(results), "Bob.example")
+        Proof::of(&header(results), "Bob.example.")
     }
 
     #[test]
     fn author_is_proven_by_a_pass_of_its_domain() {
-        let proven = Proof::Proven("bob.example".into());
+        let proven = Proof::Proven("bob.example.".into());
         for results in [
             "dkim=pass header.d=bob.example header.s=k;\r\n\tdmarc=pass header.from=bob.example",
             "dmarc=none header.from=bob.example; dkim=pass header.i=\"x@bob.example\"",
