@@ -95,6 +95,8 @@ remote-control:
         self.serial += 1
         self.write()
         self.knotc("-b", "zone-reload", zone)
+        for name, kind in (record.split()[:2] for record in records if not record.split()[0].isdigit()):
+            within(10, lambda: self.answer(name.rstrip("."), kind).strip())
 
     def machine(self, name, address):
         """Names a machine, forwards and backwards."""
