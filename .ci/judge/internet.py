@@ -1,7 +1,7 @@
 """Mail in a small internet: python3 internet.py FREEHOLD
 
 Machines in network namespaces: DNS with a signed zone (knot, unbound), a foreign provider (Postfix, OpenDKIM), two nodes, and a stranger.
-Needs root. One line for each check, with the seconds since the start; the exit code is 1 if one failed.
+Needs root; with FREEHOLD_KEEP=1 its folders stay. One line for each check, with the seconds since the start; the exit code is 1 if one failed.
 """
 import imaplib
 import os

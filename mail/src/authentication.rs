@@ -136,7 +136,7 @@ fn split<'a>(
     (first, second)
 }
 
-/// Whether one of the domains is the other or lies in it.
+/// Whether the domains are equal, or one is a subdomain of the other.
 fn is_related(a: &str, b: &str) -> bool {
     let within = |inner: &str, outer: &str| {
         inner.len() > outer.len()

@@ -42,7 +42,8 @@ pub(super) struct Incoming {
     checks: Option<Checks>,
 }
 
-/// The checks of a message's sender. Their result stands before the text and is known after it.
+/// The checks of a message's sender. Their result is known at the end of the text and written
+/// before it.
 pub(super) struct Checks {
     /// The resolvers.
     pub(super) dns: LazyDns,

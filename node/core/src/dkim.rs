@@ -115,9 +115,9 @@ mod tests {
         }
         assert_eq!(add(&node, key(9), key(9), true).await.unwrap(), 5);
         let sets = all(&node).unwrap();
-        let kept: Vec<(u32, u8)> =
+        let found: Vec<(u32, u8)> =
             sets.iter().map(|set| (set.number, set.ed25519.public[0])).collect();
-        assert_eq!(kept, [(3, 3), (4, 4), (5, 5)]);
+        assert_eq!(found, [(3, 3), (4, 4), (5, 5)]);
         assert!(!format!("{sets:?}").contains("[3, 3"), "no key is printed");
     }
 }

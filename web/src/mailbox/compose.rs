@@ -65,7 +65,7 @@ struct MessageForm {
     /// `folder.uid` of the draft that this goes on with.
     #[serde(default)]
     draft: String,
-    /// When it is to be sent, as a `datetime-local` field has it; empty for now.
+    /// When it is to be sent, as a `datetime-local` field has it; empty to send it at once.
     #[serde(default)]
     later: String,
     /// Not empty for a reply to all.

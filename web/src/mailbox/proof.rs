@@ -1,8 +1,8 @@
 //! The proof of a message's author, by the results that this server added when the message came
 //! (RFC 8601).
 //!
-//! They are believed only at their place: behind Return-Path and before the first Received. All
-//! that a sender writes stands below.
+//! They are believed only at their place: behind Return-Path and before the first Received. The
+//! fields that a sender wrote come after it.
 
 use freehold_core::domain_name;
 use freehold_mime::header;
@@ -166,7 +166,7 @@ mod tests {
         }
         for results in [
             "dmarc=none header.from=bob.example; dkim=pass header.d=mallory.example",
-            "dmarc=fail header.from=bob.example policy.dmarc=none; spf=pass smtp.mailfrom=m@m.example",
+            "dmarc=fail header.from=bob.example policy.dmarc=none; spf=pass smtp.mailfrom=m@m.ex",
             "dmarc=none header.from=bob.example; spf=fail (spf=pass) smtp.mailfrom=b@bob.example",
             "dmarc=none header.from=bob.example; x=\"; dmarc=pass header.from=bob.example\"",
             "dmarc=temperror (dns) header.from=bob.example policy.dmarc=reject",

@@ -108,7 +108,7 @@ fn unreachable_address<'a>(
     Ok(addresses.find(|address| !is_reached(address)))
 }
 
-/// The moment for which the form asks; `None` for now.
+/// The moment at which the form asks to send; `None` to send at once.
 ///
 /// # Errors
 /// If it is none, has passed, or is too far ahead.
