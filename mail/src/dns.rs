@@ -21,6 +21,15 @@ const ATTEMPTS: usize = 2;
 /// The most answers that are remembered.
 const CACHED_MAX: u64 = 1024;
 
+/// A mail server of a domain (MX, RFC 5321 5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MailServer {
+    /// The lowest is tried first.
+    pub(crate) preference: u16,
+    /// Its name without the final dot; empty for the root (RFC 7505).
+    pub(crate) host: String,
+}
+
 /// The resolvers with their cache. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Dns(MessageAuthenticator);
@@ -72,18 +81,7 @@ impl Dns {
     pub(crate) fn authenticator(&self) -> &MessageAuthenticator {
         &self.0
     }
-}
 
-/// A mail server of a domain (MX, RFC 5321 5.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MailServer {
-    /// The lowest is tried first.
-    pub(crate) preference: u16,
-    /// Its name without the final dot; empty for the root (RFC 7505).
-    pub(crate) host: String,
-}
-
-impl Dns {
     /// The mail servers of `domain`.
     ///
     /// # Errors
