@@ -17,6 +17,7 @@ from faults.invites import external_name, half_open, inner_addresses, invites
 from faults.machines import Network
 from faults.process import stop_nodes_on_sigterm
 from faults.report import failed, finish
+from faults.shares import photo_share
 
 freehold = str(Path(sys.argv[1] if len(sys.argv) > 1 else "target/debug/freehold").resolve())
 if os.geteuid() != 0:
@@ -32,6 +33,7 @@ try:
     copies(network, bob)
     clocks(network, bob)
     theft(network)
+    photo_share(network)
     words(freehold, network.folder)
     domain(network)
     retirement(alice, bob, network.folder)

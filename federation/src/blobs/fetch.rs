@@ -219,6 +219,7 @@ pub(crate) async fn fetch(
     while done < wanted.len {
         let len = BLOB_RANGE_LEN_MAX.min(wanted.len - done);
         if !state.quotas.photos.take(wanted.author, len, state.node.clock.now()) {
+            shares::use_up(&state.node, allowance).await?;
             return Err(FetchError::Share);
         }
         let get = Get { hash: wanted.blob.0, start: done, len };

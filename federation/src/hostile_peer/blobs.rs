@@ -4,7 +4,7 @@
 use freehold_core::apply;
 use freehold_core::audience::Audience;
 use freehold_core::feed::PhotoRef;
-use freehold_core::shares::Share;
+use freehold_core::shares::{Share, is_used_up};
 use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::WantedBlob;
 use futures::AsyncWriteExt;
@@ -266,6 +266,9 @@ async fn photos_beyond_the_daily_share_wait_a_day() {
     assert!(fixture.state.quotas.photos.take(wanted.author, 63 << 20, fixture.mallory.clock.now()));
     let mut stream = fixture.open(blob::PROTOCOL).await;
     assert!(matches!(fetch(&fixture.state, &mut stream, &wanted).await, Err(FetchError::Share)));
+    let (rows, share) = (&fixture.mallory.store, Share::Photos(wanted.author));
+    let now = fixture.mallory.clock.now();
+    assert!(is_used_up(rows, now, share).unwrap(), "pages say that the rest comes tomorrow");
     fixture.mallory.clock.advance(24 * 60 * 60 * 1000);
     assert!(fetch(&fixture.state, &mut stream, &wanted).await.unwrap());
     // The stored ones are counted in rows, which a restart keeps.

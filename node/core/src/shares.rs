@@ -17,6 +17,7 @@ use minicbor::{Decode, Encode};
 use crate::blobs::{self, SMALL_LEN_MAX};
 use crate::clock::Timestamp;
 use crate::identity::PersonId;
+use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
@@ -197,6 +198,21 @@ pub(crate) fn charge(
         }
     }
     Ok(())
+}
+
+/// Uses up the rest of today's share, because the next piece of content does not fit into it.
+///
+/// # Errors
+/// As [`has_room`], and when the store refuses.
+pub async fn use_up(node: &Node, allowance: Allowance) -> Result<(), StoreError> {
+    let now = node.clock.now();
+    let charge_rest = move |tx: &mut Tx<'_>| {
+        let key = allowance.share.key(now);
+        let used = row::get::<UsedRow>(tx, &key)?.unwrap_or_default();
+        let rest = allowance.limit.bytes.saturating_sub(used.bytes);
+        charge(tx, now, &allowance, rest, 0)
+    };
+    node.store.commit(charge_rest).await
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 use super::*;
-use crate::node::Node;
 use crate::testing::TestNode;
 
 const BOB: PersonId = PersonId([2; 32]);
@@ -44,6 +43,20 @@ async fn used_share_survives_a_restart_until_tomorrow() {
     alice.clock.advance(DAY_MS);
     assert!(is_left(&again, entries(BOB)));
     assert!(!is_used_up(&again.store, now(), Share::Entries(BOB)).unwrap());
+}
+
+#[tokio::test]
+async fn used_up_share_has_room_under_a_higher_limit() {
+    let alice = TestNode::new("alice").await;
+    take(&alice, entries(BOB), 400, 1);
+    use_up(&alice, entries(BOB)).await.unwrap();
+    let again = alice.restarted();
+    assert!(!is_left(&again, entries(BOB)));
+    assert!(is_used_up(&again.store, again.clock.now(), Share::Entries(BOB)).unwrap());
+    let more = Allowance { limit: Limit { bytes: 2000, count: 3 }, ..entries(BOB) };
+    assert!(is_left(&again, more));
+    take(&again, more, 1, 1);
+    assert!(!is_used_up(&again.store, again.clock.now(), Share::Entries(BOB)).unwrap());
 }
 
 #[tokio::test]
