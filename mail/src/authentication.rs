@@ -5,7 +5,9 @@
 //! whole in memory. Each check has a time limit of its own: a slow domain of the sender delays
 //! nothing but its own result.
 
+mod block_lists;
 mod digest;
+mod evidence;
 #[cfg(test)]
 mod hostile;
 mod results;
@@ -14,6 +16,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use freehold_core::domain_name;
+use freehold_core::mailbox::Evidence;
 use freehold_mime::people;
 use mail_auth::dmarc::verify::DmarcParameters;
 use mail_auth::spf::verify::SpfParameters;
@@ -23,7 +26,7 @@ use mail_auth::{
 };
 use tokio::time::timeout;
 
-use crate::dns::Dns;
+use crate::dns::{Dns, LazyDns};
 
 pub(crate) use digest::{Digest, Digested};
 pub(crate) use results::is_own;
@@ -57,41 +60,49 @@ impl Sender {
 }
 
 /// The result of all checks of one message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Verdict {
     /// The `Authentication-Results` field (RFC 8601) with its CR LF.
     pub(crate) field: String,
-    /// True if the author's domain asks that such a message is quarantined or rejected: neither
-    /// SPF nor DKIM proves that the message comes from it (RFC 9989).
-    pub(crate) is_forged: bool,
+    /// What they say, for the judgement of the message.
+    pub(crate) evidence: Evidence,
 }
 
-/// Checks a message of `sender`. `hostname` is the name of this server in the result.
-pub(crate) async fn check(
-    dns: Option<&Dns>,
-    hostname: &str,
-    sender: &Sender,
-    digested: &Digested,
-) -> Verdict {
-    let (Some(dns), Some(mut message)) = (dns, digested.message()) else {
-        return Verdict { field: results::none(hostname), is_forged: false };
-    };
+/// The checks of one server.
+#[derive(Clone)]
+pub(crate) struct Checker {
+    /// The resolvers.
+    pub(crate) dns: LazyDns,
+    /// The name of this server in results.
+    pub(crate) hostname: String,
+    /// The block lists (DNSBL, RFC 5782) that are asked.
+    pub(crate) block_lists: Vec<String>,
+}
+
+/// Checks a message of `sender`.
+pub(crate) async fn check(checker: &Checker, sender: &Sender, digested: &Digested) -> Verdict {
+    let Checker { dns, hostname, block_lists } = checker;
     let authors = authors(digested.header());
+    let (Some(dns), Some(mut message)) = (dns.get(), digested.message()) else {
+        let evidence = evidence::unchecked(sender.address.to_canonical(), authors);
+        return Verdict { field: results::none(hostname), evidence };
+    };
     let domains = domains(&authors);
     let (aligned, other) = split(&mut message, &domains);
-    let (spf, aligned, other, arc, iprev) = futures::join!(
+    let (spf, aligned, other, arc, iprev, listed) = futures::join!(
         spf(dns, hostname, sender),
         dkim(dns, &aligned),
         dkim(dns, &other),
         arc(dns, &message),
         iprev(dns, sender.address),
+        block_lists::listed(dns, block_lists, sender.address),
     );
     let signatures: Vec<DkimOutput<'_>> = aligned.into_iter().chain(other).collect();
     let of_domain = |domain| check_dmarc(dns, domain, &signatures, sender, &spf);
     let dmarc = futures::future::join_all(domains.iter().map(String::as_str).map(of_domain)).await;
-    let is_forged = dmarc.iter().any(is_forged);
     let checks = results::Checks { sender, spf, signatures, arc, dmarc, iprev };
-    Verdict { field: results::field(hostname, &checks), is_forged }
+    let evidence = evidence::of(&checks, authors, &domains, listed);
+    Verdict { field: results::field(hostname, &checks), evidence }
 }
 
 /// The addresses in From, as the owner sees them: an address that another reader finds in a
@@ -200,13 +211,6 @@ async fn check_dmarc(
         let unanswered = DmarcResult::TempError(timed_out());
         DmarcOutput::new(domain.to_owned()).with_dkim_result(unanswered)
     })
-}
-
-/// Whether the domain's policy is to be applied. A check that DNS did not answer proves nothing.
-fn is_forged(dmarc: &DmarcOutput) -> bool {
-    use mail_auth::dmarc::Policy;
-    matches!(dmarc.policy(), Policy::Quarantine | Policy::Reject)
-        && matches!(dmarc.result(), DmarcResult::Fail(_) | DmarcResult::PermError(_))
 }
 
 fn timed_out() -> Error {

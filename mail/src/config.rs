@@ -38,6 +38,9 @@ pub struct MailConfig {
     /// The DNS resolvers that are asked about the senders of mail, each an address with its port;
     /// empty for those of the machine.
     pub dns_servers: Vec<SocketAddr>,
+    /// The block lists of addresses (DNSBL, RFC 5782) that are asked about the senders of mail, each
+    /// by its zone.
+    pub block_lists: Vec<String>,
     /// The proxies that pass connections through with a PROXY protocol header (version 2), on every
     /// mail port. From these networks a connection must begin with the header, from elsewhere none
     /// is read.
@@ -81,6 +84,7 @@ impl Default for MailConfig {
             imap_connections_max: 256,
             imap_connections_per_address_max: 32,
             dns_servers: Vec::new(),
+            block_lists: Vec::new(),
             proxy_protocol_from: Vec::new(),
             greeting_delay_ms: 0,
             smtp_idle_timeout_secs: 300,

@@ -39,6 +39,9 @@ pub(crate) enum Done {
     MessageDeleted,
     FolderEmptied,
     BinDaysSaved,
+    SenderAllowed,
+    SenderBlocked,
+    SenderUnlisted,
     FriendAdded,
     RequestRejected,
     FriendRemoved,
@@ -51,7 +54,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 36] = [
+const NAMES: [(Done, &str); 39] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -79,6 +82,9 @@ const NAMES: [(Done, &str); 36] = [
     (Done::MessageDeleted, "deleted"),
     (Done::FolderEmptied, "emptied"),
     (Done::BinDaysSaved, "bin-days"),
+    (Done::SenderAllowed, "sender-in"),
+    (Done::SenderBlocked, "sender-out"),
+    (Done::SenderUnlisted, "sender-off"),
     (Done::FriendAdded, "let-in"),
     (Done::RequestRejected, "not-now"),
     (Done::FriendRemoved, "removed"),

@@ -19,6 +19,8 @@ mod pictures;
 mod proof;
 mod queue;
 mod sanitise;
+mod senders;
+mod why;
 
 use axum::extract::{Path, Query, State};
 use freehold_core::mailbox::queue::NOT_DELIVERED;
@@ -46,6 +48,7 @@ pub(crate) fn routes() -> Routes {
         .merge(message::routes())
         .merge(parts::routes())
         .merge(queue::routes())
+        .merge(senders::routes())
 }
 
 /// A folder in the sidebar.
@@ -211,7 +214,9 @@ fn empty_text(special: Option<SpecialUse>) -> &'static str {
             "Nothing unfinished. What a mail program saves before it is sent lies here."
         }
         Some(SpecialUse::Sent) => "Nothing sent yet. A copy of each letter you send is kept here.",
-        Some(SpecialUse::Junk) => "No junk. What you call so is put here.",
+        Some(SpecialUse::Junk) => {
+            "No junk. What you call so is put here, and what is very like it."
+        }
         Some(SpecialUse::Trash) => "The bin is empty.",
         Some(SpecialUse::Archive) => {
             "Nothing kept yet. “Keep” puts a letter here, out of the inbox."

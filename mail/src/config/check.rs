@@ -12,6 +12,8 @@ const IDLE_SECS_MIN: u64 = 5 * 60;
 const DAY_SECS: u64 = 24 * 60 * 60;
 /// A client waits five minutes for the greeting (RFC 5321 4.5.3.2.1).
 const GREETING_MS_MAX: u64 = 60 * 1000;
+/// More would make each message wait for more strangers.
+const BLOCK_LISTS_MAX: usize = 8;
 const UNDO_SECONDS_MAX: u64 = 5 * 60;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const YEAR_HOURS: u64 = 365 * 24;
@@ -42,6 +44,12 @@ pub enum MailConfigError {
         "{0:?} is no domain name and no address literal; write one like \"mail.ruth.example\", or \"\" for the owner's domain"
     )]
     Hostname(String),
+    /// A block list that is no domain name.
+    #[error("{0:?} is no zone of a block list; write it like \"zen.spamhaus.org\"")]
+    BlockList(String),
+    /// There are too many block lists.
+    #[error("there are {0} block lists; at most {BLOCK_LISTS_MAX} are asked")]
+    TooManyBlockLists(usize),
     /// The left side of a route.
     #[error("{0:?} is no domain; write routes like \"bob.example\" = \"mail.bob.example:25\"")]
     RouteDomain(String),
@@ -63,6 +71,7 @@ impl MailConfigError {
         match self {
             Self::OutOfRange { key, .. } => (key, None),
             Self::Hostname(_) => ("hostname", None),
+            Self::BlockList(_) | Self::TooManyBlockLists(_) => ("block_lists", None),
             Self::RouteDomain(domain) | Self::RouteServer { domain, .. } => {
                 ("routes", Some(domain))
             }
@@ -133,6 +142,12 @@ impl MailConfig {
             (1, YEAR_HOURS, "hours"),
             good.retry_hours_max,
         )?;
+        if self.block_lists.len() > BLOCK_LISTS_MAX {
+            return Err(MailConfigError::TooManyBlockLists(self.block_lists.len()));
+        }
+        if let Some(list) = self.block_lists.iter().find(|list| !is_host(list)) {
+            return Err(MailConfigError::BlockList(list.clone()));
+        }
         for (domain, server) in &self.routes {
             if !is_domain(domain) {
                 return Err(MailConfigError::RouteDomain(domain.clone()));

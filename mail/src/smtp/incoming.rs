@@ -3,6 +3,7 @@
 
 use freehold_core::blobs::{Pinned, SMALL_LEN_MAX};
 use freehold_core::blocking::try_blocking;
+use freehold_core::mailbox::Evidence;
 use freehold_core::node::Node;
 use freehold_core::shares::{Reservation, Share};
 use freehold_core::store::StoreError;
@@ -11,8 +12,7 @@ use super::envelope::Envelope;
 use super::headers::{Headers, Treatment};
 use super::receive;
 use super::reply::Reply;
-use crate::authentication::{self, Digest, Sender, Verdict};
-use crate::dns::LazyDns;
+use crate::authentication::{self, Checker, Digest, Sender, Verdict};
 use crate::spool::Spool;
 use crate::state::MailState;
 
@@ -45,10 +45,8 @@ pub(super) struct Incoming {
 /// The checks of a message's sender. Their result is known at the end of the text and written
 /// before it.
 pub(super) struct Checks {
-    /// The resolvers.
-    pub(super) dns: LazyDns,
-    /// The name of this server.
-    pub(super) hostname: String,
+    /// The resolvers and lists that are asked.
+    pub(super) checker: Checker,
     /// The connection and the envelope.
     pub(super) sender: Sender,
     /// The Return-Path field.
@@ -62,8 +60,8 @@ pub(super) struct Checks {
 impl Checks {
     /// The verdict on the whole message, and the trace fields with it.
     async fn finish(self) -> (Verdict, String) {
-        let Self { dns, hostname, sender, return_path, received, digest } = self;
-        let verdict = authentication::check(dns.get(), &hostname, &sender, &digest.finish()).await;
+        let Self { checker, sender, return_path, received, digest } = self;
+        let verdict = authentication::check(&checker, &sender, &digest.finish()).await;
         let trace = format!("{return_path}{}{received}", verdict.field);
         (verdict, trace)
     }
@@ -78,8 +76,8 @@ pub(super) struct Received {
     pub(super) blob: Pinned,
     /// The hash of the text as received, without the additions of this server.
     pub(super) hash: [u8; 32],
-    /// True if its author's domain disowns it.
-    pub(super) is_forged: bool,
+    /// The result of the checks of its sender; `None` if it was not checked.
+    pub(super) evidence: Option<Evidence>,
 }
 
 impl Incoming {
@@ -168,16 +166,16 @@ impl Incoming {
         if self.checks.is_some() && self.headers.from_count() > 1 {
             return Err(Reply::new(550, "5.7.1", "the message has more than one From field"));
         }
-        let (blob, is_forged) = match self.checks {
-            None => (self.spool.finish().await?, false),
+        let (blob, evidence) = match self.checks {
+            None => (self.spool.finish().await?, None),
             Some(checks) => {
                 // DNS is asked: boxed, as the future is large.
                 let (verdict, trace) = Box::pin(checks.finish()).await;
-                (self.spool.finish_behind(&self.node, trace).await?, verdict.is_forged)
+                (self.spool.finish_behind(&self.node, trace).await?, Some(verdict.evidence))
             }
         };
         let hash = *self.hasher.finalize().as_bytes();
         let Self { envelope, headers, id, reservation, .. } = self;
-        Ok(Received { envelope, headers, id, reservation, blob, hash, is_forged })
+        Ok(Received { envelope, headers, id, reservation, blob, hash, evidence })
     }
 }

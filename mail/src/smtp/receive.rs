@@ -6,7 +6,7 @@ use freehold_core::blocking::try_blocking;
 use freehold_core::domain_name;
 use freehold_core::mailbox::queue::{Delivered, NewRecipient};
 use freehold_core::mailbox::{
-    self, DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse, StrangersLimits, UsedUp,
+    self, Arrival, DeliverError, IdempotencyKey, StrangersLimits, UsedUp,
 };
 use freehold_core::profile::{self, Profile};
 use freehold_core::shares::{Limit, Reservation, Share};
@@ -17,7 +17,7 @@ use super::headers::Treatment;
 use super::incoming::{Checks, Incoming, Received};
 use super::reply::Reply;
 use super::trace::{self, Peer};
-use crate::authentication::{Digest, Sender};
+use crate::authentication::{Checker, Digest, Sender};
 use crate::queue::route::{self, NextHop, Route};
 use crate::state::MailState;
 
@@ -80,8 +80,11 @@ pub(super) async fn begin(
     };
     let mut incoming = Incoming::begin(state, envelope, treatment, id, "", reservation).await?;
     incoming.check(Checks {
-        dns: state.dns.clone(),
-        hostname: hostname.to_owned(),
+        checker: Checker {
+            dns: state.dns.clone(),
+            hostname: hostname.to_owned(),
+            block_lists: state.config.block_lists.clone(),
+        },
         sender,
         return_path,
         received,
@@ -158,21 +161,11 @@ struct Stored {
 /// Stores the message.
 async fn deliver(state: &MailState, received: Received) -> Result<Stored, DeliverError> {
     let node = &state.node;
-    let reading = node.clone();
-    let target = if received.is_forged { SpecialUse::Junk } else { SpecialUse::Inbox };
-    let folder = try_blocking(move || mailbox::special_folder(&reading, target)).await?;
-    let folder = folder.ok_or(DeliverError::NoSuchFolder)?;
     let id = delivery_id(state, &received);
     let report = wanted_report(&received, id);
-    let delivery = Delivery {
-        folder: folder.id,
-        id,
-        blob: received.blob,
-        internal_date: node.clock.now(),
-        flags: Flags::default(),
-    };
+    let arrival = Arrival { blob: received.blob, id, evidence: received.evidence };
     let charged = received.reservation.allowances().to_vec();
-    let (_, is_new) = mailbox::deliver_charged(node, delivery, charged).await?;
+    let (_, is_new) = mailbox::arrive(node, arrival, charged).await?;
     Ok(Stored { id: received.id, report, is_new })
 }
 

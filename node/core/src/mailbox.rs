@@ -10,6 +10,7 @@
 
 mod append;
 mod append_all;
+mod arrive;
 mod change;
 mod check;
 mod columns;
@@ -23,6 +24,7 @@ mod folders;
 mod idempotency;
 mod import;
 mod index_older;
+mod junk;
 mod metadata;
 mod page;
 pub mod queue;
@@ -42,11 +44,12 @@ mod transfer;
 mod varint;
 
 pub use append_all::{APPENDED_TOGETHER_MAX, append_all};
+pub use arrive::{Arrival, arrive};
 pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::{check, check_bodies, check_rows};
 pub use columns::{Values, values};
 pub use delete_folder::delete_folder;
-pub use deliver::{DeliverError, Delivery, deliver, deliver_charged, discard};
+pub use deliver::{DeliverError, Delivery, deliver, discard};
 pub use details::{Column, is_kept, searched, structures};
 pub use empty::{
     BIN_DAYS_MAX, bin_days, delete_for_good, empty_folder, purge_old_messages, set_bin_days,
@@ -62,6 +65,11 @@ pub use import::{
     Import, ImportOutcome, Preparation, PreparedImport, commit_imports, prepare_import,
 };
 pub use index_older::index_older_messages;
+pub use junk::{
+    Disowned, Evidence, Judgement, JunkReason, LISTED_MAX, ListError, ListedSender, Listing,
+    ReasonKind, forget_old_lessons, learn_from_kept, learn_next, lessons_learnt, list_sender,
+    listed_senders, unlist_sender,
+};
 pub use metadata::{
     METADATA_ENTRIES_MAX, METADATA_NAME_LEN_MAX, METADATA_VALUE_LEN_MAX, MetadataError, metadata,
     set_metadata,
@@ -72,8 +80,8 @@ pub use queue::{
 };
 pub use quota::{Quota, deleted_size, quota};
 pub use read::{
-    Content, MESSAGE_LEN_MAX, Message, MessageId, View, body, content, contents, message, messages,
-    messages_in, preview, summaries, summary, view,
+    Content, MESSAGE_LEN_MAX, Message, MessageId, View, body, content, contents, judgement,
+    message, messages, messages_in, preview, summaries, summary, view,
 };
 pub use recent::claim_recent;
 pub use removals::remove_expunged;

@@ -107,13 +107,32 @@ impl Node {
 /// # Errors
 /// When the store is unavailable.
 pub fn keyed(rows: &impl Rows, purpose: &str, name: &[u8]) -> Result<[u8; 16], StoreError> {
-    let key = row::get::<HashKey>(rows, HASH_KEY)?
-        .ok_or_else(|| StoreError::Unavailable("the node has no hash key".to_owned()))?;
-    let mut hasher = blake3::Hasher::new_keyed(&key.key);
-    hasher.update(&(purpose.len() as u64).to_be_bytes());
-    hasher.update(purpose.as_bytes());
-    hasher.update(name);
-    Ok(row::key_part(hasher.finalize().as_bytes(), 0))
+    Ok(KeyedHash::new(rows, purpose)?.of(name))
+}
+
+/// [`keyed`] for many names of one purpose: the node's key is read once.
+pub(crate) struct KeyedHash {
+    hasher: blake3::Hasher,
+}
+
+impl KeyedHash {
+    /// The hash for names of this purpose.
+    ///
+    /// # Errors
+    /// As [`keyed`].
+    pub(crate) fn new(rows: &impl Rows, purpose: &str) -> Result<Self, StoreError> {
+        let key = row::get::<HashKey>(rows, HASH_KEY)?
+            .ok_or_else(|| StoreError::Unavailable("the node has no hash key".to_owned()))?;
+        let mut hasher = blake3::Hasher::new_keyed(&key.key);
+        hasher.update(&(purpose.len() as u64).to_be_bytes());
+        hasher.update(purpose.as_bytes());
+        Ok(Self { hasher })
+    }
+
+    /// The hash of one name.
+    pub(crate) fn of(&self, name: &[u8]) -> [u8; 16] {
+        row::key_part(self.hasher.clone().update(name).finalize().as_bytes(), 0)
+    }
 }
 
 #[cfg(test)]

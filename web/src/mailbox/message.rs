@@ -20,6 +20,7 @@ use super::parsed::{ParsedMessage, parsed};
 use super::pictures;
 use super::proof::Proof;
 use super::queue::{self, RecipientStatus};
+use super::why::Why;
 use super::{Sidebar, sidebar};
 use crate::avatar::Avatar;
 use crate::done::Done;
@@ -50,6 +51,8 @@ struct OpenMessage {
     avatar: Avatar,
     name: String,
     address: String,
+    /// The sender's address as written; empty without one.
+    sender: String,
     to: String,
     /// The recipients of copies; empty if there are none.
     cc: String,
@@ -81,6 +84,9 @@ struct OpenMessage {
     /// True if it did not reach every recipient.
     has_failed: bool,
     proof: Proof,
+    why: Why,
+    /// The sender's domain, if the sender can be let in or kept out; else empty.
+    listable_domain: String,
     /// The folders to which it can be moved: form value and label.
     targets: Vec<(&'static str, &'static str)>,
 }
@@ -211,6 +217,7 @@ async fn open_message(
         subject: if summary.subject.is_empty() { "No subject".to_owned() } else { summary.subject },
         avatar: Avatar::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
         has_address_in_name: summary.from.address.is_empty() && name.contains('@'),
+        sender: summary.from.address.clone(),
         address: if address == name { String::new() } else { address },
         name,
         to: if parts.to.is_empty() { "nobody named".to_owned() } else { joined(&parts.to) },
@@ -249,10 +256,18 @@ async fn open_message(
         } else {
             Vec::new()
         },
+        why: Why::of(site, message)?,
+        listable_domain: if is_own { String::new() } else { domain_of(&parts.from) },
         proof: parts.proof,
         has_failed: message.flags.has_keyword(NOT_DELIVERED),
         targets: targets(special),
     })
+}
+
+/// The domain of the author's address; empty without one.
+fn domain_of(from: &[Person]) -> String {
+    let address = from.first().map(|author| author.address.as_str()).unwrap_or_default();
+    address.rsplit_once('@').map(|(_, domain)| domain.to_owned()).unwrap_or_default()
 }
 
 /// The state of delivery of a sent message for each recipient; empty if it is not in the queue.

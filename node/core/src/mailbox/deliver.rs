@@ -7,6 +7,7 @@ use super::details::{self, Reading};
 use super::flags;
 use super::folders::FolderId;
 use super::idempotency::IdempotencyKey;
+use super::junk::{self, Judgement};
 use super::read::{MESSAGE_LEN_MAX, Message, MessageId, MessageRow, message_in};
 use super::thread::{self, ThreadId, ThreadKey};
 use crate::blobs::Pinned;
@@ -15,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::mailbox::{FlagError, Flags};
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
-use crate::shares::{self, Allowance, Share};
+use crate::shares::Share;
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 use tokio::sync::Semaphore;
 
@@ -143,6 +144,7 @@ pub(super) struct PreparedDelivery {
     message: MessageId,
     thread: ThreadId,
     now: Timestamp,
+    pub(super) judgement: Option<Judgement>,
 }
 
 /// Stores a message in a folder; once this returns, the message is durable.
@@ -150,36 +152,8 @@ pub(super) struct PreparedDelivery {
 /// # Errors
 /// When there is no such folder or the store refuses; nothing is stored then.
 pub async fn deliver(node: &Node, delivery: Delivery) -> Result<Message, DeliverError> {
-    deliver_charged(node, delivery, Vec::new()).await.map(|(message, _)| message)
-}
-
-/// As [`deliver`], and charges the message to shares of the disk in the same commit. Also returns
-/// false if the message was delivered before: then its blob is of no use.
-///
-/// # Errors
-/// As [`deliver`], and [`DeliverError::ShareUsedUp`].
-pub async fn deliver_charged(
-    node: &Node,
-    delivery: Delivery,
-    charged: Vec<Allowance>,
-) -> Result<(Message, bool), DeliverError> {
     let prepared = prepare(node, delivery).await?;
-    let commit = move |tx: &mut Tx<'_>| {
-        // Others may have used it up since the message began.
-        for allowance in &charged {
-            if !shares::has_room(tx, prepared.now, allowance)? {
-                return Err(DeliverError::ShareUsedUp(allowance.share));
-            }
-        }
-        let message = insert(tx, &prepared, prepared.delivery.folder)?;
-        // A repeated delivery writes nothing.
-        let is_new = tx.disk_cost() > 0;
-        let cost = shares::cost(tx, &[prepared.delivery.blob.len]);
-        for allowance in charged.iter().filter(|_| is_new) {
-            shares::charge(tx, prepared.now, allowance, cost, 1)?;
-        }
-        Ok((message, is_new))
-    };
+    let commit = move |tx: &mut Tx<'_>| insert(tx, &prepared, prepared.delivery.folder);
     node.store.commit(commit).await
 }
 
@@ -209,13 +183,23 @@ static LONG_READS: Semaphore = Semaphore::const_new(1);
 
 /// Reads what lists need of a stored message.
 pub(super) async fn read(node: &Node, blob: BlobId, len: u64) -> Result<Reading, StoreError> {
+    read_bytes(node, blob, len, details::read).await
+}
+
+/// Calls `work` with the bytes of a stored message of length `len`.
+pub(super) async fn read_bytes<T: Send + 'static>(
+    node: &Node,
+    blob: BlobId,
+    len: u64,
+    work: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, StoreError> {
     let _permit = match len > READ_TOGETHER_LEN_MAX {
         true => LONG_READS.acquire().await.ok(),
         false => None,
     };
     let blobs = node.blobs.clone();
     let len_max = usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX);
-    try_blocking(move || Ok(details::read(&blobs.open(&blob)?.read_all(len_max)?))).await
+    try_blocking(move || Ok(work(&blobs.open(&blob)?.read_all(len_max)?))).await
 }
 
 /// Stores a message within a commit, or returns the message of an earlier delivery with the same
@@ -235,6 +219,7 @@ pub(super) fn insert(
     tx.attach(&prepared.delivery.blob);
     let mut appender = Appender::open(tx, folder)?;
     let new = prepared.message(tx)?;
+    junk::record_known(tx, &new.row)?;
     let message = appender.push(tx, new)?;
     appender.finish(tx)?;
     Ok(message)
@@ -255,6 +240,7 @@ impl PreparedDelivery {
             message: MessageId(node.random.array()),
             thread: ThreadId(node.random.array()),
             now: node.clock.now(),
+            judgement: None,
         })
     }
 
@@ -282,6 +268,7 @@ impl PreparedDelivery {
                 id: self.message,
                 delivery: Some(self.delivery.id),
                 thread: Some(thread),
+                judgement: self.judgement.clone(),
             },
             details: self.reading.details.clone(),
         })

@@ -8,6 +8,7 @@ use super::flags::Flags;
 use super::folders::{Folder, FolderId, load};
 use super::idempotency::IdempotencyKey;
 use super::index_older;
+use super::junk::Judgement;
 use super::page::{self, Entry};
 use super::summary::{OldSummaryRow, Summary};
 use super::thread::ThreadId;
@@ -67,6 +68,9 @@ pub(super) struct MessageRow {
     /// Its thread; `None` in rows from before threads.
     #[n(8)]
     pub(super) thread: Option<ThreadId>,
+    /// The judgement on a message of a stranger.
+    #[n(9)]
+    pub(super) judgement: Option<Judgement>,
 }
 
 impl Record for MessageRow {
@@ -309,6 +313,15 @@ pub struct Content {
 pub fn content(node: &Node, message: &Message) -> Result<Option<Content>, StoreError> {
     let row = row::get::<MessageRow>(&node.store, &key(message.folder, message.uid))?;
     Ok(row.map(|row| row.content()))
+}
+
+/// The judgement on a message of a stranger; `None` for other messages.
+///
+/// # Errors
+/// As [`message`].
+pub fn judgement(node: &Node, message: &Message) -> Result<Option<Judgement>, StoreError> {
+    let row = row::get::<MessageRow>(&node.store, &key(message.folder, message.uid))?;
+    Ok(row.and_then(|row| row.judgement))
 }
 
 /// The bytes of a message, as they arrived.

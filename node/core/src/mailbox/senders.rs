@@ -91,7 +91,7 @@ pub fn allowances(
     if is_known(node, sender)? {
         return Ok(Ok(Vec::new()));
     }
-    let network = node.keyed("mailbox.network", &network_of(from))?;
+    let network = network_key(node, from)?;
     let network = Allowance { share: Share::MailOfNetwork(network), limit: limits.network };
     let total = Allowance { share: Share::MailOfStrangers, limit: limits.total };
     let now = node.clock.now();
@@ -107,7 +107,17 @@ pub fn allowances(
 
 /// True if the sender's domain vouches for the name of a friend.
 fn is_friend(node: &Node, sender: &str) -> Result<bool, StoreError> {
-    let Some((_, domain)) = sender.rsplit_once('@') else { return Ok(false) };
+    match sender.rsplit_once('@') {
+        Some((_, domain)) => is_domain_of_friend(node, domain),
+        None => Ok(false),
+    }
+}
+
+/// True if the domain vouches for the name of a friend. Reads the identity logs of all friends.
+///
+/// # Errors
+/// As [`is_known`].
+pub(super) fn is_domain_of_friend(node: &Node, domain: &str) -> Result<bool, StoreError> {
     for friend in friends::without_profiles(node)? {
         if friend.state == FriendState::Friend
             && let Some(log) = identity::log_of(node, &friend.person)?
@@ -117,6 +127,14 @@ fn is_friend(node: &Node, sender: &str) -> Result<bool, StoreError> {
         }
     }
     Ok(false)
+}
+
+/// A keyed hash of the network of an address.
+///
+/// # Errors
+/// As [`is_known`].
+pub(super) fn network_key(node: &Node, address: IpAddr) -> Result<[u8; 16], StoreError> {
+    node.keyed("mailbox.network", &network_of(address))
 }
 
 /// The network of an address: its first 24 bits, in IPv6 48.

@@ -8,6 +8,7 @@ use super::append::{Appender, NewMessage};
 use super::deliver::DeliverError;
 use super::folders::{FolderId, load, save};
 use super::index_older;
+use super::junk;
 use super::read::MessageRow;
 use super::remove::{self, MessageRows, Stored};
 use crate::clock::Timestamp;
@@ -185,13 +186,14 @@ fn copy_batch(
     now: Timestamp,
 ) -> Result<Vec<(u32, u32)>, TransferError> {
     let source = load(tx, from)?.ok_or(TransferError::NoSource)?;
-    load(tx, to)?.ok_or(TransferError::NoTarget)?;
+    let target = load(tx, to)?.ok_or(TransferError::NoTarget)?;
     let messages = remove::stored(tx, &source, uids)?;
     missing.check(uids.len(), messages.len())?;
     let mut appender = Appender::open(tx, to)?;
     let mut copied = Vec::new();
     for message in messages {
         let old = message.entry.uid;
+        junk::record_transfer(tx, &source, &target, &message.row)?;
         let row = MessageRow { delivery: None, saved: now, ..message.row.clone() };
         copied.push((old, appender.push(tx, moved(message, row))?.uid));
     }
@@ -223,7 +225,7 @@ fn move_batch(
     // Most messages are deleted by moving them to the trash.
     tx.mark_essential();
     let mut source = load(tx, from)?.ok_or(TransferError::NoSource)?;
-    load(tx, to)?.ok_or(TransferError::NoTarget)?;
+    let target = load(tx, to)?.ok_or(TransferError::NoTarget)?;
     let messages = remove::stored(tx, &source, uids)?;
     missing.check(uids.len(), messages.len())?;
     if messages.is_empty() {
@@ -236,6 +238,7 @@ fn move_batch(
     let mut uids = Vec::new();
     for message in messages {
         let old = message.entry.uid;
+        junk::record_transfer(tx, &source, &target, &message.row)?;
         let row = MessageRow { saved: now, ..message.row.clone() };
         uids.push((old, appender.push(tx, moved(message, row))?.uid));
     }

@@ -1,8 +1,5 @@
 use super::super::queue::{ReportRequest, SendLimits};
-use super::super::{
-    DeliverError, Delivery, Flags, IdempotencyKey, SpecialUse, Submission, deliver_charged,
-    special_folder, submit,
-};
+use super::super::{Arrival, DeliverError, IdempotencyKey, Submission, arrive, submit};
 use super::*;
 use crate::identity::op::OpBody;
 use crate::identity::transfer::{self, Signed};
@@ -19,14 +16,9 @@ async fn receive(node: &TestNode, charged: Vec<Allowance>, len: usize) -> Result
     let mut bytes = b"Subject: a\r\n\r\n".to_vec();
     bytes.resize(len, b'a');
     bytes.extend(node.random.array::<16>());
-    let delivery = Delivery {
-        folder: special_folder(node, SpecialUse::Inbox).unwrap().unwrap().id,
-        blob: node.blobs.put(&bytes).unwrap(),
-        id: IdempotencyKey::new(node),
-        internal_date: node.clock.now(),
-        flags: Flags::default(),
-    };
-    deliver_charged(node, delivery, charged).await.map(drop)
+    let blob = node.blobs.put(&bytes).unwrap();
+    let arrival = Arrival { blob, id: IdempotencyKey::new(node), evidence: None };
+    arrive(node, arrival, charged).await.map(drop)
 }
 
 #[tokio::test]

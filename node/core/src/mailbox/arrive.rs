@@ -1,0 +1,86 @@
+//! Messages from other servers: judged, then stored in the inbox or in Junk.
+
+use super::deliver::{DeliverError, Delivery, PreparedDelivery, insert, read_bytes};
+use super::folders::{SpecialUse, special_folder};
+use super::idempotency::IdempotencyKey;
+use super::junk::{self, Evidence};
+use super::read::Message;
+use super::{Flags, details};
+use crate::blobs::Pinned;
+use crate::blocking::try_blocking;
+use crate::node::Node;
+use crate::shares::{self, Allowance};
+use crate::store::{StoreError, Tx};
+
+/// A message from another server.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its bytes.
+    pub blob: Pinned,
+    /// Its idempotency key.
+    pub id: IdempotencyKey,
+    /// The result of the checks of its sender; without it the message is not judged.
+    pub evidence: Option<Evidence>,
+}
+
+/// Stores a message in the inbox or in Junk, and charges it to shares of the disk in the same
+/// commit. Returns false with it if it was delivered before: then its blob is of no use.
+///
+/// # Errors
+/// When there is no inbox, a share is used up, or the store refuses; nothing is stored then.
+pub async fn arrive(
+    node: &Node,
+    arrival: Arrival,
+    charged: Vec<Allowance>,
+) -> Result<(Message, bool), DeliverError> {
+    let prepared = prepare(node, arrival).await?;
+    let commit = move |tx: &mut Tx<'_>| {
+        // Others may have used it up since the message began.
+        for allowance in &charged {
+            if !shares::has_room(tx, prepared.now(), allowance)? {
+                return Err(DeliverError::ShareUsedUp(allowance.share));
+            }
+        }
+        let message = insert(tx, &prepared, prepared.delivery.folder)?;
+        // A repeated delivery writes nothing.
+        let is_new = tx.disk_cost() > 0;
+        let cost = shares::cost(tx, &[prepared.delivery.blob.len]);
+        for allowance in charged.iter().filter(|_| is_new) {
+            shares::charge(tx, prepared.now(), allowance, cost, 1)?;
+        }
+        Ok((message, is_new))
+    };
+    node.store.commit(commit).await
+}
+
+/// Reads the message and judges it.
+async fn prepare(node: &Node, arrival: Arrival) -> Result<PreparedDelivery, DeliverError> {
+    let Arrival { blob, id, evidence } = arrival;
+    let is_judged = evidence.is_some();
+    let read = move |message: &[u8]| {
+        let tokens = if is_judged { junk::tokens(message) } else { Vec::new() };
+        (details::read(message), tokens)
+    };
+    let (reading, tokens) = read_bytes(node, blob.id, blob.len, read).await?;
+    let judging = node.clone();
+    let judge = move || {
+        let judgement = match &evidence {
+            Some(evidence) => Some(junk::judge(&judging, evidence, &tokens)?),
+            None => None,
+        };
+        let is_junk = judgement.as_ref().is_some_and(|judgement| judgement.is_junk);
+        let folder = if is_junk { SpecialUse::Junk } else { SpecialUse::Inbox };
+        Ok::<_, StoreError>((special_folder(&judging, folder)?, judgement))
+    };
+    let (folder, judgement) = try_blocking(judge).await?;
+    let delivery = Delivery {
+        folder: folder.ok_or(DeliverError::NoSuchFolder)?.id,
+        blob,
+        id,
+        internal_date: node.clock.now(),
+        flags: Flags::default(),
+    };
+    let mut prepared = PreparedDelivery::new(node, delivery, reading)?;
+    prepared.judgement = judgement;
+    Ok(prepared)
+}
