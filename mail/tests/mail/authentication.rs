@@ -264,3 +264,26 @@ async fn client_on_this_machine_is_not_checked() {
     assert!(!only(&alice, SpecialUse::Inbox).contains("Authentication-Results"));
     alice.close().await;
 }
+
+#[tokio::test]
+async fn server_on_a_block_list_brings_junk() {
+    let zone = zone("none")
+        .with("66.113.0.203.bl.example", Answer::Address(Ipv4Addr::new(127, 0, 0, 2)))
+        .with("9.113.0.203.bl.example", Answer::Address(Ipv4Addr::new(127, 255, 255, 254)))
+        .with("66.113.0.203.failing.example", Answer::Failure);
+    let config = MailConfig {
+        dns_servers: vec![dns::serve(zone).await],
+        proxy_protocol_from: vec!["127.0.0.1".parse().unwrap()],
+        block_lists: vec!["bl.example".into(), "failing.example".into()],
+        ..MailConfig::default()
+    };
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
+    for client in [STRANGER, CLIENT] {
+        assert!(send(&alice, client, "bob@bob.example", HELLO).await.starts_with("250 "));
+    }
+    let junk = texts(&alice.node, SpecialUse::Junk);
+    assert!(junk.len() == 1 && junk[0].contains("203.0.113.66"), "{junk:?}");
+    // The list refuses to answer about the other.
+    assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
+    alice.close().await;
+}

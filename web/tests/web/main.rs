@@ -11,6 +11,8 @@ mod html;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod junk;
+#[cfg(test)]
 mod logins;
 #[cfg(test)]
 mod mailbox;
