@@ -5,6 +5,7 @@
 //! In a folder that can't be written it is a socket without a file, and each side checks the user
 //! of the other.
 
+mod address;
 mod check;
 mod dkim;
 mod execute;
@@ -32,6 +33,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
+pub(crate) use address::AddressCommand;
 pub(crate) use check::CheckLock;
 pub(crate) use execute::{Addresses, ControlContext, execute, stored_addresses};
 pub(crate) use identity::{IdentityChange, request_from_log};
@@ -113,6 +115,8 @@ pub(crate) enum Request {
     SmarthostSet { server: String, user: String, password: String },
     /// Have no smarthost any more.
     SmarthostRemove,
+    /// Aliases and masked addresses.
+    Address(AddressCommand),
     /// A new password for a mail program.
     AppPassword { label: String },
     /// Export all mail to a folder.

@@ -42,6 +42,7 @@ pub(crate) enum Done {
     SenderAllowed,
     SenderBlocked,
     SenderUnlisted,
+    AddressMade,
     FriendAdded,
     RequestRejected,
     FriendRemoved,
@@ -54,7 +55,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 39] = [
+const NAMES: [(Done, &str); 40] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -85,6 +86,7 @@ const NAMES: [(Done, &str); 39] = [
     (Done::SenderAllowed, "sender-in"),
     (Done::SenderBlocked, "sender-out"),
     (Done::SenderUnlisted, "sender-off"),
+    (Done::AddressMade, "address-made"),
     (Done::FriendAdded, "let-in"),
     (Done::RequestRejected, "not-now"),
     (Done::FriendRemoved, "removed"),

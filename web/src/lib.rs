@@ -8,6 +8,7 @@
 //! answers.
 
 mod addresses;
+mod aliases;
 mod assets;
 mod avatar;
 mod blob_response;

@@ -7,8 +7,8 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::site::Site;
 use crate::{
-    assets, friends, health, icon, identity, logins, mailbox, photos, posts, profile, setup,
-    smarthost, timeline,
+    aliases, assets, friends, health, icon, identity, logins, mailbox, photos, posts, profile,
+    setup, smarthost, timeline,
 };
 
 /// The longest form of a stranger, in bytes: a form is held in memory before its sender is known.
@@ -108,6 +108,7 @@ impl Routes {
 /// The routes of all nouns.
 pub(crate) fn table() -> Routes {
     Routes::new()
+        .merge(aliases::routes())
         .merge(assets::routes())
         .merge(friends::routes())
         .merge(health::routes())

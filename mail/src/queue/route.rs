@@ -1,6 +1,7 @@
 //! The route to a recipient: local, to a server of the route table, to the smarthost, to the mail
 //! servers of the domain, or none.
 
+use freehold_core::aliases;
 use freehold_core::domain_name;
 use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::profile;
@@ -41,7 +42,7 @@ pub(crate) enum NextHop {
 /// Finds the route to `address`. Domains are compared without case (RFC 5321 2.4), in both forms
 /// (RFC 5890 2.3.2.1).
 pub(crate) fn to(state: &MailState, address: &str) -> Result<Route, StoreError> {
-    if profile::owns(&state.node, address)? {
+    if aliases::accepts(&state.node, address)? {
         return Ok(Route::Local);
     }
     let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);

@@ -1,6 +1,7 @@
 //! Mail from other servers: recipients are checked, and messages delivered into the inbox.
 
 use data_encoding::HEXLOWER;
+use freehold_core::aliases::{self, Standing};
 use freehold_core::blobs::SMALL_LEN_MAX;
 use freehold_core::blocking::try_blocking;
 use freehold_core::domain_name;
@@ -31,12 +32,14 @@ pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     };
     let address =
         recipient.mailbox.as_ref().map_or_else(|| "postmaster".to_owned(), Mailbox::to_string);
-    match profile::owns(&state.node, &address) {
-        Ok(true) => Reply::new(250, "2.1.5", "ok"),
-        Ok(false) if is_foreign(recipient, &owner) => {
+    match aliases::standing(&state.node, &address) {
+        Ok(Standing::Owner | Standing::Alias(_) | Standing::Caught(_)) => {
+            Reply::new(250, "2.1.5", "ok")
+        }
+        Ok(Standing::Off | Standing::Foreign) if is_foreign(recipient, &owner) => {
             Reply::new(550, "5.7.1", "this server does not relay mail to other domains")
         }
-        Ok(false) => Reply::new(550, "5.1.1", "no such user here"),
+        Ok(Standing::Off | Standing::Foreign) => Reply::new(550, "5.1.1", "no such user here"),
         Err(error) => error.into(),
     }
 }
@@ -163,7 +166,16 @@ async fn deliver(state: &MailState, received: Received) -> Result<Stored, Delive
     let node = &state.node;
     let id = delivery_id(state, &received);
     let report = wanted_report(&received, id);
-    let arrival = Arrival { blob: received.blob, id, evidence: received.evidence };
+    let recipients = &received.envelope.recipients;
+    let recipients = recipients.iter().filter_map(|recipient| recipient.mailbox.as_ref());
+    let sender = received.envelope.sender.mailbox.as_ref();
+    let arrival = Arrival {
+        blob: received.blob,
+        id,
+        recipients: recipients.map(Mailbox::to_string).collect(),
+        sender: sender.map(Mailbox::to_string).unwrap_or_default(),
+        evidence: received.evidence,
+    };
     let charged = received.reservation.allowances().to_vec();
     let (_, is_new) = mailbox::arrive(node, arrival, charged).await?;
     Ok(Stored { id: received.id, report, is_new })

@@ -2,6 +2,7 @@
 //! the message is queued.
 
 use data_encoding::HEXLOWER;
+use freehold_core::aliases;
 use freehold_core::blocking::{blocking, try_blocking};
 use freehold_core::mailbox::queue::{NewRecipient, ReportRequest, SubmitError};
 use freehold_core::mailbox::{self, IdempotencyKey, Submission};
@@ -23,7 +24,7 @@ use crate::state::MailState;
 /// receipt. Blocks.
 pub(super) fn sender(state: &MailState, sender: &Sender) -> Reply {
     let Some(mailbox) = &sender.mailbox else { return Reply::new(250, "2.1.0", "ok") };
-    match profile::owns(&state.node, &mailbox.to_string()) {
+    match aliases::owns(&state.node, &mailbox.to_string()) {
         Ok(true) => Reply::new(250, "2.1.0", "ok"),
         Ok(false) => Reply::new(553, "5.7.1", "not one of your addresses"),
         Err(error) => error.into(),
@@ -141,7 +142,7 @@ fn is_to_owner_only(state: &MailState, received: &Received) -> Result<bool, Repl
     for mailbox in
         received.envelope.recipients.iter().filter_map(|recipient| recipient.mailbox.as_ref())
     {
-        if !profile::owns(&state.node, &mailbox.to_string())? {
+        if !aliases::owns(&state.node, &mailbox.to_string())? {
             return Ok(false);
         }
     }
@@ -168,7 +169,7 @@ fn check_authors(state: &MailState, received: &Received) -> Result<(), Reply> {
     for entries in lists.map(|field| address::parse(field.value)) {
         for author in address::mailboxes(&entries) {
             let text = Mailbox::parse(&author.address()).ok_or_else(foreign)?.to_string();
-            if !profile::owns(&state.node, &text)? {
+            if !aliases::owns(&state.node, &text)? {
                 return Err(foreign());
             }
             named += 1;

@@ -8,6 +8,7 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod aliases;
 mod authentication;
 mod compression;
 mod dns;

@@ -25,7 +25,8 @@ pub mod store;
 // Floor 3: the parts of a node that every noun uses.
 pub mod node;
 
-// Floor 4: owner, profile, outbox, erasure, shares, smarthost, DKIM keys.
+// Floor 4: owner, profile, aliases, outbox, erasure, shares, smarthost, DKIM keys.
+pub mod aliases;
 pub mod dkim;
 pub mod erasure;
 pub mod identity;

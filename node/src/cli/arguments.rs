@@ -10,6 +10,8 @@ mod mail_files;
 pub(crate) use identity::*;
 pub(crate) use mail_files::*;
 
+use crate::control::AddressCommand;
+
 /// Your own place on the internet: blog, photos and mail on one small machine that is yours.
 ///
 /// Without a command it runs the node: it creates the data folder if there is none, listens on this
@@ -87,6 +89,11 @@ pub(crate) enum Command {
     Smarthost {
         #[command(subcommand)]
         command: SmarthostCommand,
+    },
+    /// Your further addresses: aliases, and masked ones that nobody guesses.
+    Address {
+        #[command(subcommand)]
+        command: AddressCommand,
     },
     /// The keys that sign your mail (DKIM): the DNS records to publish, and new keys.
     Dkim {

@@ -114,6 +114,7 @@ fn request(command: Command) -> Result<Request> {
         Command::Queue { command: QueueCommand::Show { id } } => Request::QueueShow { id },
         Command::Queue { command: QueueCommand::Retry { id } } => Request::QueueRetry { id },
         Command::Queue { command: QueueCommand::Drop { id } } => Request::QueueDrop { id },
+        Command::Address { command } => Request::Address(command),
         Command::Dkim { command: DkimCommand::Show { .. } } => Request::Dkim,
         Command::Dkim { command: DkimCommand::Rotate } => Request::DkimRotate,
         Command::Smarthost { command: SmarthostCommand::Show } => Request::Smarthost,

@@ -196,6 +196,7 @@ pub(crate) async fn execute(
                 .with(value.collect::<Vec<_>>().into()))
         }
         Request::Photo { file, alt, caption } => photo(context, file, alt, caption).await,
+        Request::Address(command) => super::address::run(node, command).await,
         Request::QueueList => super::queue::list(node),
         Request::QueueShow { id } => super::queue::show(node, &id),
         Request::QueueRetry { id } => super::queue::retry(node, id.as_deref()).await,

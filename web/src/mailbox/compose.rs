@@ -7,6 +7,7 @@ mod recipients;
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
+use freehold_core::aliases::{self, Standing};
 use freehold_core::mailbox::queue::{
     Outbound, QueueId, ReportRequest, SendLimits, SubmitError, outbound,
 };
@@ -59,6 +60,9 @@ struct MessageForm {
     subject: String,
     #[serde(default)]
     text: String,
+    /// The owner's address in From; empty for the first.
+    #[serde(default)]
+    from: String,
     /// `folder.uid` of the message to which this replies.
     #[serde(default)]
     reply: String,
@@ -85,6 +89,8 @@ struct ComposePage {
     page: Layout,
     form: MessageForm,
     fault: Option<Fault>,
+    /// The owner's addresses; empty if there is only one.
+    addresses: Vec<String>,
     /// Friends with their addresses, as the field takes them.
     friends: Vec<String>,
     /// The domains that mail reaches besides the owner's; `None` if they are not known, or if mail
@@ -105,6 +111,7 @@ impl ComposePage {
             page: site.owner_layout("Write a letter", "Mail")?,
             form,
             fault,
+            addresses: addresses(site)?,
             friends: friends.iter().map(KnownFriend::typed).collect(),
             reach: if outbound == Outbound::None { domains() } else { None },
             is_direct: outbound == Outbound::Direct,
@@ -118,6 +125,29 @@ impl ComposePage {
     fn fault_of(&self, field: &str) -> Option<&str> {
         Fault::of(self.fault.as_ref(), field)
     }
+}
+
+/// The addresses as which the owner can write, the first one first; empty if there is only that.
+fn addresses(site: &Site) -> Result<Vec<String>, Problem> {
+    let Some(owner) = site.profile()? else { return Ok(Vec::new()) };
+    let open = aliases::aliases(&site.node)?.into_iter().filter(|alias| alias.is_on);
+    let mut all: Vec<String> = open.map(|alias| aliases::address(&owner, &alias.local)).collect();
+    if !all.is_empty() {
+        all.insert(0, profile::address(&owner));
+    }
+    Ok(all)
+}
+
+/// The alias to which a message was sent, to answer as that; empty for the owner's first address.
+fn addressed(site: &Site, people: &[Person]) -> Result<String, Problem> {
+    for person in people {
+        if let Standing::Alias(local) = aliases::standing(&site.node, &person.address)?
+            && let Some(owner) = site.profile()?
+        {
+            return Ok(aliases::address(&owner, &local));
+        }
+    }
+    Ok(String::new())
 }
 
 /// The folder and the UID in the field `reply`.
@@ -213,7 +243,7 @@ async fn reply_form(
         let mut added = Vec::new();
         for person in people.iter().filter(|person| !person.address.is_empty()) {
             let address = person.address.to_ascii_lowercase();
-            let is_own = !may_be_own && profile::owns(&site.node, &person.address)?;
+            let is_own = !may_be_own && aliases::owns(&site.node, &person.address)?;
             if !is_own && !named.contains(&address) {
                 named.push(address);
                 added.push(honest_address(&person.address).into_owned());
@@ -228,12 +258,14 @@ async fn reply_form(
     let asked = if has_reply_to { &original.reply_to } else { &authors };
     let mut is_own = true;
     for person in asked.iter().filter(|person| !person.address.is_empty()) {
-        is_own &= profile::owns(&site.node, &person.address)?;
+        is_own &= aliases::owns(&site.node, &person.address)?;
     }
     let mut to = if is_own { add(&original.to, false)? } else { String::new() };
     if to.is_empty() {
         to = add(asked, true)?;
     }
+    let people: Vec<Person> = original.to.iter().chain(&original.cc).cloned().collect();
+    let from = addressed(site, &people)?;
     let others: Vec<Person> = original.to.into_iter().chain(original.cc).collect();
     let cc = if to_all { add(&others, false)? } else { String::new() };
     Ok(MessageForm {
@@ -245,6 +277,7 @@ async fn reply_form(
             format!("Re: {}", summary.subject)
         },
         text: format!("\n\n{} wrote:\n{quoted}", summary.from.shown()),
+        from,
         reply: format!("{folder}.{uid}"),
         ..MessageForm::default()
     })
@@ -259,7 +292,12 @@ async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>)
     if let Some(fault) = outgoing::check(&site, &profile, &form, &all)? {
         return send_back(&site, form, fault);
     }
-    let message = outgoing::message(&site, &profile, &form, &to, &cc)?;
+    let from = match form.from.as_str() {
+        "" => profile::address(&profile),
+        from if aliases::owns(&site.node, from)? => from.to_owned(),
+        _ => return Err(Problem::BadRequest),
+    };
+    let message = outgoing::message(&site, (&profile, &from), &form, &to, &cc)?;
     let blob = blobs::put(&site, message).await?;
     let texts = [form.to.as_str(), &form.cc, &form.subject, &form.text, &form.reply];
     // Without copies the id is that of the form without the field, so that a form that was opened
@@ -267,7 +305,6 @@ async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>)
     let without_cc = [form.to.as_str(), &form.subject, &form.text, &form.reply];
     let texts: &[&str] = if form.cc.is_empty() { &without_cc } else { &texts };
     let id = IdempotencyKey(idempotency::id_for(&site, &form.key, texts));
-    let from = profile::address(&profile);
     let recipients = all.into_iter().map(|recipient| recipient.address.into()).collect();
     let request = ReportRequest::default();
     let limits = site.mail.as_ref().map_or(SendLimits::NONE, |mail| mail.limits);

@@ -27,7 +27,13 @@ async fn receive(node: &TestNode, is_disowned: bool) -> Message {
     };
     let text = "From: Ann <Ann@shop.example>\r\nSubject: offers\r\n\r\nOffers.\r\n";
     let blob = node.blobs.put(text.as_bytes()).unwrap();
-    let arrival = Arrival { blob, id: IdempotencyKey::new(node), evidence: Some(evidence) };
+    let arrival = Arrival {
+        blob,
+        id: IdempotencyKey::new(node),
+        recipients: Vec::new(),
+        sender: String::new(),
+        evidence: Some(evidence),
+    };
     arrive(node, arrival, Vec::new()).await.unwrap().0
 }
 

@@ -1,6 +1,8 @@
 //! The site as a browser sees it: each test drives the whole service in this process.
 
 #[cfg(test)]
+mod aliases;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod compose;

@@ -6,6 +6,7 @@ use super::idempotency::IdempotencyKey;
 use super::junk::{self, Evidence};
 use super::read::Message;
 use super::{Flags, details};
+use crate::aliases;
 use crate::blobs::Pinned;
 use crate::blocking::try_blocking;
 use crate::node::Node;
@@ -19,8 +20,20 @@ pub struct Arrival {
     pub blob: Pinned,
     /// Its idempotency key.
     pub id: IdempotencyKey,
+    /// The recipients in the envelope.
+    pub recipients: Vec<String>,
+    /// The sender in the envelope; empty for a report.
+    pub sender: String,
     /// The result of the checks of its sender; without it the message is not judged.
     pub evidence: Option<Evidence>,
+}
+
+impl Arrival {
+    /// The first author if the sender was checked, else the sender in the envelope.
+    fn author(&self) -> String {
+        let author = self.evidence.as_ref().and_then(|evidence| evidence.authors.first());
+        author.unwrap_or(&self.sender).clone()
+    }
 }
 
 /// Stores a message in the inbox or in Junk, and charges it to shares of the disk in the same
@@ -33,6 +46,9 @@ pub async fn arrive(
     arrival: Arrival,
     charged: Vec<Allowance>,
 ) -> Result<(Message, bool), DeliverError> {
+    let (reading, recipients) = (node.clone(), arrival.recipients.clone());
+    let reached = try_blocking(move || aliases::reached(&reading, &recipients)).await?;
+    let sender = arrival.author();
     let prepared = prepare(node, arrival).await?;
     let commit = move |tx: &mut Tx<'_>| {
         // Others may have used it up since the message began.
@@ -44,6 +60,9 @@ pub async fn arrive(
         let message = insert(tx, &prepared, prepared.delivery.folder)?;
         // A repeated delivery writes nothing.
         let is_new = tx.disk_cost() > 0;
+        if is_new {
+            aliases::record(tx, &reached, &sender, prepared.now())?;
+        }
         let cost = shares::cost(tx, &[prepared.delivery.blob.len]);
         for allowance in charged.iter().filter(|_| is_new) {
             shares::charge(tx, prepared.now(), allowance, cost, 1)?;
@@ -55,7 +74,7 @@ pub async fn arrive(
 
 /// Reads the message and judges it.
 async fn prepare(node: &Node, arrival: Arrival) -> Result<PreparedDelivery, DeliverError> {
-    let Arrival { blob, id, evidence } = arrival;
+    let Arrival { blob, id, evidence, .. } = arrival;
     let is_judged = evidence.is_some();
     let read = move |message: &[u8]| {
         let tokens = if is_judged { junk::tokens(message) } else { Vec::new() };

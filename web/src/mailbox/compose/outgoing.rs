@@ -1,9 +1,10 @@
 //! From the form's fields to a message: recipients, checks, the message itself.
 
+use freehold_core::aliases;
 use freehold_core::clock::Timestamp;
 use freehold_core::domain_name;
 use freehold_core::mailbox::queue::{Outbound, outbound};
-use freehold_core::profile::{self, Profile};
+use freehold_core::profile::Profile;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
 
@@ -83,7 +84,7 @@ fn unknown_local_address<'a>(
             .is_some_and(|(_, domain)| domain_name::is_same(domain, &profile.domain))
     };
     for recipient in recipients.iter().filter(|recipient| is_local(&recipient.address)) {
-        if !profile::owns(&site.node, &recipient.address)? {
+        if !aliases::accepts(&site.node, &recipient.address)? {
             return Ok(Some(&recipient.address));
         }
     }
@@ -128,7 +129,7 @@ pub(super) fn later(form: &MessageForm, now: Timestamp) -> Result<Option<Timesta
 /// The message of the form, in the format of RFC 5322.
 pub(super) fn message(
     site: &Site,
-    profile: &Profile,
+    (profile, from): (&Profile, &str),
     form: &MessageForm,
     to: &[Recipient],
     cc: &[Recipient],
@@ -144,7 +145,7 @@ pub(super) fn message(
     };
     let seconds = i64::try_from(site.node.clock.now().as_secs()).unwrap_or(i64::MAX);
     let mut builder = MessageBuilder::new()
-        .from((profile.name.clone(), profile::address(profile)))
+        .from((profile.name.clone(), from.to_owned()))
         .to(list(to))
         .subject(one_line(&form.subject))
         .date(seconds)

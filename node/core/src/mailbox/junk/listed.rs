@@ -69,7 +69,11 @@ fn normal(name: &str) -> Result<String, ListError> {
     let (local, domain) = trimmed.rsplit_once('@').unwrap_or(("", trimmed));
     let domain = domain_name::ascii(domain).ok_or_else(malformed)?;
     let is_plain = !local.chars().any(|c| c.is_whitespace() || c.is_control());
-    if trimmed.len() > NAME_LEN_MAX || !domain.contains('.') || !domain_name::is_host(&domain) || !is_plain {
+    if trimmed.len() > NAME_LEN_MAX
+        || !domain.contains('.')
+        || !domain_name::is_host(&domain)
+        || !is_plain
+    {
         return Err(malformed());
     }
     Ok(format!("{}@{domain}", local.to_lowercase()))

@@ -2,10 +2,10 @@
 //! node a source of junk. A message over them is held in the queue until the owner decides; nothing
 //! is lost.
 
+use crate::aliases;
 use crate::clock::Timestamp;
 use crate::mailbox::senders;
 use crate::node::Node;
-use crate::profile;
 use crate::shares::{self, Allowance, Limit, Share};
 use crate::store::{StoreError, Tx};
 
@@ -41,7 +41,7 @@ impl Charges {
         }
         let (mut all, mut new) = (0u64, 0u64);
         for address in recipients {
-            if !profile::owns(node, address)? {
+            if !aliases::owns(node, address)? {
                 all = all.saturating_add(1);
                 new = new.saturating_add(u64::from(!senders::is_known(node, address)?));
             }

@@ -17,7 +17,13 @@ async fn receive(node: &TestNode, charged: Vec<Allowance>, len: usize) -> Result
     bytes.resize(len, b'a');
     bytes.extend(node.random.array::<16>());
     let blob = node.blobs.put(&bytes).unwrap();
-    let arrival = Arrival { blob, id: IdempotencyKey::new(node), evidence: None };
+    let arrival = Arrival {
+        blob,
+        id: IdempotencyKey::new(node),
+        recipients: Vec::new(),
+        sender: String::new(),
+        evidence: None,
+    };
     arrive(node, arrival, charged).await.map(drop)
 }
 

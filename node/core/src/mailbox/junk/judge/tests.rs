@@ -34,7 +34,13 @@ async fn receive(node: &Node, evidence: Evidence, text: &str) -> Message {
     let author = evidence.authors.first().cloned().unwrap_or_default();
     let message = format!("From: {author}\r\nSubject: {text}\r\n\r\n{text}\r\n");
     let blob = node.blobs.put(message.as_bytes()).unwrap();
-    let arrival = Arrival { blob, id: IdempotencyKey::new(node), evidence: Some(evidence) };
+    let arrival = Arrival {
+        blob,
+        id: IdempotencyKey::new(node),
+        recipients: Vec::new(),
+        sender: String::new(),
+        evidence: Some(evidence),
+    };
     arrive(node, arrival, Vec::new()).await.unwrap().0
 }
 
