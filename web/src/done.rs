@@ -43,6 +43,8 @@ pub(crate) enum Done {
     SenderBlocked,
     SenderUnlisted,
     AddressMade,
+    RuleMade,
+    RuleRemoved,
     FriendAdded,
     RequestRejected,
     FriendRemoved,
@@ -55,7 +57,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 40] = [
+const NAMES: [(Done, &str); 42] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -87,6 +89,8 @@ const NAMES: [(Done, &str); 40] = [
     (Done::SenderBlocked, "sender-out"),
     (Done::SenderUnlisted, "sender-off"),
     (Done::AddressMade, "address-made"),
+    (Done::RuleMade, "rule-made"),
+    (Done::RuleRemoved, "rule-removed"),
     (Done::FriendAdded, "let-in"),
     (Done::RequestRejected, "not-now"),
     (Done::FriendRemoved, "removed"),

@@ -18,6 +18,7 @@ mod parts;
 mod pictures;
 mod proof;
 mod queue;
+mod rules;
 mod sanitise;
 mod senders;
 mod why;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Routes {
         .merge(message::routes())
         .merge(parts::routes())
         .merge(queue::routes())
+        .merge(rules::routes())
         .merge(senders::routes())
 }
 

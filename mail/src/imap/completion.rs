@@ -151,6 +151,8 @@ impl From<DeliverError> for Completion {
             DeliverError::Flags(error) => error.into(),
             DeliverError::FolderFull => Self::no("the folder is full").code("LIMIT"),
             // Only mail from other servers is charged to a share.
+            // Only mail from other servers is held to rules.
+            DeliverError::RefusedByRule => Self::no("a rule refuses the message"),
             DeliverError::ShareUsedUp(_) => Self::no("no space is left today").code("OVERQUOTA"),
             DeliverError::Store(error) => error.into(),
         }

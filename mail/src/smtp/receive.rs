@@ -138,6 +138,10 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
             (Reply::new(250, "2.0.0", format!("stored as {id}")), is_new)
         }
         Err(DeliverError::ShareUsedUp(share)) => (used_up(share), false),
+        Err(DeliverError::RefusedByRule) => {
+            tracing::info!("a message was refused by a rule of the owner");
+            (Reply::new(550, "5.7.1", "the recipient does not take this message"), false)
+        }
         // The outcome may be unknown, and the message there after the next start.
         Err(DeliverError::Store(error)) => (error.into(), true),
         Err(error) => {

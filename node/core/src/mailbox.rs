@@ -34,6 +34,7 @@ mod recent;
 mod removals;
 mod remove;
 mod replace;
+mod rules;
 mod senders;
 mod sent;
 mod store_flags;
@@ -86,6 +87,7 @@ pub use read::{
 pub use recent::claim_recent;
 pub use removals::remove_expunged;
 pub use replace::{ReplaceError, replace};
+pub use rules::{RULES_MAX, Rule, RuleError, RuleId, add_rule, remove_rule, rules};
 pub use senders::{StrangersLimits, UsedUp, allowances};
 pub use sent::append;
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};

@@ -37,6 +37,8 @@ mod reading;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod smarthost;

@@ -1,11 +1,12 @@
-//! Messages from other servers: judged, then stored in the inbox or in Junk.
+//! Messages from other servers: judged, then stored in Junk, in the folder of a rule or in the inbox.
 
 use super::deliver::{DeliverError, Delivery, PreparedDelivery, insert, read_bytes};
 use super::folders::{SpecialUse, special_folder};
 use super::idempotency::IdempotencyKey;
 use super::junk::{self, Evidence};
 use super::read::Message;
-use super::{Flags, details};
+use super::rules::{self, Seen};
+use super::{details, senders};
 use crate::aliases;
 use crate::blobs::Pinned;
 use crate::blocking::try_blocking;
@@ -36,11 +37,11 @@ impl Arrival {
     }
 }
 
-/// Stores a message in the inbox or in Junk, and charges it to shares of the disk in the same
+/// Stores a message in Junk, in the folder of a rule or in the inbox, and charges it to shares of the disk in the same
 /// commit. Returns false with it if it was delivered before: then its blob is of no use.
 ///
 /// # Errors
-/// When there is no inbox, a share is used up, or the store refuses; nothing is stored then.
+/// When there is no inbox, a share is used up, a rule or the store refuses; nothing is stored then.
 pub async fn arrive(
     node: &Node,
     arrival: Arrival,
@@ -74,13 +75,17 @@ pub async fn arrive(
 
 /// Reads the message and judges it.
 async fn prepare(node: &Node, arrival: Arrival) -> Result<PreparedDelivery, DeliverError> {
-    let Arrival { blob, id, evidence, .. } = arrival;
+    let Arrival { blob, id, recipients, evidence, .. } = arrival;
+    let reading = node.clone();
+    let rules = try_blocking(move || rules::rules(&reading)).await?;
+    let has_rules = !rules.is_empty();
     let is_judged = evidence.is_some();
     let read = move |message: &[u8]| {
         let tokens = if is_judged { junk::tokens(message) } else { Vec::new() };
-        (details::read(message), tokens)
+        let seen = if has_rules { Seen::of(message, &recipients) } else { Seen::default() };
+        (details::read(message), tokens, seen)
     };
-    let (reading, tokens) = read_bytes(node, blob.id, blob.len, read).await?;
+    let (reading, tokens, mut seen) = read_bytes(node, blob.id, blob.len, read).await?;
     let judging = node.clone();
     let judge = move || {
         let judgement = match &evidence {
@@ -88,16 +93,30 @@ async fn prepare(node: &Node, arrival: Arrival) -> Result<PreparedDelivery, Deli
             None => None,
         };
         let is_junk = judgement.as_ref().is_some_and(|judgement| judgement.is_junk);
-        let folder = if is_junk { SpecialUse::Junk } else { SpecialUse::Inbox };
-        Ok::<_, StoreError>((special_folder(&judging, folder)?, judgement))
+        let proven = evidence.as_ref().and_then(|evidence| evidence.proven.as_deref());
+        if rules.iter().any(|(_, rule)| rule.is_of_friend)
+            && let Some(domain) = proven
+        {
+            seen.is_of_friend = senders::is_domain_of_friend(&judging, domain)?;
+        }
+        let wanted = rules::apply(&rules, &judging, &seen)?;
+        let special = if is_junk { SpecialUse::Junk } else { SpecialUse::Inbox };
+        let folder = match wanted.folder.filter(|_| !is_junk) {
+            Some(folder) => Some(folder),
+            None => special_folder(&judging, special)?.map(|folder| folder.id),
+        };
+        Ok::<_, StoreError>((folder, wanted, judgement))
     };
-    let (folder, judgement) = try_blocking(judge).await?;
+    let (folder, wanted, judgement) = try_blocking(judge).await?;
+    if wanted.is_refused {
+        return Err(DeliverError::RefusedByRule);
+    }
     let delivery = Delivery {
-        folder: folder.ok_or(DeliverError::NoSuchFolder)?.id,
+        folder: folder.ok_or(DeliverError::NoSuchFolder)?,
         blob,
         id,
         internal_date: node.clock.now(),
-        flags: Flags::default(),
+        flags: wanted.flags,
     };
     let mut prepared = PreparedDelivery::new(node, delivery, reading)?;
     prepared.judgement = judgement;

@@ -56,6 +56,9 @@ pub enum DeliverError {
     /// A share of the disk that the delivery is charged to is used up for today.
     #[error("a share of the disk is used up for today")]
     ShareUsedUp(Share),
+    /// A rule of the owner refuses the message.
+    #[error("a rule of the owner refuses the message")]
+    RefusedByRule,
     /// The store.
     #[error("{0}")]
     Store(#[from] StoreError),

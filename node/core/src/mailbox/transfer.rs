@@ -44,9 +44,10 @@ impl From<DeliverError> for TransferError {
     fn from(error: DeliverError) -> Self {
         match error {
             DeliverError::NoSuchFolder => Self::NoTarget,
-            DeliverError::Flags(_) | DeliverError::FolderFull | DeliverError::ShareUsedUp(_) => {
-                Self::TargetFull
-            }
+            DeliverError::Flags(_)
+            | DeliverError::FolderFull
+            | DeliverError::ShareUsedUp(_)
+            | DeliverError::RefusedByRule => Self::TargetFull,
             DeliverError::Store(error) => Self::Store(error),
         }
     }
