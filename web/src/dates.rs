@@ -81,6 +81,11 @@ pub(crate) fn typed(text: &str) -> Option<Timestamp> {
     u64::try_from(millis).ok().map(Timestamp)
 }
 
+/// A moment as a `datetime-local` field has it, in the owner's time zone.
+pub(crate) fn field(at: Timestamp) -> String {
+    zoned(at).strftime("%Y-%m-%dT%H:%M").to_string()
+}
+
 /// Coarser with age: `12 minutes ago`, `8:15`, `yesterday, 18:04`, `Friday`, `14 November`.
 pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
     let age_ms = now.millis_since(at);

@@ -1,6 +1,7 @@
 //! Mail in the browser: the folders, the list of messages, one open message, and the form that
 //! writes one.
 
+mod away;
 mod blocks;
 mod compose;
 mod empty;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new()
         .get("/home/mail", Access::Owner, inbox)
         .get("/home/mail/{folder}", Access::Owner, folder)
+        .merge(away::routes())
         .merge(compose::routes())
         .merge(empty::routes())
         .merge(message::routes())

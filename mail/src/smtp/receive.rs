@@ -181,7 +181,14 @@ async fn deliver(state: &MailState, received: Received) -> Result<Stored, Delive
         evidence: received.evidence,
     };
     let charged = received.reservation.allowances().to_vec();
-    let (_, is_new) = mailbox::arrive(node, arrival, charged).await?;
+    let arrived = mailbox::arrive(node, arrival, charged).await?;
+    if let Some(answerable) = arrived.answerable {
+        // The message is stored: a failure of the answer must not have it sent again.
+        if let Err(error) = mailbox::answer(node, answerable).await {
+            tracing::warn!(%error, "the answer while the owner is away could not be queued");
+        }
+    }
+    let is_new = arrived.is_new;
     Ok(Stored { id: received.id, report, is_new })
 }
 

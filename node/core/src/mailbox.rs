@@ -11,6 +11,7 @@
 mod append;
 mod append_all;
 mod arrive;
+mod away;
 mod change;
 mod check;
 mod columns;
@@ -45,7 +46,8 @@ mod transfer;
 mod varint;
 
 pub use append_all::{APPENDED_TOGETHER_MAX, append_all};
-pub use arrive::{Arrival, arrive};
+pub use arrive::{Arrival, Arrived, arrive};
+pub use away::{AWAY_TEXT_LEN_MAX, Answerable, Away, answer, away, set_away};
 pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::{check, check_bodies, check_rows};
 pub use columns::{Values, values};

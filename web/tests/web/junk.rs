@@ -34,7 +34,7 @@ async fn receive(node: &TestNode, is_disowned: bool) -> Message {
         sender: String::new(),
         evidence: Some(evidence),
     };
-    arrive(node, arrival, Vec::new()).await.unwrap().0
+    arrive(node, arrival, Vec::new()).await.unwrap().message
 }
 
 fn special(node: &TestNode, special: SpecialUse) -> u32 {

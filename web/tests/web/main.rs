@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod aliases;
 #[cfg(test)]
+mod away;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod compose;

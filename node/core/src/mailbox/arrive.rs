@@ -1,5 +1,6 @@
 //! Messages from other servers: judged, then stored in Junk, in the folder of a rule or in the inbox.
 
+use super::away::{self, Answerable};
 use super::deliver::{DeliverError, Delivery, PreparedDelivery, insert, read_bytes};
 use super::folders::{SpecialUse, special_folder};
 use super::idempotency::IdempotencyKey;
@@ -13,6 +14,8 @@ use crate::blocking::try_blocking;
 use crate::node::Node;
 use crate::shares::{self, Allowance};
 use crate::store::{StoreError, Tx};
+use freehold_mime::header_end;
+use freehold_mime::structure::HEADER_LEN_MAX;
 
 /// A message from another server.
 #[derive(Debug)]
@@ -37,8 +40,19 @@ impl Arrival {
     }
 }
 
+/// A message that was stored.
+#[derive(Debug)]
+pub struct Arrived {
+    /// The message.
+    pub message: Message,
+    /// False if it was delivered before: then its blob is of no use.
+    pub is_new: bool,
+    /// The message for the answer while the owner is away ([`super::answer`]), if one is due.
+    pub answerable: Option<Answerable>,
+}
+
 /// Stores a message in Junk, in the folder of a rule or in the inbox, and charges it to shares of the disk in the same
-/// commit. Returns false with it if it was delivered before: then its blob is of no use.
+/// commit.
 ///
 /// # Errors
 /// When there is no inbox, a share is used up, a rule or the store refuses; nothing is stored then.
@@ -46,11 +60,11 @@ pub async fn arrive(
     node: &Node,
     arrival: Arrival,
     charged: Vec<Allowance>,
-) -> Result<(Message, bool), DeliverError> {
+) -> Result<Arrived, DeliverError> {
     let (reading, recipients) = (node.clone(), arrival.recipients.clone());
     let reached = try_blocking(move || aliases::reached(&reading, &recipients)).await?;
     let sender = arrival.author();
-    let prepared = prepare(node, arrival).await?;
+    let (prepared, answerable) = prepare(node, arrival).await?;
     let commit = move |tx: &mut Tx<'_>| {
         // Others may have used it up since the message began.
         for allowance in &charged {
@@ -70,12 +84,16 @@ pub async fn arrive(
         }
         Ok((message, is_new))
     };
-    node.store.commit(commit).await
+    let (message, is_new) = node.store.commit(commit).await?;
+    Ok(Arrived { message, is_new, answerable: answerable.filter(|_| is_new) })
 }
 
 /// Reads the message and judges it.
-async fn prepare(node: &Node, arrival: Arrival) -> Result<PreparedDelivery, DeliverError> {
-    let Arrival { blob, id, recipients, evidence, .. } = arrival;
+async fn prepare(
+    node: &Node,
+    arrival: Arrival,
+) -> Result<(PreparedDelivery, Option<Answerable>), DeliverError> {
+    let Arrival { blob, id, recipients, sender, evidence } = arrival;
     let reading = node.clone();
     let rules = try_blocking(move || rules::rules(&reading)).await?;
     let has_rules = !rules.is_empty();
@@ -83,9 +101,10 @@ async fn prepare(node: &Node, arrival: Arrival) -> Result<PreparedDelivery, Deli
     let read = move |message: &[u8]| {
         let tokens = if is_judged { junk::tokens(message) } else { Vec::new() };
         let seen = if has_rules { Seen::of(message, &recipients) } else { Seen::default() };
-        (details::read(message), tokens, seen)
+        let header = message.get(..header_end::len(message).min(HEADER_LEN_MAX));
+        (details::read(message), tokens, seen, header.unwrap_or_default().to_vec())
     };
-    let (reading, tokens, mut seen) = read_bytes(node, blob.id, blob.len, read).await?;
+    let (reading, tokens, mut seen, header) = read_bytes(node, blob.id, blob.len, read).await?;
     let judging = node.clone();
     let judge = move || {
         let judgement = match &evidence {
@@ -105,9 +124,13 @@ async fn prepare(node: &Node, arrival: Arrival) -> Result<PreparedDelivery, Deli
             Some(folder) => Some(folder),
             None => special_folder(&judging, special)?.map(|folder| folder.id),
         };
-        Ok::<_, StoreError>((folder, wanted, judgement))
+        let answerable = match is_junk {
+            true => None,
+            false => away::answerable(&judging, &header, &sender, evidence.as_ref())?,
+        };
+        Ok::<_, StoreError>((folder, wanted, judgement, answerable))
     };
-    let (folder, wanted, judgement) = try_blocking(judge).await?;
+    let (folder, wanted, judgement, answerable) = try_blocking(judge).await?;
     if wanted.is_refused {
         return Err(DeliverError::RefusedByRule);
     }
@@ -120,5 +143,5 @@ async fn prepare(node: &Node, arrival: Arrival) -> Result<PreparedDelivery, Deli
     };
     let mut prepared = PreparedDelivery::new(node, delivery, reading)?;
     prepared.judgement = judgement;
-    Ok(prepared)
+    Ok((prepared, answerable))
 }

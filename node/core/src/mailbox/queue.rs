@@ -5,7 +5,7 @@
 //! any more; failures, long delays and wanted successes are reported to the owner's INBOX by a
 //! delivery status notification (DSN, RFC 3464) in the same commit.
 
-mod dsn;
+pub(super) mod dsn;
 mod limits;
 mod manage;
 mod notify;

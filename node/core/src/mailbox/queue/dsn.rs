@@ -224,7 +224,7 @@ fn original_recipient(given: &str) -> Option<(&str, String)> {
 }
 
 /// A text of a header field: as it is if it is ASCII, else in encoded words (RFC 2047).
-fn encoded(text: &str) -> String {
+pub(in crate::mailbox) fn encoded(text: &str) -> String {
     if text.is_ascii() && !text.contains("=?") {
         return text.to_owned();
     }
@@ -239,7 +239,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// A date in the format of RFC 5322 3.3, in UTC.
-fn date(at: Timestamp) -> String {
+pub(in crate::mailbox) fn date(at: Timestamp) -> String {
     let zoned = i64::try_from(at.0)
         .ok()
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())

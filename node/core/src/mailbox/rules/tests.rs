@@ -18,7 +18,7 @@ async fn receive(node: &Node) -> Result<Message, DeliverError> {
         sender: String::new(),
         evidence: None,
     };
-    arrive(node, arrival, Vec::new()).await.map(|(message, _)| message)
+    arrive(node, arrival, Vec::new()).await.map(|arrived| arrived.message)
 }
 
 async fn add(node: &Node, rule: Rule) -> RuleId {

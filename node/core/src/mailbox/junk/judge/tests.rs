@@ -41,7 +41,7 @@ async fn receive(node: &Node, evidence: Evidence, text: &str) -> Message {
         sender: String::new(),
         evidence: Some(evidence),
     };
-    arrive(node, arrival, Vec::new()).await.unwrap().0
+    arrive(node, arrival, Vec::new()).await.unwrap().message
 }
 
 async fn move_to(node: &Node, message: &Message, target: SpecialUse) {
