@@ -64,7 +64,7 @@ impl Sender {
 pub(crate) struct Verdict {
     /// The `Authentication-Results` field (RFC 8601) with its CR LF.
     pub(crate) field: String,
-    /// What they say, for the judgement of the message.
+    /// The same for the judgement of the message.
     pub(crate) evidence: Evidence,
 }
 

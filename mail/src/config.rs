@@ -38,8 +38,8 @@ pub struct MailConfig {
     /// The DNS resolvers that are asked about the senders of mail, each an address with its port;
     /// empty for those of the machine.
     pub dns_servers: Vec<SocketAddr>,
-    /// The block lists of addresses (DNSBL, RFC 5782) that are asked about the senders of mail, each
-    /// by its zone.
+    /// The block lists (DNSBL, RFC 5782) that are asked about the senders of mail, each by its
+    /// zone.
     pub block_lists: Vec<String>,
     /// The proxies that pass connections through with a PROXY protocol header (version 2), on every
     /// mail port. From these networks a connection must begin with the header, from elsewhere none

@@ -133,10 +133,10 @@ async fn move_along(
     };
     if let Some(target) = target {
         let target = mailbox::special_folder(&site.node, target)?.ok_or(Problem::NotFound)?.id;
-        match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target).await {
-            Err(TransferError::Store(error)) => return Err(error.into()),
-            // The sender is listed, and the message is gone meanwhile.
-            Ok(_) | Err(_) => {}
+        let moved = mailbox::move_messages(&site.node, FolderId(folder), &[uid], target).await;
+        // Any other error means that the message is gone meanwhile; the sender is listed.
+        if let Err(TransferError::Store(error)) = moved {
+            return Err(error.into());
         }
     }
     Ok(Some(format!("/home/mail/{folder}")))

@@ -1,4 +1,5 @@
-//! Messages from other servers: judged, then stored in Junk, in the folder of a rule or in the inbox.
+//! Messages from other servers: judged, then stored in Junk, in the folder of a rule or in the
+//! inbox.
 
 use super::away::{self, Answerable};
 use super::deliver::{DeliverError, Delivery, PreparedDelivery, insert, read_bytes};
@@ -51,8 +52,8 @@ pub struct Arrived {
     pub answerable: Option<Answerable>,
 }
 
-/// Stores a message in Junk, in the folder of a rule or in the inbox, and charges it to shares of the disk in the same
-/// commit.
+/// Stores a message in Junk, in the folder of a rule or in the inbox, and charges it to shares of
+/// the disk in the same commit.
 ///
 /// # Errors
 /// When there is no inbox, a share is used up, a rule or the store refuses; nothing is stored then.

@@ -175,7 +175,7 @@ pub async fn remove_rule(node: &Node, id: RuleId) -> Result<(), StoreError> {
     node.store.commit(commit).await
 }
 
-/// What rules see of a message, folded to lower case.
+/// The parts of a message that rules see, folded to lower case.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
     from: String,
@@ -210,7 +210,7 @@ impl Seen {
     }
 }
 
-/// What the rules want done with a message.
+/// The sum of all rules for a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) folder: Option<FolderId>,

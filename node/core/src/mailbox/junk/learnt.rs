@@ -29,7 +29,7 @@ impl Record for TokenRow {
     const VERSION: u8 = 1;
 }
 
-/// What was learnt in all.
+/// The totals of all lessons.
 #[derive(Clone, Copy, Debug, Default, Encode, Decode)]
 #[cbor(map)]
 pub(super) struct Learnt {
@@ -69,7 +69,7 @@ pub(super) fn counts(rows: &impl Rows, keys: &[TokenKey]) -> Result<Vec<Counts>,
     keys.iter().map(counts).collect()
 }
 
-/// What was learnt in all.
+/// The totals of all lessons.
 ///
 /// # Errors
 /// As [`counts`].

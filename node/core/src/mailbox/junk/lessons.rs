@@ -25,7 +25,7 @@ const DAY_MS: u64 = 24 * 3_600_000;
 const KEPT_AFTER: u64 = 7 * DAY_MS;
 /// Lessons of kept messages that one call records.
 const KEPT_EACH: usize = 200;
-/// What was learnt from a message, and a reputation, is forgotten after this time.
+/// A lesson and a reputation are forgotten after this time.
 const REMEMBERED: u64 = 400 * DAY_MS;
 /// Rows that one commit forgets.
 const FORGOTTEN_EACH: usize = 400;
