@@ -1,7 +1,7 @@
 # Sourced by .ci/judges: installs the programs of the judges. Installed ones are left as they are.
 export DEBIAN_FRONTEND=noninteractive
-quick_commands='curl swaks mbsync msmtp chromium python3 node npm ip cc'
-quick_packages='curl swaks libnet-ssleay-perl isync msmtp chromium python3 python3-pil nodejs npm openssl iproute2 gcc libc6-dev'
+quick_commands='curl swaks mbsync msmtp gsasl chromium python3 node npm ip cc'
+quick_packages='curl swaks libnet-ssleay-perl isync msmtp gsasl chromium python3 python3-pil nodejs npm openssl iproute2 gcc libc6-dev'
 full_commands='mutt neomutt getmail fetchmail s-nail imapfilter offlineimap smtp-source exiftool script'
 full_packages='mutt neomutt getmail6 fetchmail s-nail imapfilter offlineimap3 postfix libimage-exiftool-perl libmail-imapclient-perl python3-venv bsdutils'
 internet_commands='python3 ip openssl knotd kdig unbound postfix opendkim opendkim-genkey'

@@ -25,6 +25,14 @@ check swaks-auth-login swaks -n -tlsc --server "127.0.0.1:$SMTPS_PORT" --auth LO
 check no-relay bash -c "! swaks -n --server 127.0.0.1:$SMTP_PORT --from a@example.org --to b@elsewhere.example --helo client.test"
 check no-wrong-password bash -c "! swaks -n -tlsc --server 127.0.0.1:$SMTPS_PORT --auth PLAIN --auth-user $U --auth-password wrong --from $ADDRESS --to $ADDRESS"
 check msmtp bash -c "msmtp --host=localhost --port=$SMTPS_PORT --tls=on --tls-starttls=off --tls-trust-file=$CERT --auth=plain --user=$U --passwordeval='echo $PASS' --from=$ADDRESS $ADDRESS <$run/own.eml"
+check msmtp-scram bash -c "msmtp --host=localhost --port=$SMTPS_PORT --tls=on --tls-starttls=off --tls-trust-file=$CERT --auth=scram-sha-256 --user=$U --passwordeval='echo $PASS' --from=$ADDRESS $ADDRESS <$run/own.eml"
+# gsasl binds the login to the TLS connection (tls-exporter), and without --no-cb it wants to.
+for far in "imap $IMAP_PORT" "smtp $SUBMISSION_PORT"; do
+    gsasl="gsasl --${far% *} --connect=localhost:${far#* } --x509-ca-file $CERT --authentication-id=$U --password=$PASS"
+    check "gsasl-${far% *}-scram-plus" bash -c "$gsasl --mechanism=SCRAM-SHA-256-PLUS </dev/null 2>&1 | tee /dev/stderr | grep -q 'server trusted'"
+    check "gsasl-${far% *}-scram" bash -c "$gsasl --no-cb --mechanism=SCRAM-SHA-256 </dev/null 2>&1 | tee /dev/stderr | grep -q 'server trusted'"
+    check "gsasl-${far% *}-plain" bash -c "$gsasl --mechanism=PLAIN </dev/null 2>&1 | tee /dev/stderr | grep -q 'authentication finished'"
+done
 check python-smtplib python3 - <<P
 import smtplib, ssl
 s = smtplib.SMTP("localhost", $SUBMISSION_PORT)
@@ -37,6 +45,7 @@ check curl-imap curl -sS "imap://127.0.0.1:$IMAP_PORT/INBOX;MAILINDEX=1" -u "$U:
 check curl-imaps-search curl -sS --cacert "$CERT" "imaps://localhost:$IMAPS_PORT/INBOX?ALL" -u "$U:$PASS"
 check curl-imap-append curl -sS --cacert "$CERT" "imaps://localhost:$IMAPS_PORT/INBOX" -u "$U:$PASS" -T "$run/m.eml"
 check python-imaplib python3 .ci/judge/imaplib_session.py "$IMAPS_PORT" "$CERT" "$U" "$PASS"
+check python-scram python3 .ci/judge/scram.py "$IMAPS_PORT" "$SMTPS_PORT" "$CERT" "$U" "$PASS"
 check imap-more python3 .ci/judge/imap_more.py "$IMAPS_PORT" "$CERT" "$U" "$PASS"
 T=120 check moving python3 .ci/judge/moving.py "$freehold"
 T=240 check mail-faults python3 .ci/judge/mail_faults.py "$run/demo.json" "$freehold"

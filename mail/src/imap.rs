@@ -23,6 +23,7 @@
 //! | 5464 | METADATA | whole: values of up to 3,072 octets, 100 for each folder |
 //! | 5465 | NOTIFY | not yet |
 //! | 5530 | response codes | whole |
+//! | 5802, 7677, 9266 | SCRAM-SHA-256 and -PLUS | whole; channel binding with TLS 1.3 |
 //! | 5819 | LIST-STATUS | whole |
 //! | 5957 | SORT=DISPLAY | whole |
 //! | 6154 | SPECIAL-USE, CREATE-SPECIAL-USE | whole: each use has its folder from the start |
@@ -69,6 +70,7 @@ use std::sync::Arc;
 use freehold_listen::Accepted;
 use tokio::net::TcpListener;
 
+use crate::sasl::ScramOffer;
 use crate::state::{IMAP_LIMITS, MailState, acceptor};
 use crate::stream::Stream;
 use context::Shared;
@@ -126,7 +128,8 @@ async fn serve(state: MailState, shared: Arc<Shared>, accepted: Accepted, tls: T
     };
     let message_len_max = shared.message_len_max;
     let may_start_tls = !stream.is_tls();
-    let link = Link { privacy, may_start_tls, is_compressed: false, message_len_max };
+    let scram = ScramOffer::on(&state, &stream).await;
+    let link = Link { privacy, may_start_tls, scram, is_compressed: false, message_len_max };
     let exchange = Exchange::new(state.node.clone(), shared, stream.peer().ip());
     connection::run(&state, stream, Session::new(link), exchange, &permit).await;
 }

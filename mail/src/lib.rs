@@ -10,6 +10,8 @@ mod dns;
 pub mod files;
 mod imap;
 mod queue;
+pub mod sasl;
+mod sessions;
 mod smarthost;
 pub mod smtp;
 mod spool;
@@ -51,6 +53,7 @@ impl Mail {
         let state = MailState::new(node, config, tls);
         state.spawn(Box::pin(queue::run(state.clone())));
         state.spawn(Box::pin(smarthost::run(state.clone())));
+        state.spawn(sessions::end_expired(state.clone()));
         imap::listen(&state, listeners.imap, listeners.imaps);
         smtp::listen(&state, listeners.smtp, listeners.submission, listeners.smtps);
         Ok(Self { state, addresses })

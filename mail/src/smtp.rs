@@ -9,7 +9,8 @@
 //! | 3030 | CHUNKING | whole; BINARYMIME not yet |
 //! | 3207 | STARTTLS | whole |
 //! | 3461, 6533 | DSN | whole; a report to a stranger only where a route is configured |
-//! | 4616, 4954 | AUTH PLAIN | whole; AUTH LOGIN too, for old programs; SCRAM not yet |
+//! | 4616, 4954 | AUTH PLAIN | whole; AUTH LOGIN too, for old programs |
+//! | 5802, 7677, 9266 | AUTH SCRAM-SHA-256 and -PLUS | whole; channel binding with TLS 1.3 |
 //! | 6152 | 8BITMIME | whole |
 //! | 6409 | submission | whole |
 //! | 6531 | SMTPUTF8 | whole |

@@ -42,6 +42,20 @@ pub struct TlsSummary {
     pub cipher: String,
 }
 
+/// The label of the exported keying material (RFC 9266 section 2).
+const BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+
+/// The channel binding of a TLS connection, of type `tls-exporter` (RFC 9266): both sides compute
+/// it, and nobody between them has the same on both connections. Its `Debug` is empty.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ChannelBinding(pub(crate) [u8; 32]);
+
+impl std::fmt::Debug for ChannelBinding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ChannelBinding")
+    }
+}
+
 /// A connection and its unread input.
 #[derive(Debug)]
 pub struct Stream {
@@ -122,6 +136,17 @@ impl Stream {
             .negotiated_cipher_suite()
             .map_or_else(|| "unknown".to_owned(), |suite| format!("{:?}", suite.suite()));
         Some(TlsSummary { version, cipher })
+    }
+
+    /// The channel binding. A connection has one with TLS 1.3: in earlier versions it would be
+    /// unique only with an extension (RFC 9266 section 4.2).
+    pub fn channel_binding(&self) -> Option<ChannelBinding> {
+        let Io::Tls(stream) = &self.io else { return None };
+        let (_, session) = stream.get_ref();
+        if session.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
+            return None;
+        }
+        session.export_keying_material([0; 32], BINDING_LABEL, None).ok().map(ChannelBinding)
     }
 
     /// Whether the connection is encrypted.

@@ -6,6 +6,7 @@
 //! of the other.
 
 mod address;
+mod app_password;
 mod check;
 mod dkim;
 mod execute;
@@ -34,6 +35,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 pub(crate) use address::AddressCommand;
+pub(crate) use app_password::NewAppPassword;
 pub(crate) use check::CheckLock;
 pub(crate) use execute::{Addresses, ControlContext, execute, stored_addresses};
 pub(crate) use identity::{IdentityChange, request_from_log};
@@ -118,7 +120,7 @@ pub(crate) enum Request {
     /// Aliases and masked addresses.
     Address(AddressCommand),
     /// A new password for a mail program.
-    AppPassword { label: String },
+    AppPassword(NewAppPassword),
     /// Export all mail to a folder.
     ExportMail { format: Format, folder: PathBuf },
     /// Import mail from files.

@@ -108,6 +108,7 @@ async fn converse(
             Step::StartTls => {
                 wire.start_tls(&state.tls, permit).await?;
                 session.tls_started();
+                session.set_scram(wire.scram(state).await);
             }
             Step::Compress => wire.start_compression(),
             // The rest of the compressed input that was read before.

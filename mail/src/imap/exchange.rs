@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use freehold_core::blocking::{Unfinished, blocking, blocking_future};
 use freehold_core::clock::Timestamp;
-use freehold_core::logins::{self, EndSignal, LoginError, ProgramSession, Protocol};
+use freehold_core::logins::{
+    self, EndSignal, LoginError, ProgramLoginError, ProgramSession, Protocol,
+};
 use freehold_core::mailbox::FolderId;
 use freehold_core::node::Node;
 
@@ -21,6 +23,8 @@ use super::context::{Context, Shared};
 use super::executor::Executor;
 use super::selected::Numbers;
 use super::session::{Answer, Question};
+use crate::sasl::scram::ScramError;
+use crate::sasl::{Sasl, SaslError, SaslStep};
 use freehold_mime::imap::Printer;
 
 /// The pause between two records of the use of an app password, in milliseconds.
@@ -35,6 +39,8 @@ pub(crate) struct Exchange {
     executor: Option<Box<Executor>>,
     /// The session of the login, and when the use of its app password was last recorded.
     login: Option<(ProgramSession, Timestamp)>,
+    /// The SCRAM login in progress.
+    sasl: Sasl,
     /// The APPEND whose messages are being received, or its refusal.
     append: Option<Result<Box<Append>, Completion>>,
     compressions: Arc<Semaphore>,
@@ -52,6 +58,7 @@ impl Exchange {
             peer,
             executor: Some(Box::new(Executor::new(cx))),
             login: None,
+            sasl: Sasl::default(),
             append: None,
             compressions,
             compression: None,
@@ -65,6 +72,15 @@ impl Exchange {
         }
         let answered = match question {
             Question::Login(login) => Ok(self.log_in(login).await),
+            Question::Scram(start) => {
+                let step = self.sasl.start(&self.node, Protocol::Imap, self.peer, *start);
+                Ok(self.sasl_answer(step))
+            }
+            Question::ScramResponse(response) => {
+                let (node, from) = (&self.node, self.peer);
+                let step = self.sasl.proceed(node, Protocol::Imap, from, response).await;
+                Ok(self.sasl_answer(step))
+            }
             Question::Report(numbers) => self.report(numbers).await.map(|()| Answer::More),
             Question::Append { head, literal } => {
                 let started = self.on_executor(move |executor| {
@@ -101,7 +117,8 @@ impl Exchange {
         (answer, output)
     }
 
-    /// Whether the owner has ended the session or revoked its app password. Reads one row.
+    /// Whether the owner has ended the session, or its app password was revoked or has expired.
+    /// Reads one row.
     pub(crate) fn is_ended(&self) -> bool {
         let Some((session, _)) = &self.login else { return false };
         // A store that can't be read refuses the commands by itself.
@@ -121,34 +138,42 @@ impl Exchange {
             return;
         }
         *recorded = now;
-        if let Err(error) = logins::app_password_used(&self.node, session.app_password()).await {
+        if let Err(error) = session.record_use().await {
             tracing::warn!(%error, "imap: the use of an app password could not be recorded");
         }
     }
 
     /// Checks an app password. An unknown user and a wrong password get the same answer.
     async fn log_in(&mut self, login: Login) -> Answer {
-        let Login { user, password } = login;
-        let protocol = Protocol::Imap;
-        let checked =
-            logins::log_in_program(&self.node, &user, &password, protocol, self.peer).await;
-        let error = match checked {
-            Ok(session) => {
-                self.login = Some((session, self.node.clock.now()));
-                return Answer::LoggedIn;
+        let (Login { user, password }, protocol) = (login, Protocol::Imap);
+        match logins::log_in_program(&self.node, &user, &password, protocol, self.peer).await {
+            Ok(session) => self.logged_in(session),
+            Err(error) => {
+                logins::report_refused_program(&self.node, protocol, self.peer, &user, &error);
+                refused_login(error)
             }
-            Err(error) => error,
-        };
-        let (node, from) = (&self.node, self.peer);
-        logins::report_refused_login(node, protocol, from, Some(&user), &error);
-        let completion = match error {
-            LoginError::Wrong => {
-                Completion::no("wrong user name or password").code("AUTHENTICATIONFAILED")
+        }
+    }
+
+    fn logged_in(&mut self, session: ProgramSession) -> Answer {
+        self.login = Some((session, self.node.clock.now()));
+        Answer::LoggedIn
+    }
+
+    fn sasl_answer(&mut self, step: SaslStep) -> Answer {
+        let completion = match step {
+            SaslStep::Challenge(text) => return Answer::Challenge(text),
+            SaslStep::LoggedIn(session) => return self.logged_in(session),
+            SaslStep::Refused(SaslError::Login(error)) => return refused_login(error),
+            SaslStep::Refused(SaslError::Scram(ScramError::Malformed(text))) => {
+                Completion::bad(text)
             }
-            LoginError::TooOften { .. } => {
-                Completion::no("too many wrong passwords; try again later").code("UNAVAILABLE")
+            SaslStep::Refused(SaslError::Scram(error @ ScramError::OtherIdentity)) => {
+                Completion::no(error.to_string()).code("AUTHORIZATIONFAILED")
             }
-            LoginError::Store(error) => error.into(),
+            SaslStep::Refused(SaslError::Scram(error)) => {
+                Completion::no(error.to_string()).code("AUTHENTICATIONFAILED")
+            }
         };
         Answer::Completed { completion, selected: None }
     }
@@ -242,4 +267,22 @@ impl Exchange {
     fn selected(&self) -> Option<FolderId> {
         self.executor.as_ref().and_then(|executor| executor.selected())
     }
+}
+
+/// The response to a refused login (RFC 5530 section 3).
+fn refused_login(error: ProgramLoginError) -> Answer {
+    let completion = match error {
+        ProgramLoginError::Refused(LoginError::Wrong) => {
+            Completion::no("wrong user name or password").code("AUTHENTICATIONFAILED")
+        }
+        ProgramLoginError::Refused(LoginError::TooOften { .. }) => {
+            Completion::no("too many wrong passwords; try again later").code("UNAVAILABLE")
+        }
+        ProgramLoginError::Refused(LoginError::Store(error)) => error.into(),
+        error @ ProgramLoginError::Expired => Completion::no(error.to_string()).code("EXPIRED"),
+        error @ ProgramLoginError::OutOfScope(_) => {
+            Completion::no(error.to_string()).code("AUTHORIZATIONFAILED")
+        }
+    };
+    Answer::Completed { completion, selected: None }
 }

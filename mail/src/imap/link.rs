@@ -1,5 +1,7 @@
 //! The properties of a connection that a session depends on.
 
+use crate::sasl::ScramOffer;
+
 /// The protection of the connection against eavesdropping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Privacy {
@@ -17,6 +19,8 @@ pub(crate) struct Link {
     pub(crate) privacy: Privacy,
     /// True if STARTTLS is offered.
     pub(crate) may_start_tls: bool,
+    /// The SCRAM mechanisms that are offered.
+    pub(crate) scram: ScramOffer,
     /// True after COMPRESS.
     pub(crate) is_compressed: bool,
     /// The largest message that APPEND takes, in bytes.

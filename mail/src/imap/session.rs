@@ -20,6 +20,7 @@ use super::completion::Completion;
 use super::framer::{Frame, Framer};
 use super::link::{Link, Privacy};
 use super::selected::Numbers;
+use crate::sasl::ScramOffer;
 use freehold_mime::imap::Printer;
 
 /// BAD responses after which the connection is closed.
@@ -28,8 +29,8 @@ const BAD_COMMANDS_MAX: u32 = 50;
 /// such as HTTP, soon reaches the limit.
 const BAD_COMMANDS_BEFORE_LOGIN_MAX: u32 = 5;
 
-/// The text of the BYE after the owner has ended the session.
-pub(crate) const ENDED: &str = "the owner has ended this session";
+/// The text of the BYE after the session was ended.
+pub(crate) const ENDED: &str = "this session was ended, or its app password is no longer valid";
 
 /// The connection's next action.
 #[derive(Debug)]
@@ -154,6 +155,11 @@ impl Session {
         self.link.may_start_tls = false;
     }
 
+    /// The SCRAM mechanisms that are offered from now on: TLS has a channel binding.
+    pub(crate) fn set_scram(&mut self, offer: ScramOffer) {
+        self.link.scram = offer;
+    }
+
     /// Announces that the server closes the connection (RFC 3501 7.1.5).
     pub(crate) fn bye(&mut self, why: &str) {
         self.out.line(format!("* BYE {why}"));
@@ -214,6 +220,7 @@ impl Session {
             (Asked::Login { tag }, Answer::Completed { completion, .. }) => {
                 return self.login_failed(&tag, &completion);
             }
+            (Asked::Login { tag }, Answer::Challenge(text)) => self.challenge(tag, &text),
             (Asked::Login { .. }, Answer::More | Answer::Searching) => return Step::Close,
             (Asked::Command { tag }, Answer::Completed { completion, selected }) => {
                 self.state = selected.map_or(State::Authenticated, State::Selected);
@@ -248,9 +255,9 @@ impl Session {
 
     fn line(&mut self, bytes: &[u8]) -> Step {
         match std::mem::replace(&mut self.busy, Busy::Nothing) {
-            Busy::Authenticating { tag } => {
+            Busy::Authenticating { tag, expected } => {
                 let response = String::from_utf8_lossy(bytes).into_owned();
-                self.authenticate(tag, &response)
+                self.authenticate(tag, expected, &response)
             }
             Busy::Idle { tag } => self.complete(tag, idle::finish(bytes)),
             Busy::Refusing { tag, completion } => self.refused(tag, completion),

@@ -7,6 +7,8 @@ use freehold_listen::{Permit, TlsConfig};
 
 use super::deflate::{DamagedInput, Deflate};
 use super::session::Session;
+use crate::sasl::ScramOffer;
+use crate::state::MailState;
 use crate::stream::{Stream, StreamError};
 
 /// See the module's text.
@@ -39,6 +41,11 @@ impl Wire {
         permit: &Permit,
     ) -> Result<(), StreamError> {
         self.stream.start_tls(config, permit).await
+    }
+
+    /// The SCRAM mechanisms of the connection.
+    pub(crate) async fn scram(&self, state: &MailState) -> ScramOffer {
+        ScramOffer::on(state, &self.stream).await
     }
 
     /// Sends the session's output.

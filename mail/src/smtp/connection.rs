@@ -12,6 +12,7 @@ use super::reply::Reply;
 use super::session::{Session, Settings, Step};
 use super::trace::Peer;
 use super::{Port, Role};
+use crate::sasl::ScramOffer;
 use crate::state::MailState;
 use crate::stream::{Stream, StreamError};
 
@@ -38,6 +39,14 @@ pub(super) async fn serve(state: MailState, mut stream: Stream, port: Port, perm
     stream.close().await;
 }
 
+/// The SCRAM mechanisms of a connection; other servers don't log in.
+async fn scram(state: &MailState, stream: &Stream, port: Port) -> ScramOffer {
+    match port.role {
+        Role::Receive => ScramOffer::default(),
+        Role::Submit => ScramOffer::on(state, stream).await,
+    }
+}
+
 async fn send_last(stream: &mut Stream, reply: &Reply) {
     let mut bytes = Vec::new();
     reply.write_to(&mut bytes);
@@ -56,6 +65,7 @@ async fn converse(
         role: port.role,
         tls: stream.is_tls(),
         cleartext_login: stream.is_loopback(),
+        scram: scram(state, stream, port).await,
         message_len_max: state.config.message_len_max,
     };
     if port.role == Role::Receive {
@@ -101,6 +111,7 @@ async fn converse(
                 flush(stream, &mut replies).await?;
                 stream.start_tls(&state.tls, permit).await?;
                 session.tls_started();
+                session.set_scram(scram(state, stream, port).await);
                 exchange.tls_started(stream.tls_summary());
             }
             Step::Close => return flush(stream, &mut replies).await,

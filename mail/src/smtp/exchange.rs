@@ -1,7 +1,9 @@
 //! The node's side of an SMTP session: checks logins, senders and recipients, and stores messages.
 
 use freehold_core::blocking::blocking;
-use freehold_core::logins::{self, EndSignal, LoginError, ProgramSession, Protocol};
+use freehold_core::logins::{
+    self, EndSignal, LoginError, ProgramLoginError, ProgramSession, Protocol,
+};
 use freehold_core::store::StoreError;
 
 use super::envelope::{Envelope, Recipient, Sender};
@@ -10,6 +12,8 @@ use super::reply::Reply;
 use super::session::{Question, Role};
 use super::trace::Peer;
 use super::{receive, submit};
+use crate::sasl::scram::ScramError;
+use crate::sasl::{Sasl, SaslError, SaslStep};
 use crate::state::MailState;
 use crate::stream::TlsSummary;
 
@@ -23,12 +27,15 @@ pub struct Exchange {
     incoming: Option<Incoming>,
     /// The session of the login.
     login: Option<ProgramSession>,
+    /// The SCRAM login in progress.
+    sasl: Sasl,
 }
 
 impl Exchange {
     /// The node's side of a session with `peer`.
     pub fn new(state: MailState, role: Role, peer: Peer) -> Self {
-        Self { state, peer, role, hostname: None, incoming: None, login: None }
+        let (hostname, incoming, login) = (None, None, None);
+        Self { state, peer, role, hostname, incoming, login, sasl: Sasl::default() }
     }
 
     /// The TLS handshake is complete.
@@ -36,9 +43,11 @@ impl Exchange {
         self.peer.tls = tls;
         // The client logs in again (RFC 3207 4.2).
         self.login = None;
+        self.sasl = Sasl::default();
     }
 
-    /// Whether the owner has ended the session or revoked its app password. Reads one row.
+    /// Whether the owner has ended the session, or its app password was revoked or has expired.
+    /// Reads one row.
     pub fn is_ended(&self) -> bool {
         // A store that can't be read refuses the message by itself.
         self.login.as_ref().is_some_and(|session| !session.is_valid().unwrap_or(true))
@@ -57,6 +66,16 @@ impl Exchange {
         }
         match question {
             Question::Login { user, password } => self.login(&user, &password.0).await,
+            Question::Scram(start) => {
+                let (node, from) = (&self.state.node, self.peer.address);
+                let step = self.sasl.start(node, Protocol::Smtp, from, *start);
+                self.sasl_reply(step)
+            }
+            Question::ScramResponse(response) => {
+                let (node, from) = (&self.state.node, self.peer.address);
+                let step = self.sasl.proceed(node, Protocol::Smtp, from, response).await;
+                self.sasl_reply(step)
+            }
             Question::Sender(sender, _) => self.sender(sender).await,
             Question::Recipient(recipient) => self.recipient(recipient).await,
             Question::Begin(envelope) => self.begin(*envelope).await,
@@ -76,27 +95,33 @@ impl Exchange {
         self.incoming = None;
     }
 
-    /// RFC 4954 6: 535 for a wrong password and for an unknown user, 454 after too many wrong
-    /// passwords.
     async fn login(&mut self, user: &str, password: &str) -> Reply {
         let (node, from, protocol) = (&self.state.node, self.peer.address, Protocol::Smtp);
-        let checked = logins::log_in_program(node, user, password, protocol, from);
-        let error = match checked.await {
-            Ok(session) => {
-                self.login = Some(session);
-                return Reply::new(235, "2.7.0", "logged in");
+        match logins::log_in_program(node, user, password, protocol, from).await {
+            Ok(session) => self.logged_in(session),
+            Err(error) => {
+                logins::report_refused_program(node, protocol, from, user, &error);
+                refused_login(error)
             }
-            Err(error) => error,
-        };
-        logins::report_refused_login(node, protocol, from, Some(user), &error);
-        match error {
-            LoginError::Wrong => Reply::new(535, "5.7.8", "wrong user name or app password"),
-            LoginError::TooOften { retry_after_ms } => Reply::new(
-                454,
-                "4.7.0",
-                format!("too many wrong passwords, wait {} s", retry_after_ms.div_ceil(1000)),
-            ),
-            LoginError::Store(error) => error.into(),
+        }
+    }
+
+    fn logged_in(&mut self, session: ProgramSession) -> Reply {
+        self.login = Some(session);
+        Reply::new(235, "2.7.0", "logged in")
+    }
+
+    fn sasl_reply(&mut self, step: SaslStep) -> Reply {
+        match step {
+            SaslStep::Challenge(text) => Reply::new(334, "", text),
+            SaslStep::LoggedIn(session) => self.logged_in(session),
+            SaslStep::Refused(SaslError::Login(error)) => refused_login(error),
+            SaslStep::Refused(SaslError::Scram(ScramError::Malformed(text))) => {
+                Reply::new(501, "5.5.2", text)
+            }
+            SaslStep::Refused(SaslError::Scram(error)) => {
+                Reply::new(535, "5.7.8", error.to_string())
+            }
         }
     }
 
@@ -169,7 +194,26 @@ impl Exchange {
     }
 }
 
-/// The reply after the owner has ended the session.
+/// RFC 4954 6: 535 for a wrong password, for an unknown user and for a password that is not
+/// permitted; 454 after too many wrong passwords.
+fn refused_login(error: ProgramLoginError) -> Reply {
+    match error {
+        ProgramLoginError::Refused(LoginError::Wrong) => {
+            Reply::new(535, "5.7.8", "wrong user name or app password")
+        }
+        ProgramLoginError::Refused(LoginError::TooOften { retry_after_ms }) => Reply::new(
+            454,
+            "4.7.0",
+            format!("too many wrong passwords, wait {} s", retry_after_ms.div_ceil(1000)),
+        ),
+        ProgramLoginError::Refused(LoginError::Store(error)) => error.into(),
+        error @ (ProgramLoginError::Expired | ProgramLoginError::OutOfScope(_)) => {
+            Reply::new(535, "5.7.8", error.to_string())
+        }
+    }
+}
+
+/// The reply after the session was ended.
 pub(super) fn ended() -> Reply {
-    Reply::closing("4.7.0", "the owner has ended this session")
+    Reply::closing("4.7.0", "this session was ended, or its app password is no longer valid")
 }

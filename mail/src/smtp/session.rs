@@ -13,6 +13,7 @@ use super::command::Command;
 use super::envelope::{Envelope, Hello, Recipient, Sender};
 use super::reply::Reply;
 use super::text::{Newlines, Text};
+use crate::sasl::{ScramOffer, ScramResponse, ScramStart};
 
 mod auth;
 mod content;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub tls: bool,
     /// Passwords are accepted without TLS: only on loopback, where nobody can eavesdrop.
     pub cleartext_login: bool,
+    /// The SCRAM mechanisms that are offered.
+    pub scram: ScramOffer,
     /// The largest message, in bytes.
     pub message_len_max: u64,
 }
@@ -84,6 +87,10 @@ pub enum Question {
         /// The password.
         password: Password,
     },
+    /// The first message of a SCRAM login. The reply is a 334 with the challenge, or a refusal.
+    Scram(Box<ScramStart>),
+    /// A later message of a SCRAM login. A 334 goes on, a 235 is a yes.
+    ScramResponse(ScramResponse),
     /// Is this sender accepted? With the login name, if the client logged in.
     Sender(Sender, Option<String>),
     /// Is this recipient the owner (or, for the owner's programs, is there a route)?
@@ -133,6 +140,8 @@ enum State {
     Auth(auth::SaslState),
     /// The login is being checked.
     AwaitingLogin { user: String },
+    /// A message of a SCRAM login is being checked.
+    AwaitingScram { user: String },
     /// The sender is being checked.
     AwaitingSender(Hello, Sender),
     /// A message has its sender, and perhaps recipients.
@@ -221,6 +230,7 @@ impl Session {
         }
         match std::mem::replace(&mut self.state, State::Ready) {
             State::AwaitingLogin { user } => self.login_answered(user, reply),
+            State::AwaitingScram { user } => self.scram_answered(user, reply),
             State::AwaitingSender(hello, sender) => self.sender_answered(hello, sender, reply),
             State::AwaitingRecipient(envelope, recipient) => {
                 self.recipient_answered(envelope, recipient, reply)
@@ -238,6 +248,11 @@ impl Session {
         self.settings.tls = true;
         self.client = Client::default();
         self.state = State::Ready;
+    }
+
+    /// The SCRAM mechanisms that are offered from now on: TLS has a channel binding.
+    pub fn set_scram(&mut self, offer: ScramOffer) {
+        self.settings.scram = offer;
     }
 
     fn reply(&mut self, reply: Reply) {

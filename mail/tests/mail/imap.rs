@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::server::TestServer;
+use crate::server::{TestServer, channel_binding};
 
 /// Longer than any wait of a test that passes.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
@@ -80,6 +80,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Program<S> {
 
 pub(crate) async fn plain(to: SocketAddr) -> Program<TcpStream> {
     Program::new(TcpStream::connect(to).await.unwrap()).await
+}
+
+/// A connection with this version of TLS, and its channel binding.
+pub(crate) async fn secure(
+    server: &TestServer,
+    version: &'static rustls::SupportedProtocolVersion,
+) -> (Program<TlsStream<TcpStream>>, [u8; 32]) {
+    let mut known = rustls::RootCertStore::empty();
+    known.add(server.certificate.clone()).unwrap();
+    let config = rustls::ClientConfig::builder_with_protocol_versions(&[version])
+        .with_root_certificates(known)
+        .with_no_client_auth();
+    let socket = TcpStream::connect(server.addresses.imaps).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = connector.connect("localhost".try_into().unwrap(), socket).await.unwrap();
+    let binding = channel_binding(&stream);
+    (Program::new(stream).await, binding)
 }
 
 pub(crate) async fn inbox(server: &TestServer) -> Program<TcpStream> {

@@ -18,6 +18,7 @@ mod link;
 mod next_hop;
 mod object_ids;
 mod queue;
+mod sasl;
 mod server;
 mod sessions;
 mod smarthost;

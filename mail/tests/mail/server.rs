@@ -144,6 +144,19 @@ impl Client {
     }
 }
 
+impl Client<TlsStream<TcpStream>> {
+    /// The channel binding of type tls-exporter (RFC 9266).
+    pub fn channel_binding(&self) -> [u8; 32] {
+        channel_binding(self.0.get_ref())
+    }
+}
+
+/// The channel binding of type tls-exporter (RFC 9266) of a client's connection.
+pub fn channel_binding(stream: &TlsStream<TcpStream>) -> [u8; 32] {
+    let (_, session) = stream.get_ref();
+    session.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", None).unwrap()
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends `line` and its CR LF and reads the reply.
     pub async fn command(&mut self, line: &str) -> String {

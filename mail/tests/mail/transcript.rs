@@ -16,6 +16,7 @@ use freehold_core::node::Node;
 use freehold_core::publish;
 use freehold_core::testing::{TestNode, profile_of};
 use freehold_mail::MailConfig;
+use freehold_mail::sasl::ScramOffer;
 use freehold_mail::smtp::exchange::Exchange;
 use freehold_mail::smtp::session::{Role, Session, Settings, Step};
 use freehold_mail::smtp::trace::Peer;
@@ -46,6 +47,7 @@ impl Transcript {
             role: Role::Receive,
             tls: false,
             cleartext_login: false,
+            scram: ScramOffer { is_advertised: true, binding: None },
             message_len_max: 100_000,
         };
         let mut transcript = Self {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use freehold_core::logins::AppScope;
 
 mod identity;
 mod mail_files;
@@ -110,7 +111,7 @@ pub(crate) enum Command {
     /// Each password can be revoked separately, in the browser under Settings. A new one with the
     /// same name replaces the old one.
     #[command(
-        after_help = "Examples:\n  freehold app-password phone\n  PASSWORD=$(freehold app-password --bare curl)"
+        after_help = "Examples:\n  freehold app-password phone\n  freehold app-password --scope send --expires 30 printer\n  PASSWORD=$(freehold app-password --bare curl)"
     )]
     AppPassword(AppPassword),
     /// Write all mail into files that other programs read.
@@ -273,6 +274,12 @@ pub(crate) struct Photo {
 pub(crate) struct AppPassword {
     /// The name of the password: "phone", "mutt on the desk".
     pub(crate) label: String,
+    /// The use of the password: read (IMAP), send (SMTP submission) or both.
+    #[arg(long, value_name = "SCOPE", default_value_t)]
+    pub(crate) scope: AppScope,
+    /// Let the password expire after so many days; without this it does not expire.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub(crate) expires: Option<u32>,
     /// Print only the password, for a script.
     #[arg(long)]
     pub(crate) bare: bool,

@@ -10,7 +10,9 @@ use super::arguments::{
     QueueCommand, SmarthostCommand,
 };
 use super::{Target, read_input};
-use crate::control::{self, CheckLock, ControlContext, OnProgress, Request, Response};
+use crate::control::{
+    self, CheckLock, ControlContext, NewAppPassword, OnProgress, Request, Response,
+};
 use crate::{console, data_folder, exit};
 use freehold_mail::files::{Format, ImportOptions};
 
@@ -124,7 +126,11 @@ fn request(command: Command) -> Result<Request> {
             let password = password.unwrap_or_default().trim_end_matches(['\r', '\n']).to_owned();
             Request::SmarthostSet { server, user, password }
         }
-        Command::AppPassword(app) => Request::AppPassword { label: app.label },
+        Command::AppPassword(app) => Request::AppPassword(NewAppPassword {
+            label: app.label,
+            scope: app.scope.name().to_owned(),
+            expires_days: app.expires,
+        }),
         Command::Export { command } => export_request(command)?,
         Command::Import { command } => import_request(command)?,
         Command::Check => Request::Check,

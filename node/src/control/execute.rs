@@ -14,7 +14,7 @@ use freehold_core::photos::renditions::Flaw;
 use freehold_core::posts::{self, Draft, PostId, Precondition};
 use freehold_core::profile::{self, Profile};
 use freehold_core::publish;
-use freehold_core::{feed, friends, identity, logins, photos, timeline};
+use freehold_core::{feed, friends, identity, photos, timeline};
 use freehold_mail::MailConfig;
 use freehold_web::{FindInviteError, WebConfig};
 use rustix::fs::OFlags;
@@ -22,9 +22,8 @@ use serde_json::json;
 
 use super::{OnProgress, Request, Response, check};
 use crate::config::Config;
+use crate::exit;
 use crate::listen::ListenConfig;
-use crate::shell::mail_commands;
-use crate::{certificate, exit};
 
 /// The size of the chunks in which a photo is read, in bytes.
 const UPLOAD_CHUNK_LEN: usize = 64 * 1024;
@@ -70,7 +69,7 @@ pub(crate) fn stored_addresses(node: &Node, config: &Config) -> Vec<String> {
 }
 
 impl ControlContext {
-    fn owner(&self) -> Result<Profile> {
+    pub(super) fn owner(&self) -> Result<Profile> {
         profile::get(&self.node)?.ok_or_else(|| {
             let message = format!(
                 "the node in {} is not set up; open the set-up link or run `freehold init`",
@@ -208,7 +207,7 @@ pub(crate) async fn execute(
             super::smarthost::set(context, &server, &user, &password).await
         }
         Request::SmarthostRemove => super::smarthost::remove(node).await,
-        Request::AppPassword { label } => app_password(context, &label).await,
+        Request::AppPassword(wanted) => super::app_password::create(context, wanted).await,
         Request::ExportMail { format, folder } => {
             super::mail_files::export(node, format, folder, on_progress).await
         }
@@ -336,39 +335,9 @@ async fn photo(
     Ok(Response::text(text).with(json!({ "id": photo.id.to_string() })))
 }
 
-async fn app_password(context: &ControlContext, label: &str) -> Result<Response> {
-    let owner = context.owner()?;
-    let (node, label) = (&context.node, label.trim());
-    if label.is_empty() {
-        return Err(exit::with(
-            exit::DATA,
-            "the app password needs a name, by which you can revoke it: \"phone\", \"mutt on the desk\"",
-        ));
-    }
-    // One password per label: a new one for the same program replaces a lost one.
-    for old in logins::app_passwords(node)?.into_iter().filter(|old| old.label == label) {
-        logins::revoke_app_password(node, old.id).await?;
-    }
-    let (_, password) = logins::create_app_password(node, label).await.map_err(invalid)?;
-    let address = profile::address(&owner);
-    let mut text = format!(
-        "{password}\n\nPassword for {label}; the user name is {address}. It is shown only once."
-    );
-    // Port 0: the system chooses the port at the next start.
-    if context.ports.smtps.port() != 0 && context.ports.imaps.port() != 0 {
-        text.push_str(" While the node runs, these commands send a message and read it:\n");
-        let user = format!("{address}:{password}");
-        for line in
-            mail_commands(&address, &user, &context.ports, &certificate::path(&context.data))
-        {
-            text.push_str(&format!("\n  {line}"));
-        }
-    }
-    Ok(Response::text(text).with(json!({ "app_password": password })))
-}
-
 #[cfg(test)]
 mod tests {
+    use freehold_core::logins;
     use freehold_core::store::StoreError;
 
     use super::*;

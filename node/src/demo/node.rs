@@ -11,7 +11,7 @@ use tokio::process::Child;
 use super::clients::{self, Browser};
 use super::state::DemoState;
 use crate::config::Config;
-use crate::control::{self, Request, Response};
+use crate::control::{self, NewAppPassword, Request, Response};
 use crate::listen::ListenConfig;
 use crate::shell::quote;
 
@@ -50,10 +50,8 @@ impl DemoNode {
         if !self.app_password().is_empty() && self.count_messages("").await.is_ok() {
             return Ok(());
         }
-        let password = self
-            .ask(Request::AppPassword { label: "demo".to_owned() })
-            .await?
-            .string("app_password")?;
+        let wanted = NewAppPassword { label: "demo".to_owned(), ..NewAppPassword::default() };
+        let password = self.ask(Request::AppPassword(wanted)).await?.string("app_password")?;
         self.state.record(|seeded| seeded.app_password = password)
     }
 

@@ -111,6 +111,25 @@ fn app_password_is_valid_until_replaced() {
 }
 
 #[test]
+fn app_password_has_scope_and_expiry() {
+    let folder = Folder::set_up();
+    let running = folder.serve();
+    let certificate = folder.data().join("tls/cert.pem");
+    let login = |scope: &str| {
+        let arguments = ["app-password", "--bare", "--expires", "1", "--scope", scope, scope];
+        let password = folder.run_ok(&arguments);
+        let mut client = LineClient::tls(running.printed_port("IMAPS"), &certificate);
+        client.line();
+        client.imap(&format!("LOGIN ruth@ruth.localhost {}", password.trim_end())).pop().unwrap()
+    };
+    for scope in ["read", "both"] {
+        assert!(login(scope).starts_with("tag7 OK"), "{scope}");
+    }
+    assert!(login("send").starts_with("tag7 NO [AUTHORIZATIONFAILED]"));
+    running.stop();
+}
+
+#[test]
 fn message_for_unknown_recipient_is_refused() {
     let folder = Folder::set_up();
     let running = folder.serve();

@@ -183,6 +183,14 @@ fn invalid_argument_error_names_a_valid_one() {
     let latin = folder.write("latin.md", b"caf\xe9");
     assert_error(&folder.run(&["post", latin.to_str().unwrap()]), 65, "latin.md is not UTF-8");
     assert_error(&folder.run(&["app-password", " "]), 65, "\"phone\"");
+    // An error of usage also says where the help is.
+    for (option, value, token) in
+        [("--scope", "all", "read, send or both"), ("--expires", "0", "1..=36500")]
+    {
+        let output = folder.run(&["app-password", option, value, "phone"]);
+        assert_eq!(output.status.code(), Some(64), "{option} {value}");
+        assert!(stderr(&output).contains(token), "{}", stderr(&output));
+    }
     let output = folder.run(&["friend", "add", "foo"]);
     assert_error(&output, 65, "http://alice.localhost:7080/i#");
     let nobody = Folder::new();

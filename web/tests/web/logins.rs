@@ -230,6 +230,37 @@ async fn app_password_is_shown_once_and_can_be_revoked() {
 }
 
 #[tokio::test]
+async fn app_password_has_a_scope_and_an_end() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let now = alice.clock.now();
+    let form = [("label", "printer"), ("scope", "send"), ("days", "7"), ("key", "7")];
+    let made = owner.post(APP_PASSWORDS, &form).await.location();
+    let password = owner.get(&made).await.one("#new-password").text();
+    let limits = logins::app_passwords(&alice).unwrap()[0].limits;
+    let week = 7 * 24 * 60 * 60 * 1000;
+    assert_eq!(limits.scope, logins::AppScope::Send);
+    assert_eq!(limits.expires, Some(now.plus_millis(week)));
+    let address = std::net::IpAddr::from([192, 0, 2, 7]);
+    let sent = logins::Protocol::Smtp;
+    assert!(logins::log_in_program(&alice, "alice", &password, sent, address).await.is_ok());
+    let listed = owner.get(APP_PASSWORDS).await.one("#app-passwords li").text();
+    assert!(listed.contains("192.0.2.7"), "{listed}");
+    for wrong in [("scope", "all"), ("days", "8"), ("days", "-1")] {
+        let refused = owner.post(APP_PASSWORDS, &[("label", "x"), wrong]).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{wrong:?}");
+    }
+    // A refused form comes back as it was chosen.
+    let long = "x".repeat(logins::APP_LABEL_LEN_MAX + 1);
+    let form = [("label", long.as_str()), ("scope", "read"), ("days", "90")];
+    let refused = owner.post(APP_PASSWORDS, &form).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.has("#scope option[value=read][selected]"));
+    assert!(refused.has("#days option[value='90'][selected]"));
+    assert_eq!(logins::app_passwords(&alice).unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn sessions_are_listed_and_ended() {
     let alice = TestNode::new("alice").await;
     let (mut owner, mut other) = (Browser::owner(&alice).await, Browser::owner(&alice).await);

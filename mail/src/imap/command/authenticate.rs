@@ -1,4 +1,5 @@
-//! AUTHENTICATE PLAIN (RFC 3501 6.2.2, RFC 4616), with an initial response (SASL-IR, RFC 4959).
+//! AUTHENTICATE (RFC 3501 6.2.2), with an initial response (SASL-IR, RFC 4959), and the response of
+//! PLAIN (RFC 4616).
 
 use data_encoding::BASE64;
 

@@ -18,9 +18,13 @@ pub(crate) fn list(link: &Link, is_logged_in: bool) -> String {
     if link.may_start_tls {
         list.push_str(" STARTTLS");
     }
-    list.push_str(match link.privacy {
-        Privacy::Cleartext => " LOGINDISABLED",
-        Privacy::Tls | Privacy::Loopback => " AUTH=PLAIN",
-    });
+    if link.privacy == Privacy::Cleartext {
+        list.push_str(" LOGINDISABLED");
+        return list;
+    }
+    for mechanism in std::iter::once(&"PLAIN").chain(link.scram.names()) {
+        list.push_str(" AUTH=");
+        list.push_str(mechanism);
+    }
     list
 }

@@ -3,6 +3,19 @@
 use crate::imap::completion::Completion;
 use crate::imap::framer::Literal;
 
+use crate::stream::ChannelBinding;
+
+/// The response that AUTHENTICATE expects next.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Expected {
+    /// PLAIN: the only response.
+    Plain,
+    /// SCRAM: the first message, for a mechanism with this channel binding.
+    ScramFirst(Option<ChannelBinding>),
+    /// SCRAM: a later message.
+    Scram,
+}
+
 /// A command in progress.
 #[derive(Debug)]
 pub(super) enum Busy {
@@ -10,6 +23,7 @@ pub(super) enum Busy {
     /// AUTHENTICATE waits for the client's response.
     Authenticating {
         tag: String,
+        expected: Expected,
     },
     /// A message of an APPEND is being received.
     Appending(Appending),
@@ -34,7 +48,7 @@ impl Busy {
     /// The tag of the command that takes the next line or literal.
     pub(super) fn tag(&self) -> Option<&str> {
         match self {
-            Self::Authenticating { tag }
+            Self::Authenticating { tag, .. }
             | Self::Appending(Appending { tag, .. })
             | Self::Idle { tag }
             | Self::Refusing { tag, .. } => Some(tag),

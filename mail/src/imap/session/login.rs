@@ -1,11 +1,15 @@
 //! STARTTLS, AUTHENTICATE and LOGIN (RFC 3501 6.2).
 
+use super::busy::Expected;
 use super::{Asked, Busy, Question, Session, State, Step};
 use crate::imap::command::authenticate::{self, Authenticate};
 use crate::imap::command::capability;
 use crate::imap::command::login::Login;
 use crate::imap::completion::Completion;
 use crate::imap::link::Privacy;
+use crate::sasl::scram::ClientFirst;
+use crate::sasl::{self, ScramResponse, ScramStart};
+use crate::stream::ChannelBinding;
 
 /// Failed logins after which the connection is closed.
 const FAILED_LOGINS_MAX: u32 = 5;
@@ -24,27 +28,57 @@ impl Session {
 
     /// RFC 3501 6.2.2, with an initial response (RFC 4959) or without.
     pub(super) fn begin_authenticate(&mut self, tag: String, authenticate: Authenticate) -> Step {
-        if authenticate.mechanism != "PLAIN" {
+        let expected = match authenticate.mechanism.as_str() {
+            "PLAIN" => Some(Expected::Plain),
+            scram => self.link.scram.binding_of(scram).map(Expected::ScramFirst),
+        };
+        let Some(expected) = expected else {
             return self.respond(&tag, &Completion::no("unsupported mechanism"));
-        }
+        };
         if let Some(refusal) = self.cleartext_refusal() {
             return self.respond(&tag, &refusal);
         }
         match authenticate.initial {
-            Some(response) => self.authenticate(tag, &response),
+            Some(response) => self.authenticate(tag, expected, &response),
             None => {
                 self.out.line("+ ");
-                self.busy = Busy::Authenticating { tag };
+                self.busy = Busy::Authenticating { tag, expected };
                 Step::More
             }
         }
     }
 
-    pub(super) fn authenticate(&mut self, tag: String, response: &str) -> Step {
-        match authenticate::plain(response) {
-            Some(login) => self.log_in(tag, login),
-            None => self.respond(&tag, &Completion::bad("the response is malformed or cancelled")),
+    /// The client's response to a challenge; `*` cancels, and is no base64.
+    pub(super) fn authenticate(&mut self, tag: String, expected: Expected, response: &str) -> Step {
+        let (response, asked) = (response.trim_end(), |tag| Asked::Login { tag });
+        match expected {
+            Expected::Plain => {
+                if let Some(login) = authenticate::plain(response) {
+                    return self.log_in(tag, login);
+                }
+            }
+            Expected::ScramFirst(binding) => {
+                if let Some(start) = self.scram_start(binding, response) {
+                    return self.ask(Question::Scram(Box::new(start)), asked(tag));
+                }
+            }
+            Expected::Scram => {
+                if let Some(response) = sasl::decoded(response) {
+                    return self.ask(Question::ScramResponse(ScramResponse(response)), asked(tag));
+                }
+            }
         }
+        self.respond(&tag, &Completion::bad("the response is malformed or cancelled"))
+    }
+
+    fn scram_start(&self, binding: Option<ChannelBinding>, response: &str) -> Option<ScramStart> {
+        let first = ClientFirst::parse(&sasl::decoded(response)?).ok()?;
+        Some(ScramStart { first, binding, offer: self.link.scram })
+    }
+
+    pub(super) fn challenge(&mut self, tag: String, text: &str) {
+        self.out.line(format!("+ {text}"));
+        self.busy = Busy::Authenticating { tag, expected: Expected::Scram };
     }
 
     pub(super) fn log_in(&mut self, tag: String, login: Login) -> Step {

@@ -8,12 +8,17 @@ use crate::imap::command::login::Login;
 use crate::imap::completion::Completion;
 use crate::imap::framer::Literal;
 use crate::imap::selected::Numbers;
+use crate::sasl::{ScramResponse, ScramStart};
 
 /// A question of the session to the node.
 #[derive(Debug)]
 pub(crate) enum Question {
     /// Check a user name and an app password.
     Login(Login),
+    /// Answer the first message of a SCRAM login.
+    Scram(Box<ScramStart>),
+    /// Answer a later message of a SCRAM login.
+    ScramResponse(ScramResponse),
     /// Run a command on the mailbox.
     Run(Tagged),
     /// Go on with the command that answered [`Answer::More`].
@@ -52,6 +57,8 @@ pub(crate) enum Question {
 pub(crate) enum Answer {
     /// The password is right.
     LoggedIn,
+    /// A SCRAM login goes on with this challenge, in base64.
+    Challenge(String),
     /// The command ended.
     Completed {
         /// The tagged response.

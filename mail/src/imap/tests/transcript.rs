@@ -26,6 +26,7 @@ use crate::imap::context::Shared;
 use crate::imap::exchange::Exchange;
 use crate::imap::link::{Link, Privacy};
 use crate::imap::session::{Session, Step};
+use crate::sasl::ScramOffer;
 
 /// How input reaches the session.
 #[derive(Clone, Copy)]
@@ -305,7 +306,8 @@ fn session(node: &Node, privacy: Privacy) -> (Session, Exchange) {
     let message_len_max = 1_000_000;
     let shared = Arc::new(Shared::new(message_len_max));
     let may_start_tls = privacy != Privacy::Tls;
-    let link = Link { privacy, may_start_tls, is_compressed: false, message_len_max };
+    let scram = ScramOffer { is_advertised: true, binding: None };
+    let link = Link { privacy, may_start_tls, scram, is_compressed: false, message_len_max };
     (Session::new(link), Exchange::new(node.clone(), shared, Ipv4Addr::LOCALHOST.into()))
 }
 

@@ -1,8 +1,12 @@
-//! AUTH PLAIN and AUTH LOGIN (RFC 4954, RFC 4616).
+//! AUTH PLAIN, AUTH LOGIN and AUTH SCRAM-SHA-256 (RFC 4954, RFC 4616, RFC 7677).
 
 use data_encoding::BASE64;
 
 use super::super::reply::Reply;
+use crate::sasl::scram::ClientFirst;
+use crate::sasl::{self, ScramResponse, ScramStart};
+use crate::stream::ChannelBinding;
+
 use super::{FAILED_LOGINS_MAX, Password, Question, Role, Session, State};
 
 /// The response that is expected next.
@@ -14,6 +18,13 @@ pub(super) enum SaslState {
     LoginUser,
     /// LOGIN: the password.
     LoginPassword {
+        /// The user name.
+        user: String,
+    },
+    /// SCRAM: the first message, for a mechanism with this channel binding.
+    ScramFirst(Option<ChannelBinding>),
+    /// SCRAM: a later message.
+    Scram {
         /// The user name.
         user: String,
     },
@@ -47,7 +58,13 @@ impl Session {
             ("PLAIN", Some(response)) => self.plain(response),
             ("LOGIN", None) => self.challenge("VXNlcm5hbWU6", SaslState::LoginUser),
             ("LOGIN", Some(response)) => self.login_user(response),
-            _ => self.bad_command(Reply::new(504, "5.5.4", "use PLAIN or LOGIN")),
+            (mechanism, initial) => match (self.settings.scram.binding_of(mechanism), initial) {
+                (None, _) => {
+                    self.bad_command(Reply::new(504, "5.5.4", "use SCRAM-SHA-256, PLAIN or LOGIN"))
+                }
+                (Some(binding), None) => self.challenge("", SaslState::ScramFirst(binding)),
+                (Some(binding), Some(response)) => self.scram_first(binding, response),
+            },
         }
     }
 
@@ -66,6 +83,33 @@ impl Session {
                 Some(password) => self.ask_login(user, password),
                 None => self.wrong_response(),
             },
+            SaslState::ScramFirst(binding) => self.scram_first(binding, line),
+            SaslState::Scram { user } => match sasl::decoded(line) {
+                Some(response) => self.ask(
+                    Question::ScramResponse(ScramResponse(response)),
+                    State::AwaitingScram { user },
+                ),
+                None => self.wrong_response(),
+            },
+        }
+    }
+
+    fn scram_first(&mut self, binding: Option<ChannelBinding>, response: &str) {
+        let first = sasl::decoded(response).map(|message| ClientFirst::parse(&message));
+        let Some(Ok(first)) = first else { return self.wrong_response() };
+        let (user, offer) = (first.user().to_owned(), self.settings.scram);
+        let start = ScramStart { first, binding, offer };
+        self.ask(Question::Scram(Box::new(start)), State::AwaitingScram { user });
+    }
+
+    pub(super) fn scram_answered(&mut self, user: String, reply: Reply) {
+        match reply.code {
+            334 => {
+                self.state = State::Auth(SaslState::Scram { user });
+                self.reply(reply);
+            }
+            501 => self.bad_command(reply),
+            _ => self.login_answered(user, reply),
         }
     }
 

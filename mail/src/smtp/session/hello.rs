@@ -30,7 +30,9 @@ impl Session {
             lines.push("STARTTLS".into());
         }
         if self.offers_auth() {
-            lines.push("AUTH PLAIN LOGIN".into());
+            let mut mechanisms = vec!["AUTH PLAIN LOGIN"];
+            mechanisms.extend(self.settings.scram.names());
+            lines.push(mechanisms.join(" ").into());
         }
         lines.push("HELP".into());
         self.reply(Reply::listing(250, lines));

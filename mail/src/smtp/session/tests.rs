@@ -19,6 +19,7 @@ fn play<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>, mut yes_count: u
         role,
         tls: false,
         cleartext_login: true,
+        scram: ScramOffer { is_advertised: true, binding: None },
         message_len_max: 300,
     };
     let mut session = Session::new(settings);
@@ -35,7 +36,11 @@ fn play<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>, mut yes_count: u
                 Step::More => return true,
                 Step::Reply(reply) => outcome.replies.push_str(&reply.to_string()),
                 Step::Ask(question) => {
-                    let code = if matches!(question, Question::Begin(_)) { 354 } else { 250 };
+                    let code = match question {
+                        Question::Begin(_) => 354,
+                        Question::Scram(_) => 334,
+                        _ => 250,
+                    };
                     session.answer(Reply::new(
                         if yes_count > 0 { code } else { 450 },
                         "2.0.0",
@@ -74,6 +79,8 @@ fn mixed_input() -> impl Strategy<Value = Vec<u8>> {
              TO:<c@host.test>\r\n", "DATA\r\n", "BDAT 5\r\n", "BDAT 9 LAST\r\n",
             "BDAT 0 LAST\r\n", "RSET\r\n", "NOOP\r\n", "AUTH PLAIN\r\n", "AUTH PLAIN \
              AGEAYg==\r\n", "AUTH LOGIN\r\n", "YQ==\r\n", "*\r\n", "QUIT\r\n",
+            "AUTH SCRAM-SHA-256 biwsbj1hLHI9eA==\r\n", "AUTH SCRAM-SHA-256\r\n",
+            "biwsbj1hLHI9eA==\r\n",
             "\r\n.\r\n", ".\r\n", "\r\n", "\n", "\r", ".", "text", "\n.\n", "RCPT TO:<", "MAIL \
              FROM:<> SIZE=1 BODY=8BITMIME\r\n", "VRFY a\r\n",
         ]).prop_map(|word| word.as_bytes().to_vec()),

@@ -1,9 +1,11 @@
 //! Sessions of mail programs. Each keeps its app password and looks the row up before each command,
-//! so that a revoked password ends it. Nothing of it is stored: it ends with its connection.
+//! so that a revoked or expired password ends it. Nothing of it is stored: it ends with its
+//! connection.
 
 use std::net::IpAddr;
 
-use super::apps::{self, AppPasswordId};
+use super::apps::{self, AppClient, AppPasswordId, AppScope, Verified};
+use super::scram::ScramProof;
 use super::{LoginError, Protocol};
 use crate::clock::Timestamp;
 use crate::node::{EndSignal, Node, OpenSession};
@@ -15,6 +17,7 @@ pub struct ProgramSession {
     number: u64,
     key: [u8; 16],
     app_password: AppPasswordId,
+    client: AppClient,
     end: EndSignal,
 }
 
@@ -33,47 +36,126 @@ pub struct ListedProgram {
     pub created: Timestamp,
 }
 
+/// Why the login of a mail program was refused. The limits of an app password are told only to a
+/// client that has it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProgramLoginError {
+    /// Unknown user or wrong password, too many of them, or the store's own error.
+    #[error(transparent)]
+    Refused(#[from] LoginError),
+    /// The app password has expired.
+    #[error("the app password has expired; make a new one")]
+    Expired,
+    /// The app password is for another protocol.
+    #[error("this app password is for {}", match .0 {
+        AppScope::Both => "mail programs only",
+        AppScope::Read => "reading mail only",
+        AppScope::Send => "sending mail only",
+    })]
+    OutOfScope(AppScope),
+}
+
+impl From<StoreError> for ProgramLoginError {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 /// Logs in a mail program at `address` with an app password.
 ///
 /// # Errors
-/// As [`super::check_app_password`].
+/// As [`ProgramLoginError`].
 pub async fn log_in_program(
     node: &Node,
     user: &str,
     password: &str,
     protocol: Protocol,
     address: IpAddr,
-) -> Result<ProgramSession, LoginError> {
-    let (key, app_password) = apps::verify(node, user, password, address.into()).await?;
-    let end = EndSignal::default();
+) -> Result<ProgramSession, ProgramLoginError> {
+    let verified = apps::verify_password(node, user, password, address.into()).await?;
+    open(node, &verified, protocol, address).await
+}
+
+/// A client that has proven by SCRAM which app password it has, and is not logged in yet: it may
+/// still refuse the server.
+pub struct ProvenProgram {
+    verified: Verified,
+    protocol: Protocol,
+    address: IpAddr,
+    /// The ServerSignature, by which the client verifies the server (RFC 5802 section 3).
+    pub server_signature: [u8; 32],
+}
+
+/// Checks the proof of a mail program at `address`.
+///
+/// # Errors
+/// As [`ProgramLoginError`].
+pub async fn prove_program(
+    node: &Node,
+    proof: ScramProof,
+    protocol: Protocol,
+    address: IpAddr,
+) -> Result<ProvenProgram, ProgramLoginError> {
+    let (verified, server_signature) = apps::verify_proof(node, proof, address.into()).await?;
+    verified.permit(protocol, node.clock.now())?;
+    Ok(ProvenProgram { verified, protocol, address, server_signature })
+}
+
+impl ProvenProgram {
+    /// Logs the program in.
+    ///
+    /// # Errors
+    /// As [`ProgramLoginError`]: the password may have been revoked or have expired since.
+    pub async fn log_in(self, node: &Node) -> Result<ProgramSession, ProgramLoginError> {
+        open(node, &self.verified, self.protocol, self.address).await
+    }
+}
+
+async fn open(
+    node: &Node,
+    verified: &Verified,
+    protocol: Protocol,
+    address: IpAddr,
+) -> Result<ProgramSession, ProgramLoginError> {
+    let now = node.clock.now();
+    verified.permit(protocol, now)?;
+    let address = address.to_canonical();
+    let client = AppClient { protocol, address: address.to_string() };
+    apps::record_use(node, verified, Some(client.clone())).await?;
+    let (key, app_password, end) = (verified.key, verified.id, EndSignal::default());
     let number = node.logins.program_sessions.open(OpenSession {
         app_password: app_password.0,
         protocol: protocol.name(),
-        address: address.to_canonical(),
-        created: node.clock.now(),
+        address,
+        created: now,
+        expires: verified.limits.expires,
         end: end.clone(),
     });
-    let session = ProgramSession { node: node.clone(), number, key, app_password, end };
+    let session = ProgramSession { node: node.clone(), number, key, app_password, client, end };
     // A revocation since the check has not found the session.
-    if session.is_valid()? { Ok(session) } else { Err(LoginError::Wrong) }
+    if session.is_valid()? { Ok(session) } else { Err(LoginError::Wrong.into()) }
 }
 
 impl ProgramSession {
-    /// The app password of its login.
-    pub fn app_password(&self) -> AppPasswordId {
-        self.app_password
-    }
-
-    /// Whether the session may go on: nobody has ended it, and its app password was not revoked.
-    /// Reads one row.
+    /// Whether the session may go on: nobody has ended it, and its app password was not revoked and
+    /// has not expired. Reads one row.
     ///
     /// # Errors
     /// When the store is unavailable.
     pub fn is_valid(&self) -> Result<bool, StoreError> {
-        Ok(!self.end.is_ended() && apps::exists(&self.node, &self.key, self.app_password)?)
+        Ok(!self.end.is_ended() && apps::is_valid(&self.node, &self.key, self.app_password)?)
     }
 
-    /// The signal that the owner has ended the session.
+    /// Records that the session's app password is in use, at most once an hour. Nothing is recorded
+    /// for a revoked password.
+    ///
+    /// # Errors
+    /// When the store is unavailable; a full disk is none.
+    pub async fn record_use(&self) -> Result<(), StoreError> {
+        apps::renew_use(&self.node, self.key, self.app_password, self.client.clone()).await
+    }
+
+    /// The signal that the session was ended.
     pub fn end_signal(&self) -> EndSignal {
         self.end.clone()
     }
@@ -117,6 +199,14 @@ pub fn program_sessions(node: &Node) -> Result<Vec<ListedProgram>, StoreError> {
 /// valid.
 pub fn end_program_session(node: &Node, number: u64) {
     node.logins.program_sessions.end(|open, _| open == number);
+}
+
+/// Ends the sessions whose app password has expired. They are refused their next command anyway;
+/// this ends those that wait.
+pub fn end_expired_program_sessions(node: &Node) {
+    let now = node.clock.now();
+    let is_expired = |at: Timestamp| now >= at;
+    node.logins.program_sessions.end(|_, session| session.expires.is_some_and(is_expired));
 }
 
 #[cfg(test)]

@@ -6,18 +6,24 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::LoginError;
+use minicbor::{Decode, Encode};
+
+use super::{LoginError, ProgramLoginError};
 use crate::node::Node;
 use crate::profile;
 
 /// The protocol of a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
 pub enum Protocol {
     /// The site.
+    #[n(0)]
     Web,
     /// IMAP.
+    #[n(1)]
     Imap,
     /// Submission.
+    #[n(2)]
     Smtp,
 }
 
@@ -75,4 +81,27 @@ pub fn report_refused_login(
         }
         LoginError::Store(_) => {}
     }
+}
+
+/// [`report_refused_login`] for a mail program. An app password that is right and not permitted is
+/// reported with the reason.
+pub fn report_refused_program(
+    node: &Node,
+    protocol: Protocol,
+    from: IpAddr,
+    user: &str,
+    error: &ProgramLoginError,
+) {
+    let reason = match error {
+        ProgramLoginError::Refused(error) => {
+            return report_refused_login(node, protocol, from, Some(user), error);
+        }
+        ProgramLoginError::Expired => "its app password has expired",
+        ProgramLoginError::OutOfScope(_) => "its app password is not for this protocol",
+    };
+    let Some(left_out) = node.logins.programs.log.take(node.clock.now()) else { return };
+    if left_out > 0 {
+        tracing::info!("{left_out} refused logins were not logged: too many in a minute");
+    }
+    tracing::info!("login refused: {protocol} from {from}, {reason}");
 }

@@ -30,6 +30,8 @@ pub(crate) struct OpenSession {
     pub(crate) address: IpAddr,
     /// The time of the login.
     pub(crate) created: Timestamp,
+    /// The time at which its app password expires.
+    pub(crate) expires: Option<Timestamp>,
     /// Completes when the session is ended.
     pub(crate) end: EndSignal,
 }
@@ -105,6 +107,7 @@ mod tests {
             protocol: "imap",
             address: Ipv4Addr::LOCALHOST.into(),
             created: Timestamp(0),
+            expires: None,
             end: EndSignal::default(),
         }
     }
