@@ -1,4 +1,5 @@
 //! Junk in the browser: the reasons of a judgement, and the senders that are let in or kept out.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use std::net::{IpAddr, Ipv4Addr};
 
