@@ -11,7 +11,7 @@ use crate::queue::route::NextHop;
 use crate::state::MailState;
 
 /// The connection to a next hop.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
     /// `host:port`; certificates are for this name.
     pub(super) server: String,
@@ -33,7 +33,7 @@ pub(super) enum Encryption {
 }
 
 /// A login (RFC 4954).
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) user: String,
     pub(super) password: String,

@@ -108,7 +108,7 @@ async fn open(script: Script) -> (Result<(), String>, Seen) {
     };
     let opening = async {
         let opened = hello::open(&to, "ruth.example", roots.path().to_str().unwrap()).await;
-        opened.map(drop).map_err(AttemptResult::into_reply)
+        opened.map(drop).map_err(|failure| AttemptResult::from(failure).into_reply())
     };
     tokio::join!(opening, serving)
 }
