@@ -28,7 +28,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
-mod tls;
+pub(crate) mod tls;
 
 pub(super) use connection::Connection;
 use connection::NoConnection;

@@ -12,7 +12,7 @@ use lettre::transport::smtp::response::Response;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::destination::Destination;
+use super::destination::{Destination, Encryption};
 use super::extensions::Extensions;
 use super::reply::Reply;
 use super::stream::{LastReply, NextHopStream};
@@ -52,6 +52,8 @@ pub(crate) struct Connection {
     last_reply: LastReply,
     pub(super) extensions: Extensions,
     to: Destination,
+    /// How the connection is encrypted, for the log.
+    tls: &'static str,
     /// The messages for which it was used.
     pub(super) messages: usize,
     /// The next hop has accepted MAIL of the last message.
@@ -71,6 +73,12 @@ impl Connection {
         let name = state.hostname().await;
         let (to, mut stream, extensions) = Self::first(state, servers, &name).await?;
         let (abort, last_reply) = stream.ready();
+        let tls = match (stream.is_tls(), &to.policy_of, to.encryption) {
+            (false, ..) => "none",
+            (true, _, Encryption::IfOffered) => "not verified",
+            (true, Some(_), _) => "verified by MTA-STS",
+            (true, None, _) => "verified",
+        };
         let name = ClientId::Domain(name);
         let smtp = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &name)
             .await
@@ -81,6 +89,7 @@ impl Connection {
             last_reply,
             extensions,
             to,
+            tls,
             messages: 0,
             has_begun: false,
             needs_reset: false,
@@ -214,6 +223,8 @@ impl Connection {
             true => AttemptResult::PassedOn(reply),
             false => AttemptResult::Relayed(reply),
         };
+        let (server, tls) = (&self.to.server, self.tls);
+        tracing::info!(id = %item.id, server, tls, "a next hop has taken a message");
         results.extend(accepted.into_iter().map(|address| (address.clone(), result.clone())));
         Ok(())
     }

@@ -38,8 +38,9 @@ pub(super) async fn open(
             let socket = Socket::Plain(connect(to).await?);
             let (stream, extensions) = greeted(to, name, socket).await?;
             if !extensions.start_tls {
-                let reply = "451 4.7.4 the smarthost does not offer STARTTLS";
-                return Err(Failure::Broken(AttemptResult::Deferred(reply.to_owned())));
+                let (host, demand) = (to.shown(), to.demand());
+                let reply = format!("451 4.7.4 {host} does not offer STARTTLS{demand}");
+                return Err(Failure::Broken(AttemptResult::Deferred(reply)));
             }
             let socket = start_tls(stream).await?;
             encrypted(name, verified(to, socket, more_roots).await?).await?
@@ -51,7 +52,7 @@ pub(super) async fn open(
     Ok((stream, extensions))
 }
 
-/// The handshake with a smarthost, which must prove its name.
+/// The handshake with a next hop that must prove its name.
 async fn verified(
     to: &Destination,
     socket: TcpStream,
@@ -62,7 +63,8 @@ async fn verified(
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the handshake timed out".to_owned(),
     };
-    let reply = format!("451 4.7.5 no verified TLS with the smarthost: {reason}");
+    let (host, demand) = (to.shown(), to.demand());
+    let reply = format!("451 4.7.5 no verified TLS with {host}{demand}: {reason}");
     Err(Failure::Broken(AttemptResult::Deferred(reply)))
 }
 
