@@ -28,7 +28,7 @@ def seen(name, holds, why=""):
 class MailNode:
     """A node with a domain of its own, on the ports of the world."""
 
-    def __init__(self, network, world, login):
+    def __init__(self, network, world, login, authority):
         self.login, self.domain, self.world = login, f"{login}.house", world
         self.address = f"{login}@{self.domain}"
         self.node = network.node(login, network.folder / login)
@@ -40,7 +40,8 @@ class MailNode:
         ports = "\n".join(f'{name} = "0.0.0.0:{port}"' for name, port in
                           (("smtp", 25), ("submission", 587), ("smtps", 465), ("imap", 143), ("imaps", 993)))
         (self.node.data / "freehold.toml").write_text(
-            f'[listen]\nweb = "0.0.0.0:7080"\nlibp2p = "0.0.0.0:7001"\n{ports}\n[mail]\nhostname = "mail.{self.domain}"\n')
+            f'[listen]\nweb = "0.0.0.0:7080"\nlibp2p = "0.0.0.0:7001"\n{ports}\n[mail]\nhostname = "mail.{self.domain}"\n'
+            f'trusted_roots = "{authority}"\n')
         self.node.do("init", "--name", login.title(), "--login", login, "--domain", self.domain, "--password-file", "-",
                      input="letters to the world")
         self.node.start()
@@ -116,7 +117,7 @@ def play(network):
     network.nodes.append(world_end(world))
     provider = Provider(network, world)
     network.nodes.append(world_end(provider))
-    alice, bob = MailNode(network, world, "alice"), MailNode(network, world, "bob")
+    alice, bob = (MailNode(network, world, login, provider.authority) for login in ("alice", "bob"))
     seen("the resolver validates the zone", "MX 13 2" in world.answer("alice.house", "MX"), world.answer("alice.house", "MX"))
     seen("the provider answers", provider.ready())
 
@@ -182,6 +183,49 @@ def play(network):
     alice.send(bob.address, "with new keys")
     letter = bob.letter("with new keys")
     seen("then the new ones sign", "dkim=pass" in results(letter) and "freehold2r" in letter and "freehold1r" not in letter, letter)
+
+    play_mta_sts(world, provider, alice)
+
+
+def play_mta_sts(world, provider, alice):
+    """The provider demands verified TLS (MTA-STS, RFC 8461), and an attacker takes it away in several ways."""
+    to = "carol@provider.house"
+    arrived = lambda subject, seconds=30: within(seconds, lambda: any(f"Subject: {subject}\n" in text for text in provider.letters()))
+    shown = lambda: alice.node.do("queue", "show", queue_id(alice.node.do("queue", "list"), to))
+    log = lambda: alice.node.log.read_text()
+    # The node may remember the answers of DNS for a second.
+    refused = lambda reason: within(30, lambda: (alice.node.do("queue", "retry"), within(3, lambda: reason in shown()))[1])
+    provider.publish_policy("version: STSv1\nmode: enforce\nmx: *.provider.house\nmax_age: 86400\n", "1")
+    alice.send(to, "by the policy")
+    seen("a letter goes to a server that the policy names", arrived("by the policy"), log()[-2000:])
+    seen("over TLS with a verified certificate", "verified by MTA-STS" in log(), log()[-2000:])
+
+    demand = "which the MTA-STS policy of provider.house demands"
+    provider.configure(smtpd_tls_security_level="none")
+    within(20, lambda: not provider.greets_with_starttls())
+    alice.send(to, "after a downgrade")
+    seen("without STARTTLS a letter waits, and queue show says why",
+         within(30, lambda: f"4.7.4 mail.provider.house does not offer STARTTLS, {demand}" in shown()), shown())
+
+    world.remove("_mta-sts.provider.house.")
+    provider.policy.unlink()
+    provider.configure(smtpd_tls_security_level="may", smtpd_tls_cert_file=provider.folder / "keys/other.pem",
+                       smtpd_tls_key_file=provider.folder / "keys/other.key")
+    within(20, provider.greets_with_starttls)
+    seen("a certificate of another name is refused, with the policy hidden too",
+         refused(f"4.7.5 no verified TLS with mail.provider.house, {demand}"), shown())
+    world.remove("provider.house. MX")
+    world.add("provider.house. MX 10 mail.bob.house.")
+    seen("a server that the policy does not name is left out",
+         refused("4.7.0 the MTA-STS policy of provider.house names none"), shown())
+    seen("nothing has gone in the clear or to others", not arrived("after a downgrade", 1))
+
+    world.remove("provider.house. MX")
+    world.add("provider.house. MX 10 mail.provider.house.")
+    provider.configure(smtpd_tls_cert_file=provider.folder / "keys/tls.pem", smtpd_tls_key_file=provider.folder / "keys/tls.key")
+    # Programs of Postfix that run already keep the old certificate for their last client.
+    delivered = within(60, lambda: (alice.node.do("queue", "retry"), arrived("after a downgrade", 3))[1])
+    seen("the letter is delivered when the server is mended", delivered, shown() if not delivered else "")
 
 
 def queue_id(listed, address):

@@ -62,8 +62,9 @@ pub struct MailConfig {
     /// How long a message written in the browser waits before it is sent, so that it can be taken
     /// back, in seconds.
     pub undo_seconds: u64,
-    /// A file of certificates (PEM) that a smarthost's certificate may be signed by, besides those
-    /// of public authorities; empty for none.
+    /// A file of certificates (PEM) that may sign the certificate of a server that must prove its
+    /// name (a smarthost, the servers of a domain with an MTA-STS policy), besides those of public
+    /// authorities; empty for none.
     pub trusted_roots: String,
     /// The first pause before a message is tried again, in milliseconds; each further pause is
     /// longer, up to an hour.

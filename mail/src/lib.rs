@@ -9,6 +9,8 @@ pub mod dkim;
 mod dns;
 pub mod files;
 mod imap;
+mod mta_sts;
+mod public_address;
 mod queue;
 pub mod sasl;
 mod sessions;

@@ -10,6 +10,7 @@ use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, LimitNames,
 
 use crate::MailConfig;
 use crate::dns::LazyDns;
+use crate::mta_sts::FailedFetches;
 
 /// The node, the mail configuration, TLS and the running tasks. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct MailState {
     pub(crate) dns: LazyDns,
     /// The budget for log lines about refused recipients.
     pub(crate) refusals: LogBudget,
+    /// The MTA-STS policies that could not be fetched lately.
+    pub(crate) failed_fetches: FailedFetches,
 }
 
 impl MailState {
@@ -40,6 +43,7 @@ impl MailState {
             drain: Drain::new(),
             dns,
             refusals: LogBudget::default(),
+            failed_fetches: FailedFetches::default(),
         }
     }
 

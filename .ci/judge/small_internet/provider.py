@@ -38,8 +38,11 @@ class Provider:
         must("opendkim-genkey", "-b", "2048", "-d", DOMAIN, "-s", "s1", "-D", self.folder / "keys")
         text = "".join((self.folder / "keys/s1.txt").read_text().split('"')[1::2])
         self.world.add(f"s1._domainkey.{DOMAIN}. TXT {quoted(text)}")
-        must("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN=mail.{DOMAIN}",
-             "-keyout", self.folder / "keys/tls.key", "-out", self.folder / "keys/tls.pem")
+        self.authority = self.folder / "keys/authority.pem"
+        must("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=judge",
+             "-keyout", self.folder / "keys/authority.key", "-out", self.authority)
+        self.certificate("tls", f"mail.{DOMAIN}", f"mta-sts.{DOMAIN}")
+        self.certificate("other", "mail.elsewhere.house")
         (self.folder / "etc/opendkim.conf").write_text(f"""
 Mode sv
 Domain {DOMAIN}
@@ -53,6 +56,35 @@ Nameservers {self.world.resolver}
 Syslog no
 PidFile {self.folder}/opendkim.pid
 """)
+
+    def certificate(self, file, *names):
+        """A certificate for these names, signed by the authority."""
+        base = self.folder / "keys" / file
+        base.with_suffix(".ext").write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in names) + "\n")
+        must("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={names[0]}", "-keyout", f"{base}.key", "-out", f"{base}.csr")
+        must("openssl", "x509", "-req", "-in", f"{base}.csr", "-CA", self.authority, "-CAkey", self.folder / "keys/authority.key",
+             "-CAcreateserial", "-days", "2", "-extfile", f"{base}.ext", "-out", f"{base}.pem")
+
+    def publish_policy(self, text, policy_id):
+        """Publishes an MTA-STS policy."""
+        self.policy = self.folder / "policy.txt"
+        self.policy.write_text(text)
+        here = os.path.dirname(os.path.abspath(__file__))
+        self.programs.append(self.start("python3", f"{here}/policy_server.py", self.address, self.folder / "keys/tls.pem",
+                                        self.folder / "keys/tls.key", self.policy))
+        self.world.add(f"mta-sts.{DOMAIN}. A {self.address}", f'_mta-sts.{DOMAIN}. TXT "v=STSv1; id={policy_id};"')
+        greeting = f"import socket; socket.create_connection(('{self.address}', 443), 5)"
+        assert within(20, lambda: run("ip", "netns", "exec", self.namespace, "python3", "-c", greeting).returncode == 0)
+
+    def configure(self, **settings):
+        """Changes settings of the running Postfix."""
+        must("postconf", "-c", self.folder / "etc", "-e", *(f"{name}={value}" for name, value in settings.items()))
+        must("ip", "netns", "exec", self.namespace, "postfix", "-c", self.folder / "etc", "reload")
+
+    def greets_with_starttls(self):
+        """Whether a client is offered STARTTLS."""
+        work = f"import smtplib; s = smtplib.SMTP('{self.address}', 25, timeout=5); s.ehlo(); print(s.has_extn('starttls'))"
+        return "True" in run("ip", "netns", "exec", self.namespace, "python3", "-c", work).stdout
 
     def postfix(self):
         shutil.copy("/usr/share/postfix/master.cf.dist", self.folder / "etc/master.cf")

@@ -98,6 +98,16 @@ remote-control:
         for name, kind in (record.split()[:2] for record in records if not record.split()[0].isdigit()):
             within(10, lambda: self.answer(name.rstrip("."), kind).strip())
 
+    def remove(self, start, zone=ZONE):
+        """Removes the records that begin so, and waits until the resolver has forgotten them."""
+        gone = [record for record in self.records[zone] if record.startswith(start)]
+        self.records[zone] = [record for record in self.records[zone] if record not in gone]
+        self.serial += 1
+        self.write()
+        self.knotc("-b", "zone-reload", zone)
+        for name, kind in (record.split()[:2] for record in gone):
+            within(10, lambda: '"' not in self.answer(name.rstrip("."), kind))
+
     def machine(self, name, address):
         """Names a machine, forwards and backwards."""
         self.add(f"{name}. A {address}")

@@ -1,53 +1,113 @@
-//! One attempt to send one message: recipients are grouped by route, and each has a result of their
-//! own.
+//! One attempt to send one message to the recipients of one target; each has a result of their own.
 
-use std::collections::BTreeMap;
-
+use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::queue::RecordError;
-use freehold_core::mailbox::{self, Outcome, QueueId, QueuedMessage, RecipientState};
+use freehold_core::mailbox::{self, Outcome, QueueId, QueuedMessage, Recipient, queue};
 use tokio::time::sleep;
 
+use super::next_hop::{Connection, Sent};
 use super::result::AttemptResult;
 use super::route::{self, NextHop, Route};
-use super::{ERROR_PAUSE, local, next_hop, retry};
+use super::worker::Worker;
+use super::{ERROR_PAUSE, local, next_hop, retry, schedule};
 use crate::state::MailState;
 
 /// The least first pause before a foreign server is tried again, in milliseconds: a greylisting
 /// server refuses earlier ones, and counts them.
 const DIRECT_FIRST_MS: u64 = 60 * 1000;
 
-/// Makes an attempt and records its results. Returns the item's id at the end.
-pub(super) async fn run(state: MailState, item: QueuedMessage) -> QueueId {
-    match attempt(&state, &item).await {
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// Its results are recorded, if there are any.
+    Ended,
+    /// There was none: the next hop takes no second connection now.
+    PutBack,
+}
+
+/// Sends a message to its due recipients at the worker's target and records the results.
+/// `connection` is used and left for the next message.
+pub(super) async fn run(
+    state: &MailState,
+    worker: &mut Worker,
+    id: QueueId,
+    connection: &mut Option<Connection>,
+) -> Attempt {
+    match attempt(state, worker, id, connection).await {
+        Ok(attempt) => attempt,
         // The item was removed meanwhile: there is nothing to record.
-        Ok(()) | Err(RecordError::NoSuchItem) => {}
+        Err(RecordError::NoSuchItem) => Attempt::Ended,
         Err(error) => {
             // The item stays due. Without a pause a failing store would be read in a tight loop,
             // and the next hop would receive the message again each time.
-            tracing::error!(id = %item.id, %error, "the result of sending a message could not be recorded");
+            tracing::error!(%id, %error, "the result of sending a message could not be recorded");
             sleep(ERROR_PAUSE).await;
+            Attempt::Ended
         }
     }
-    item.id
 }
 
-async fn attempt(state: &MailState, item: &QueuedMessage) -> Result<(), RecordError> {
+async fn attempt(
+    state: &MailState,
+    worker: &mut Worker,
+    id: QueueId,
+    connection: &mut Option<Connection>,
+) -> Result<Attempt, RecordError> {
+    let Some(item) = queue::item(&state.node, id)? else { return Ok(Attempt::Ended) };
     let now = state.node.clock.now();
-    let due = item.recipients.iter().filter(|recipient| {
-        recipient.state == RecipientState::Waiting && recipient.next_attempt <= now
-    });
-    let mut local = Vec::new();
-    let mut remote: BTreeMap<NextHop, Vec<String>> = BTreeMap::new();
-    let mut results = Vec::new();
-    for address in due.map(|recipient| recipient.address.clone()) {
-        match route::to(state, &address)? {
+    let mut routed = Vec::new();
+    for address in schedule::due_addresses(&item, now) {
+        let route = route::to(state, address)?;
+        if route.next_hop() == worker.target.as_ref() {
+            routed.push((address.to_owned(), route));
+        }
+    }
+    let Some(hop) = worker.target.clone() else {
+        let results = without_hop(state, &item, routed).await;
+        record(state, &item, results, state.config.retry_first_ms).await?;
+        return Ok(Attempt::Ended);
+    };
+    let addresses: Vec<String> = routed.into_iter().map(|(address, _)| address).collect();
+    if addresses.is_empty() {
+        return Ok(Attempt::Ended);
+    }
+    let first_ms = first_pause_ms(state, &hop);
+    let results = match unanswered(worker, &hop, &item, &addresses, now) {
+        Some(result) => addresses.into_iter().map(|address| (address, result.clone())).collect(),
+        None => match next_hop::send(state, worker, &hop, &item, addresses, connection).await {
+            Sent::Results(results) => results,
+            Sent::NoConnection(results) => {
+                let (at, unanswered) = (state.node.clock.now(), results.first());
+                if let Some((_, result)) = unanswered.cloned() {
+                    let until = at.plus_millis(first_ms);
+                    worker.shared.unanswered().insert(hop, at, until, result);
+                }
+                results
+            }
+            Sent::PutBack => return Ok(Attempt::PutBack),
+        },
+    };
+    record(state, &item, results, first_ms).await?;
+    Ok(Attempt::Ended)
+}
+
+/// The results for recipients about whom this node decides alone.
+async fn without_hop(
+    state: &MailState,
+    item: &QueuedMessage,
+    routed: Vec<(String, Route)>,
+) -> Vec<(String, AttemptResult)> {
+    let (mut local, mut results) = (Vec::new(), Vec::new());
+    for (address, route) in routed {
+        match route {
             Route::Local => local.push(address),
-            Route::NextHop(hop) => remote.entry(hop).or_default().push(address),
             Route::Unknown => results
                 .push((address, AttemptResult::Refused("550 5.1.1 no such user here".to_owned()))),
             Route::Nowhere(reason) => {
                 results.push((address, AttemptResult::Refused(format!("550 5.1.2 {reason}"))));
             }
+            // The route was not this one when the message was queued: it is found again.
+            Route::NextHop(_) => {}
         }
     }
     if !local.is_empty() {
@@ -60,18 +120,32 @@ async fn attempt(state: &MailState, item: &QueuedMessage) -> Result<(), RecordEr
         };
         results.extend(local.into_iter().map(|address| (address, result.clone())));
     }
-    record(state, item, results, state.config.retry_first_ms).await?;
-    // The results of each next hop are recorded before the next one is tried, so that a crash
-    // repeats as little as possible.
-    for (hop, addresses) in remote {
-        let results = Box::pin(next_hop::send(state, &hop, item, addresses)).await;
-        let first_ms = match hop {
-            NextHop::Direct(_) => state.config.retry_first_ms.max(DIRECT_FIRST_MS),
-            NextHop::Configured(_) | NextHop::Smarthost => state.config.retry_first_ms,
-        };
-        record(state, item, results, first_ms).await?;
+    results
+}
+
+/// The result of a next hop that did not answer lately, if none of the recipients is to be tried.
+fn unanswered(
+    worker: &Worker,
+    hop: &NextHop,
+    item: &QueuedMessage,
+    addresses: &[String],
+    now: Timestamp,
+) -> Option<AttemptResult> {
+    let hops = worker.shared.unanswered();
+    let known = |to: &Recipient| hops.result(hop, to.next_attempt, to.attempts, now);
+    let mut result = None;
+    for to in item.recipients.iter().filter(|to| addresses.contains(&to.address)) {
+        result = Some(known(to)?);
     }
-    Ok(())
+    result
+}
+
+/// The first pause before a message is tried again, in milliseconds.
+fn first_pause_ms(state: &MailState, hop: &NextHop) -> u64 {
+    match hop {
+        NextHop::Direct(_) => state.config.retry_first_ms.max(DIRECT_FIRST_MS),
+        NextHop::Configured(_) | NextHop::Smarthost => state.config.retry_first_ms,
+    }
 }
 
 async fn record(

@@ -6,84 +6,140 @@
 
 use std::time::Duration;
 
-use freehold_core::blocking::{blocking_future, try_blocking};
 use freehold_core::mailbox::QueuedMessage;
-use freehold_core::mailbox::queue::{Notify, xtext_encoded};
 use freehold_core::smarthost::Smarthost;
 use freehold_core::store::StoreError;
-use lettre::transport::smtp::Error;
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::response::Response;
-use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::abort::AbortHandle;
 use super::result::AttemptResult;
 use super::route::NextHop;
-use crate::dkim;
-use crate::smtp::address::Mailbox;
+use super::worker::Worker;
 use crate::state::MailState;
 
+mod connection;
 mod destination;
 mod extensions;
 mod hello;
 mod login;
 mod mail_servers;
+mod parameters;
 mod reply;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
-mod tls;
+pub(crate) mod tls;
 
+pub(super) use connection::Connection;
+use connection::NoConnection;
 use destination::Destination;
-use extensions::Extensions;
 use reply::Reply;
-use stream::{LastReply, NextHopStream};
-use text::Text;
 
-/// RFC 5321 4.5.3.2.2, 4.5.3.2.3: MAIL and RCPT.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// RFC 5321 4.5.3.2.4.
-const DATA_TIMEOUT: Duration = Duration::from_secs(2 * 60);
-/// RFC 5321 4.5.3.2.6, for the reply to the whole message. The time for the text itself is added.
-const END_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// The slowest accepted transfer, in bytes a second.
-const RATE_MIN: u64 = 2 * 1024;
 /// How long QUIT may take.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The recipients of one transaction: every server accepts as many (RFC 5321 4.5.3.1.8).
-const RECIPIENTS_MAX: usize = 100;
+/// The most messages for which one connection is used.
+const MESSAGES_MAX: usize = 20;
 
-/// Sends `item` to `addresses` through `hop` and returns the result of each.
+/// How the sending of a message ended.
+pub(super) enum Sent {
+    /// With a result for each recipient.
+    Results(Vec<(String, AttemptResult)>),
+    /// With this result for each, because there is no connection; another message would have none
+    /// either.
+    NoConnection(Vec<(String, AttemptResult)>),
+    /// Nobody was tried: the next hop takes no connection beside another one, or mail stops.
+    PutBack,
+}
+
+/// Sends `item` to `addresses` through `hop` and returns the result of each. `held` is the
+/// connection of earlier messages; the one that can be used for further ones is left there.
 pub(super) async fn send(
     state: &MailState,
+    worker: &mut Worker,
     hop: &NextHop,
     item: &QueuedMessage,
     addresses: Vec<String>,
-) -> Vec<(String, AttemptResult)> {
+    held: &mut Option<Connection>,
+) -> Sent {
     let mut results = Vec::with_capacity(addresses.len());
-    let opened = Connection::open(state, hop).await;
+    loop {
+        let mut connection = match usable(state, hop, held).await {
+            Some(connection) => connection,
+            None => match open(state, worker, hop).await {
+                Some(Ok(connection)) => connection,
+                Some(Err(NoConnection { result, is_general })) => {
+                    fill(&mut results, addresses, &result);
+                    return match is_general {
+                        true => Sent::NoConnection(results),
+                        false => Sent::Results(results),
+                    };
+                }
+                None => return Sent::PutBack,
+            },
+        };
+        let is_reused = connection.messages > 0;
+        match connection.transactions(state, item, &addresses, &mut results).await {
+            Ok(()) => *held = Some(connection),
+            // The next hop had enough of the connection before it got anything of this message.
+            Err(Failure::Broken(_)) if is_reused && !connection.has_begun => continue,
+            Err(failure) => {
+                if matches!(failure, Failure::Refused(_)) {
+                    connection.needs_reset = true;
+                    *held = Some(connection);
+                }
+                fill(&mut results, addresses, &failure.into());
+            }
+        }
+        return Sent::Results(results);
+    }
+}
+
+/// Recipients without a result of their own share this one.
+fn fill(results: &mut Vec<(String, AttemptResult)>, to: Vec<String>, shared: &AttemptResult) {
+    let is_open = |address: &String| !results.iter().any(|(done, _)| done == address);
+    let open: Vec<String> = to.into_iter().filter(is_open).collect();
+    results.extend(open.into_iter().map(|address| (address, shared.clone())));
+}
+
+/// The connection of earlier messages, if it can be used for another one.
+async fn usable(
+    state: &MailState,
+    hop: &NextHop,
+    held: &mut Option<Connection>,
+) -> Option<Connection> {
+    let mut connection = held.take()?;
+    let is_right = connection.messages < MESSAGES_MAX && connection.is_for(state, hop).await;
+    if is_right && connection.reset().await.is_ok() {
+        return Some(connection);
+    }
+    connection.quit().await;
+    None
+}
+
+/// Opens a connection; `None` if there is none beside that of another worker, or mail stops.
+async fn open(
+    state: &MailState,
+    worker: &mut Worker,
+    hop: &NextHop,
+) -> Option<Result<Connection, NoConnection>> {
+    let opening = Box::pin(Connection::open(state, hop));
+    let opened = tokio::select! {
+        opened = worker.wait_for(opening) => opened,
+        () = state.drain.stopping() => return None,
+    };
     if *hop == NextHop::Smarthost {
-        let fault = opened.as_ref().err().map(|result| reason(result.clone()));
+        let fault = opened.as_ref().err().map(|failed| reason(failed.result.clone()));
         crate::smarthost::record(state, fault).await;
     }
-    let failed = match opened {
-        Ok(connection) => {
-            connection.transactions(state, item, &addresses, &mut results).await.err()
+    match &opened {
+        Ok(_) => {
+            worker.shared.unanswered().remove(hop);
+            worker.opened();
         }
-        Err(result) => Some(result),
-    };
-    if let Some(result) = failed {
-        // Recipients without a result of their own share this one.
-        let open: Vec<String> = addresses
-            .into_iter()
-            .filter(|address| !results.iter().any(|(done, _)| done == address))
-            .collect();
-        results.extend(open.into_iter().map(|address| (address, result.clone())));
+        Err(_) if worker.has_companion() => return None,
+        Err(_) => {}
     }
-    results
+    Some(opened)
 }
 
 /// Logs in to the smarthost and leaves. Returns the reason of a failure.
@@ -94,7 +150,7 @@ pub(crate) async fn try_smarthost(state: &MailState, smarthost: &Smarthost) -> R
             let _ = timeout(QUIT_TIMEOUT, stream.command("QUIT\r\n")).await;
             Ok(())
         }
-        Err(result) => Err(reason(result)),
+        Err(failure) => Err(reason(failure.into())),
     }
 }
 
@@ -116,261 +172,30 @@ fn reason(result: AttemptResult) -> String {
 }
 
 /// Why a command failed.
+#[derive(Debug)]
 enum Failure {
     /// The next hop refused; the transaction can go on.
     Refused(AttemptResult),
     /// The connection failed.
     Broken(AttemptResult),
+    /// There is no connection, or no greeting came.
+    Unanswered(AttemptResult),
 }
 
 impl From<Failure> for AttemptResult {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Refused(result) | Failure::Broken(result) => result,
+            Failure::Refused(result) | Failure::Broken(result) | Failure::Unanswered(result) => {
+                result
+            }
         }
     }
 }
 
-struct Connection {
-    smtp: AsyncSmtpConnection,
-    abort: AbortHandle,
-    last_reply: LastReply,
-    extensions: Extensions,
-}
-
-impl Connection {
-    async fn open(state: &MailState, hop: &NextHop) -> Result<Self, AttemptResult> {
-        let (servers, name) = (Destination::of(state, hop).await?, state.hostname().await);
-        let (mut stream, extensions) = Self::first(state, &servers, &name).await?;
-        let (abort, last_reply) = stream.ready();
-        let name = ClientId::Domain(name);
-        let smtp = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &name)
-            .await
-            .map_err(|error| AttemptResult::from(broken(&error)))?;
-        Ok(Self { smtp, abort, last_reply, extensions })
-    }
-
-    /// The first of the servers that takes the connection. If none does, the message waits, unless
-    /// all of them refuse it for good.
-    async fn first(
-        state: &MailState,
-        servers: &[Destination],
-        name: &str,
-    ) -> Result<(NextHopStream, Extensions), AttemptResult> {
-        let mut fault = None;
-        for to in servers {
-            match hello::open(to, name, &state.config.trusted_roots).await {
-                Ok(opened) => return Ok(opened),
-                Err(result) => match fault {
-                    Some(AttemptResult::Deferred(_)) => {}
-                    _ => fault = Some(result),
-                },
-            }
-        }
-        let nothing = || AttemptResult::Deferred("451 4.4.4 there is no next hop".to_owned());
-        Err(fault.unwrap_or_else(nothing))
-    }
-
-    /// Sends a command whose reply must have `class` as its first digit.
-    async fn command(
-        &mut self,
-        wait: Duration,
-        command: impl std::fmt::Display,
-        class: u16,
-    ) -> Result<Reply, Failure> {
-        let sent = timeout(wait, self.smtp.command(command)).await;
-        reply(sent, &self.last_reply, class)
-    }
-
-    /// Sends the message to all recipients in transactions of at most `RECIPIENTS_MAX`.
-    async fn transactions(
-        mut self,
-        state: &MailState,
-        item: &QueuedMessage,
-        to: &[String],
-        results: &mut Vec<(String, AttemptResult)>,
-    ) -> Result<(), AttemptResult> {
-        for some in to.chunks(RECIPIENTS_MAX) {
-            self = self.transaction(state, item, some, results).await?;
-        }
-        // The message is delivered; a failed QUIT changes nothing.
-        let _ = timeout(QUIT_TIMEOUT, self.smtp.quit()).await;
-        Ok(())
-    }
-
-    /// One transaction (RFC 5321 3.3). An error is the result of every recipient without one of
-    /// their own.
-    async fn transaction(
-        mut self,
-        state: &MailState,
-        item: &QueuedMessage,
-        to: &[String],
-        results: &mut Vec<(String, AttemptResult)>,
-    ) -> Result<Self, AttemptResult> {
-        let (blobs, blob, examine_body) =
-            (state.node.blobs.clone(), item.blob, !self.extensions.eight_bit);
-        let signers = dkim::signers(state).await?;
-        let (text, signatures) = try_blocking(move || {
-            let text = Text::open(&blobs, &blob, examine_body)?;
-            let signatures = text.signatures(&signers)?;
-            Ok::<_, StoreError>((text, signatures))
-        })
-        .await?;
-        let size = item.size.saturating_add(signatures.len() as u64);
-        let mail = self.mail(item, size, to, &text)?;
-        self.command(COMMAND_TIMEOUT, mail, 2).await?;
-        let mut accepted = Vec::new();
-        for address in to {
-            // The address was validated when it was queued. It is parsed again, because an invalid
-            // one could inject a command.
-            let Some(mailbox) = Mailbox::parse(address).map(Mailbox::with_ascii_domain) else {
-                results.push((
-                    address.clone(),
-                    AttemptResult::Refused("501 5.1.3 not a valid address".to_owned()),
-                ));
-                continue;
-            };
-            let rcpt = format!("RCPT TO:<{mailbox}>{}\r\n", self.report_parameters(item, address));
-            match self.command(COMMAND_TIMEOUT, rcpt, 2).await {
-                Ok(_) => accepted.push(address),
-                Err(Failure::Refused(result)) => results.push((address.clone(), result)),
-                Err(Failure::Broken(result)) => return Err(result),
-            }
-        }
-        if accepted.is_empty() {
-            self.command(COMMAND_TIMEOUT, "RSET\r\n", 2).await?;
-            return Ok(self);
-        }
-        self.command(DATA_TIMEOUT, "DATA\r\n", 3).await?;
-        let wait = END_TIMEOUT + Duration::from_secs(item.size / RATE_MIN);
-        let (connection, reply) = self.transfer(state, signatures, text, wait).await?;
-        let result = match connection.extensions.dsn {
-            true => AttemptResult::PassedOn(reply),
-            false => AttemptResult::Relayed(reply),
-        };
-        results.extend(accepted.into_iter().map(|address| (address.clone(), result.clone())));
-        Ok(connection)
-    }
-
-    /// Sends the text and returns the reply. lettre reads the pieces between its writes, so the
-    /// whole transfer runs on a thread that may block; there are at most `SENDING_MAX` of them.
-    async fn transfer(
-        mut self,
-        state: &MailState,
-        signatures: String,
-        text: Text,
-        wait: Duration,
-    ) -> Result<(Self, String), AttemptResult> {
-        let drain = state.drain.clone();
-        let work = async move {
-            let pieces = text.pieces(signatures, self.abort.clone());
-            let sent = tokio::select! {
-                sent = timeout(wait, self.smtp.message_iter(pieces)) => {
-                    reply(sent, &self.last_reply, 2)
-                }
-                () = drain.halted() => Err(Failure::Broken(AttemptResult::Deferred(
-                    "451 4.3.2 this node is shutting down".to_owned(),
-                ))),
-            };
-            (self, sent)
-        };
-        let (connection, sent) = blocking_future(work).await.map_err(StoreError::from)?;
-        Ok((connection, sent?.line()))
-    }
-
-    /// MAIL with the parameters that the next hop supports (RFC 1870, 6152, 6531, 3461). ENVID is
-    /// the same at every attempt.
-    fn mail(
-        &self,
-        item: &QueuedMessage,
-        size: u64,
-        to: &[String],
-        text: &Text,
-    ) -> Result<String, AttemptResult> {
-        let refused = |reply: &str| AttemptResult::Refused(reply.to_owned());
-        let from = match item.from.as_str() {
-            "" => None,
-            from => {
-                let from = Mailbox::parse(from).map(Mailbox::with_ascii_domain);
-                Some(from.ok_or_else(|| refused("553 5.1.7 not a valid address"))?)
-            }
-        };
-        let mut mail =
-            format!("MAIL FROM:<{}>", from.as_ref().map(Mailbox::to_string).unwrap_or_default());
-        if let Some(len_max) = self.extensions.size {
-            if len_max > 0 && size > len_max {
-                return Err(AttemptResult::Refused(format!(
-                    "552 5.3.4 the next hop accepts messages of at most {len_max} bytes"
-                )));
-            }
-            mail.push_str(&format!(" SIZE={size}"));
-        }
-        if self.extensions.eight_bit {
-            mail.push_str(" BODY=8BITMIME");
-        } else if text.is_eight_bit {
-            return Err(refused("554 5.6.3 the next hop does not accept 8-bit messages"));
-        }
-        let international = from.is_some_and(|from| from.is_international())
-            || to.iter().any(|to| needs_smtputf8(to))
-            || text.is_international;
-        if international && self.extensions.international {
-            mail.push_str(" SMTPUTF8");
-        } else if international {
-            return Err(refused(
-                "553 5.6.7 the next hop does not accept non-ASCII addresses or headers",
-            ));
-        }
-        if self.extensions.dsn {
-            let ret = if item.request.return_full { "FULL" } else { "HDRS" };
-            let own_id = item.id.to_string();
-            let id = item.request.envelope_id.as_deref().unwrap_or(&own_id);
-            mail.push_str(&format!(" RET={ret} ENVID={}", xtext_encoded(id)));
-        }
-        mail.push_str("\r\n");
-        Ok(mail)
-    }
-
-    /// NOTIFY and ORCPT as the sender gave them (RFC 3461 5.2.1).
-    fn report_parameters(&self, item: &QueuedMessage, address: &str) -> String {
-        let recipient = item.recipients.iter().find(|recipient| recipient.address == address);
-        let Some(recipient) = recipient.filter(|_| self.extensions.dsn) else {
-            return String::new();
-        };
-        let mut parameters = String::new();
-        if let Some(Notify { success, failure, delay }) = recipient.notify {
-            let words = [(success, "SUCCESS"), (failure, "FAILURE"), (delay, "DELAY")];
-            let words: Vec<&str> =
-                words.iter().filter(|(wanted, _)| *wanted).map(|(_, word)| *word).collect();
-            let notify = if words.is_empty() { "NEVER".to_owned() } else { words.join(",") };
-            parameters.push_str(&format!(" NOTIFY={notify}"));
-        }
-        let original = recipient.original.as_ref();
-        if let Some(original) = original.filter(|o| o.is_ascii() || self.extensions.international) {
-            parameters.push_str(&format!(" ORCPT={original}"));
-        }
-        parameters
-    }
-}
-
-/// Whether an address needs SMTPUTF8 in any form of its domain.
-fn needs_smtputf8(address: &str) -> bool {
-    !address.is_ascii()
-        && Mailbox::parse(address)
-            .is_none_or(|mailbox| mailbox.with_ascii_domain().is_international())
-}
-
-/// The reply to something that was sent through lettre. lettre gives the error of a refusal; what
-/// it means is decided by the reply as the next hop sent it.
-fn reply(
-    sent: Result<Result<Response, Error>, Elapsed>,
-    last_reply: &LastReply,
-    class: u16,
-) -> Result<Reply, Failure> {
-    match (sent, last_reply.take()) {
-        (Err(_), _) => Err(no_reply()),
-        (Ok(_), Some(reply)) => hello::expect(reply, class),
-        (Ok(Err(error)), None) => Err(broken(&error)),
-        (Ok(Ok(_)), None) => Err(no_reply()),
+impl From<StoreError> for Failure {
+    /// The next hop knows nothing of it.
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
     }
 }
 

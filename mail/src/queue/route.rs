@@ -28,8 +28,18 @@ pub(crate) enum Route {
     Nowhere(&'static str),
 }
 
+impl Route {
+    /// The next hop; `None` if this node decides about the recipient without one.
+    pub(crate) fn next_hop(&self) -> Option<&NextHop> {
+        match self {
+            Self::NextHop(hop) => Some(hop),
+            Self::Local | Self::Unknown | Self::Nowhere(_) => None,
+        }
+    }
+}
+
 /// A server that takes mail for others.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum NextHop {
     /// One of the route table, `host:port`.
     Configured(String),

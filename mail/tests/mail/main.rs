@@ -11,6 +11,7 @@
 mod aliases;
 mod authentication;
 mod compression;
+mod connection_reuse;
 mod dns;
 mod imap;
 mod limits;

@@ -25,11 +25,12 @@ pub mod store;
 // Floor 3: the parts of a node that every noun uses.
 pub mod node;
 
-// Floor 4: owner, profile, aliases, outbox, erasure, shares, smarthost, DKIM keys.
+// Floor 4: owner, profile, aliases, outbox, erasure, shares, smarthost, DKIM keys, MTA-STS.
 pub mod aliases;
 pub mod dkim;
 pub mod erasure;
 pub mod identity;
+pub mod mta_sts;
 pub mod outbox;
 pub mod profile;
 pub mod shares;

@@ -3,15 +3,17 @@
 use std::net::SocketAddr;
 
 use freehold_core::blocking::try_blocking;
+use freehold_core::mta_sts::Mode;
 use freehold_core::smarthost::{self, Smarthost};
 
 use super::mail_servers::{self, Server};
+use crate::mta_sts;
 use crate::queue::result::AttemptResult;
 use crate::queue::route::NextHop;
 use crate::state::MailState;
 
 /// The connection to a next hop.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Destination {
     /// `host:port`; certificates are for this name.
     pub(super) server: String,
@@ -19,6 +21,8 @@ pub(crate) struct Destination {
     pub(super) address: Option<SocketAddr>,
     pub(super) encryption: Encryption,
     pub(super) login: Option<Login>,
+    /// The domain whose policy (MTA-STS, RFC 8461) demands the encryption.
+    pub(super) policy_of: Option<String>,
 }
 
 /// When the connection is encrypted.
@@ -33,7 +37,7 @@ pub(super) enum Encryption {
 }
 
 /// A login (RFC 4954).
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) user: String,
     pub(super) password: String,
@@ -55,10 +59,14 @@ impl Destination {
                 let dns = state.dns.get();
                 let dns = dns.ok_or_else(|| AttemptResult::Deferred(unanswered()))?;
                 let (own, random) = (state.hostname().await, &state.node.random);
-                let servers = mail_servers::find(dns, domain, &own, random).await?;
-                let opened = servers
-                    .into_iter()
-                    .map(|Server { name, address }| Self::opportunistic(name, Some(address)));
+                let policy = mta_sts::policy(state, dns, domain).await?;
+                let enforced = policy.filter(|policy| policy.mode == Mode::Enforce);
+                let servers =
+                    mail_servers::find(dns, domain, enforced.as_ref(), &own, random).await?;
+                let opened = servers.into_iter().map(|Server { name, address }| match enforced {
+                    Some(_) => Self::verified(name, address, domain),
+                    None => Self::opportunistic(name, Some(address)),
+                });
                 Ok(opened.collect())
             }
             NextHop::Smarthost => {
@@ -73,7 +81,29 @@ impl Destination {
     }
 
     fn opportunistic(server: String, address: Option<SocketAddr>) -> Self {
-        Self { server, address, encryption: Encryption::IfOffered, login: None }
+        let encryption = Encryption::IfOffered;
+        Self { server, address, encryption, login: None, policy_of: None }
+    }
+
+    /// A server of `domain`, which demands verified TLS (RFC 8461 5).
+    fn verified(server: String, address: SocketAddr, domain: &str) -> Self {
+        let encryption = Encryption::AfterStartTls;
+        let policy_of = Some(domain.to_owned());
+        Self { server, address: Some(address), encryption, login: None, policy_of }
+    }
+
+    /// The server as an error names it.
+    pub(super) fn shown(&self) -> &str {
+        match &self.policy_of {
+            Some(_) => self.server.rsplit_once(':').map_or(&self.server, |(host, _)| host),
+            None => "the smarthost",
+        }
+    }
+
+    /// The part of an error that says by whom the encryption is demanded.
+    pub(super) fn demand(&self) -> String {
+        let demand = |domain| format!(", which the MTA-STS policy of {domain} demands");
+        self.policy_of.as_ref().map(demand).unwrap_or_default()
     }
 
     /// The connection to the smarthost. Only on this machine it may be in the clear.
@@ -85,6 +115,6 @@ impl Destination {
         };
         let Smarthost { user, password, .. } = smarthost.clone();
         let login = (!user.is_empty()).then_some(Login { user, password });
-        Self { server: smarthost.server(), address: None, encryption, login }
+        Self { server: smarthost.server(), address: None, encryption, login, policy_of: None }
     }
 }

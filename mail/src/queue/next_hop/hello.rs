@@ -26,7 +26,7 @@ pub(super) async fn open(
     to: &Destination,
     name: &str,
     more_roots: &str,
-) -> Result<(NextHopStream, Extensions), AttemptResult> {
+) -> Result<(NextHopStream, Extensions), Failure> {
     let (mut stream, extensions) = match to.encryption {
         Encryption::IfOffered => opportunistic(to, name).await?,
         Encryption::FromFirstByte => {
@@ -38,8 +38,9 @@ pub(super) async fn open(
             let socket = Socket::Plain(connect(to).await?);
             let (stream, extensions) = greeted(to, name, socket).await?;
             if !extensions.start_tls {
-                let reply = "451 4.7.4 the smarthost does not offer STARTTLS";
-                return Err(AttemptResult::Deferred(reply.to_owned()));
+                let (host, demand) = (to.shown(), to.demand());
+                let reply = format!("451 4.7.4 {host} does not offer STARTTLS{demand}");
+                return Err(Failure::Broken(AttemptResult::Deferred(reply)));
             }
             let socket = start_tls(stream).await?;
             encrypted(name, verified(to, socket, more_roots).await?).await?
@@ -51,7 +52,7 @@ pub(super) async fn open(
     Ok((stream, extensions))
 }
 
-/// The handshake with a smarthost, which must prove its name.
+/// The handshake with a next hop that must prove its name.
 async fn verified(
     to: &Destination,
     socket: TcpStream,
@@ -62,14 +63,15 @@ async fn verified(
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the handshake timed out".to_owned(),
     };
-    let reply = format!("451 4.7.5 no verified TLS with the smarthost: {reason}");
+    let (host, demand) = (to.shown(), to.demand());
+    let reply = format!("451 4.7.5 no verified TLS with {host}{demand}: {reason}");
     Err(Failure::Broken(AttemptResult::Deferred(reply)))
 }
 
 async fn opportunistic(
     to: &Destination,
     name: &str,
-) -> Result<(NextHopStream, Extensions), AttemptResult> {
+) -> Result<(NextHopStream, Extensions), Failure> {
     let socket = Socket::Plain(connect(to).await?);
     let (stream, extensions) = greeted(to, name, socket).await?;
     if !extensions.start_tls {
@@ -86,7 +88,7 @@ async fn opportunistic(
             let reason = AttemptResult::from(failure);
             tracing::info!(?reason, "TLS with a next hop failed; sending in the clear");
             let socket = Socket::Plain(connect(to).await?);
-            Ok(greeted(to, name, socket).await?)
+            greeted(to, name, socket).await
         }
     }
 }
@@ -122,7 +124,7 @@ async fn hello(stream: &mut NextHopStream, command: &str, name: &str) -> Result<
 async fn connect(to: &Destination) -> Result<TcpStream, Failure> {
     let unreachable = |reason: String| {
         let reply = format!("451 4.4.1 {} is unreachable: {reason}", to.server);
-        Failure::Broken(AttemptResult::Deferred(reply))
+        Failure::Unanswered(AttemptResult::Deferred(reply))
     };
     let connecting = async {
         match to.address {
@@ -142,7 +144,10 @@ async fn connect(to: &Destination) -> Result<TcpStream, Failure> {
 /// Reads the greeting.
 async fn greeting(socket: Socket) -> Result<NextHopStream, Failure> {
     let mut stream = NextHopStream::new(socket);
-    let greeting = within(stream.reply()).await?;
+    let greeting = match timeout(HELLO_TIMEOUT, stream.reply()).await {
+        Ok(greeting) => greeting.map_err(|error| broken(&error))?,
+        Err(_) => return Err(Failure::Unanswered(super::no_reply().into())),
+    };
     expect(greeting, 2)?;
     Ok(stream)
 }

@@ -1,8 +1,9 @@
 //! The mail servers of a domain, as DNS names them (RFC 5321 5.1).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use freehold_core::mta_sts::Policy;
 use freehold_core::random::Random;
 use mail_auth::DnsError;
 use mail_auth::Error;
@@ -10,6 +11,7 @@ use mail_auth::hickory_resolver::proto::op::ResponseCode;
 use tokio::time::timeout;
 
 use crate::dns::{Dns, MailServer};
+use crate::public_address::is_public;
 use crate::queue::result::AttemptResult;
 
 /// The port of mail servers.
@@ -29,19 +31,21 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
 }
 
-/// The servers of `domain` in the order in which they are tried. `own` is the name of this server.
+/// The servers of `domain` in the order in which they are tried; with a policy (MTA-STS), those
+/// that it names. `own` is the name of this server.
 pub(super) async fn find(
     dns: &Dns,
     domain: &str,
+    policy: Option<&Policy>,
     own: &str,
     random: &Random,
 ) -> Result<Vec<Server>, AttemptResult> {
     let found = timeout(DNS_TIMEOUT, async {
         let hosts = match dns.mail_servers(domain).await {
-            Ok(found) => ordered(found, domain, own, random)?,
+            Ok(found) => ordered(found, domain, policy, own, random)?,
             // Without MX the domain itself is the server.
             Err(Error::Dns(DnsError::RecordNotFound(ResponseCode::NoError))) => {
-                vec![domain.to_owned()]
+                named(vec![domain.to_owned()], domain, policy)?
             }
             Err(Error::Dns(DnsError::RecordNotFound(_))) => {
                 return refused(format!("550 5.1.2 there is no domain {domain}"));
@@ -69,6 +73,7 @@ fn deferred<T>(reply: String) -> Result<T, AttemptResult> {
 fn ordered(
     mut found: Vec<MailServer>,
     domain: &str,
+    policy: Option<&Policy>,
     own: &str,
     random: &Random,
 ) -> Result<Vec<String>, AttemptResult> {
@@ -90,8 +95,26 @@ fn ordered(
     let mut keyed: Vec<(u16, [u8; 4], String)> =
         found.into_iter().map(|server| (server.preference, random.array(), server.host)).collect();
     keyed.sort();
-    keyed.truncate(HOSTS_MAX);
-    Ok(keyed.into_iter().map(|(_, _, host)| host).collect())
+    let hosts = keyed.into_iter().map(|(_, _, host)| host).collect();
+    let mut hosts = named(hosts, domain, policy)?;
+    hosts.truncate(HOSTS_MAX);
+    Ok(hosts)
+}
+
+/// The hosts that a policy names (RFC 8461 4.1); without a policy all.
+fn named(
+    mut hosts: Vec<String>,
+    domain: &str,
+    policy: Option<&Policy>,
+) -> Result<Vec<String>, AttemptResult> {
+    let Some(policy) = policy else { return Ok(hosts) };
+    hosts.retain(|host| policy.names(host));
+    if hosts.is_empty() {
+        return deferred(format!(
+            "451 4.7.0 the MTA-STS policy of {domain} names none of the servers that DNS names"
+        ));
+    }
+    Ok(hosts)
 }
 
 /// The addresses of `hosts`, up to [`ADDRESSES_MAX`].
@@ -130,39 +153,13 @@ async fn addresses(
     }
 }
 
-/// Whether an address can be that of another domain's server: a stranger's DNS must not lead into
-/// this machine or its network (RFC 6890).
-fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-fn is_public_v4(v4: Ipv4Addr) -> bool {
-    let [a, b, ..] = v4.octets();
-    !(v4.is_private()
-        || v4.is_loopback()
-        || v4.is_link_local()
-        || v4.is_multicast()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b)))
-}
-
-fn is_public_v6(v6: Ipv6Addr) -> bool {
-    !(v6.is_loopback()
-        || v6.is_unspecified()
-        || v6.is_multicast()
-        || v6.is_unique_local()
-        || v6.is_unicast_link_local())
-}
-
 #[cfg(test)]
 mod tests {
+    use freehold_core::mta_sts::Mode;
+
     use super::*;
 
-    fn named(list: &[(u16, &str)]) -> Vec<MailServer> {
+    fn servers(list: &[(u16, &str)]) -> Vec<MailServer> {
         let server = |(preference, host): &(u16, &str)| MailServer {
             preference: *preference,
             host: (*host).to_owned(),
@@ -171,7 +168,7 @@ mod tests {
     }
 
     fn hosts(list: &[(u16, &str)]) -> Result<Vec<String>, AttemptResult> {
-        ordered(named(list), "bob.house", "mx.alice.house", &Random::seeded(1))
+        ordered(servers(list), "bob.house", None, "mx.alice.house", &Random::seeded(1))
     }
 
     #[test]
@@ -180,8 +177,8 @@ mod tests {
         assert_eq!(found, ["a", "b", "c"]);
         assert_eq!(hosts(&[(5, "x"); 100]).unwrap().len(), HOSTS_MAX);
         let firsts = (0..40u64).map(|seed| {
-            let list = named(&[(1, "a"), (1, "b")]);
-            ordered(list, "bob.house", "", &Random::seeded(seed)).unwrap().remove(0)
+            let list = servers(&[(1, "a"), (1, "b")]);
+            ordered(list, "bob.house", None, "", &Random::seeded(seed)).unwrap().remove(0)
         });
         let firsts: std::collections::BTreeSet<String> = firsts.collect();
         assert_eq!(firsts.len(), 2, "servers of one preference share the load");
@@ -202,29 +199,19 @@ mod tests {
     }
 
     #[test]
-    fn address_of_an_inner_network_is_not_public() {
-        for inner in [
-            "127.0.0.1",
-            "0.0.0.0",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.1.1",
-            "100.64.0.1",
-            "224.0.0.1",
-            "255.255.255.255",
-            "::1",
-            "::",
-            "fe80::1",
-            "fd00::1",
-            "ff02::1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1",
-        ] {
-            assert!(!is_public(inner.parse().unwrap()), "{inner}");
-        }
-        for public in ["192.0.2.1", "100.128.0.1", "8.8.8.8", "2001:db8::1"] {
-            assert!(is_public(public.parse().unwrap()), "{public}");
-        }
+    fn policy_leaves_the_servers_that_it_names() {
+        let policy =
+            Policy { mode: Mode::Enforce, mx: vec!["*.bob.house".into()], max_age_secs: 1 };
+        let left = |list: &[(u16, &str)]| {
+            ordered(servers(list), "bob.house", Some(&policy), "", &Random::seeded(1))
+        };
+        let list =
+            [(1, "evil.house"), (2, "a.b.bob.house"), (3, "a.bob.house"), (4, "b.bob.house")];
+        assert_eq!(left(&list).unwrap(), ["a.bob.house", "b.bob.house"]);
+        // However many others stand before them.
+        let many: Vec<(u16, &str)> = [(1, "evil.house"); 50].into_iter().chain(list).collect();
+        assert_eq!(left(&many).unwrap(), ["a.bob.house", "b.bob.house"]);
+        let refused = left(&list[..2]).unwrap_err();
+        assert!(matches!(&refused, AttemptResult::Deferred(reply) if reply.contains("MTA-STS")));
     }
 }

@@ -85,6 +85,10 @@ impl NextHopStream {
         }
     }
 
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.socket, Socket::Tls(_))
+    }
+
     /// Prepares the stream for lettre; the next hop was greeted already.
     pub(super) fn ready(&mut self) -> (AbortHandle, LastReply) {
         self.given.extend(b"220 ready\r\n");

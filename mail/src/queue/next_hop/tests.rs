@@ -22,13 +22,15 @@ struct Script {
     reply: &'static str,
     /// The names in its certificate.
     names: Vec<String>,
+    /// The domain whose policy demands the encryption; then there is no login.
+    policy_of: Option<String>,
 }
 
 impl Default for Script {
     fn default() -> Self {
         let names = vec!["127.0.0.1".to_owned()];
         let (auth, reply) = ("AUTH PLAIN LOGIN", "235 2.7.0 welcome");
-        Self { encryption: Encryption::AfterStartTls, auth, reply, names }
+        Self { encryption: Encryption::AfterStartTls, auth, reply, names, policy_of: None }
     }
 }
 
@@ -94,7 +96,9 @@ async fn open(script: Script) -> (Result<(), String>, Seen) {
         Encryption::IfOffered => Encryption::AfterStartTls,
         other => other,
     };
-    let to = Destination { server, address: None, encryption: asked, login: Some(login) };
+    let policy_of = script.policy_of.clone();
+    let login = Some(login).filter(|_| policy_of.is_none());
+    let to = Destination { server, address: None, encryption: asked, login, policy_of };
     let serving = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut seen = Seen::default();
@@ -108,7 +112,7 @@ async fn open(script: Script) -> (Result<(), String>, Seen) {
     };
     let opening = async {
         let opened = hello::open(&to, "ruth.example", roots.path().to_str().unwrap()).await;
-        opened.map(drop).map_err(AttemptResult::into_reply)
+        opened.map(drop).map_err(|failure| AttemptResult::from(failure).into_reply())
     };
     tokio::join!(opening, serving)
 }
@@ -169,6 +173,25 @@ async fn smarthost_without_starttls_gets_no_login() {
         open(Script { encryption: Encryption::IfOffered, ..Script::default() }).await;
     assert_eq!(refused, Err("451 4.7.4 the smarthost does not offer STARTTLS".to_owned()));
     assert_eq!(seen.in_clear, ["EHLO ruth.example"]);
+}
+
+#[tokio::test]
+async fn policy_of_a_domain_demands_verified_tls() {
+    let policy_of = Some("bob.house".to_owned());
+    let script = Script { policy_of, ..Script::default() };
+    let (opened, seen) = open(script.clone()).await;
+    assert_eq!(opened, Ok(()));
+    assert_eq!(seen.in_tls, ["EHLO ruth.example"]);
+    let names = vec!["other.example".to_owned()];
+    let (refused, seen) = open(Script { names, ..script.clone() }).await;
+    let (reply, demand) = (refused.unwrap_err(), "which the MTA-STS policy of bob.house demands");
+    let start = format!("451 4.7.5 no verified TLS with 127.0.0.1, {demand}: ");
+    assert!(reply.starts_with(&start), "{reply}");
+    assert!(seen.in_tls.is_empty(), "{seen:?}");
+    let stripped = open(Script { encryption: Encryption::IfOffered, ..script }).await;
+    let reply = format!("451 4.7.4 127.0.0.1 does not offer STARTTLS, {demand}");
+    assert_eq!(stripped.0, Err(reply));
+    assert_eq!(stripped.1.in_clear, ["EHLO ruth.example"]);
 }
 
 #[test]

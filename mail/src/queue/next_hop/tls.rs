@@ -22,7 +22,7 @@ pub(super) async fn opportunistic(
 
 /// The same with a certificate for its name, which a public authority has signed, or one of those
 /// in the file `more_roots` (PEM), if that is not empty.
-pub(super) async fn verified(
+pub(crate) async fn verified(
     server: &str,
     socket: TcpStream,
     more_roots: &str,

@@ -208,6 +208,28 @@ pub fn due(node: &Node, now: Timestamp, limit: usize) -> Result<Vec<QueuedMessag
     Ok(found)
 }
 
+/// The ids of the items with the times at which they are due, the longest due first: those after
+/// `after`, at most `limit`. It reads no item.
+///
+/// # Errors
+/// As [`due`].
+pub fn due_ids(
+    node: &Node,
+    after: Option<(Timestamp, QueueId)>,
+    limit: usize,
+) -> Result<Vec<(Timestamp, QueueId)>, StoreError> {
+    let scan = Scan::prefix(&[], limit);
+    let scan = match after {
+        Some((at, id)) => scan.after(&due_key(at, id)),
+        None => scan,
+    };
+    let rows = row::scan::<DueRow>(&node.store, &scan)?;
+    let place = |key: &[u8]| {
+        (Timestamp(u64::from_be_bytes(row::key_part(key, 0))), QueueId(row::key_part(key, 8)))
+    };
+    Ok(rows.iter().map(|(key, _)| place(key)).collect())
+}
+
 /// When the next item is due; `None` when the queue is empty.
 ///
 /// # Errors

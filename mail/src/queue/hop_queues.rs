@@ -1,0 +1,306 @@
+//! The messages that are due, in a queue for each next hop, and the number of workers that send
+//! them. Each worker has at most one connection.
+//!
+//! The queues hold ids alone, and not all of them: the rows on the disk are the truth, and are read
+//! again when there is room. Next hops get their workers in turn, so that a long queue for one of
+//! them delays no other. A worker whose next hop does not answer soon gives its place to others.
+
+use std::collections::{HashMap, VecDeque};
+
+use freehold_core::mailbox::QueueId;
+
+use super::route::NextHop;
+
+/// The most workers whose next hops answer.
+const ACTIVE_MAX: usize = 64;
+/// The most workers, with those that wait for an answer.
+pub(super) const WORKERS_MAX: usize = 256;
+/// The most connections to one next hop.
+const CONNECTIONS_MAX: usize = 2;
+/// The most connections to the smarthost, which gets the mail for all domains.
+const SMARTHOST_CONNECTIONS_MAX: usize = 4;
+/// The most workers for recipients that need no connection.
+const LOCAL_MAX: usize = 4;
+/// About how many ids are held, in all queues together.
+const IDS_MAX: usize = 16 * 1024;
+/// The ids that each queue may hold, however many queues there are.
+const IDS_PER_QUEUE_MIN: usize = 16;
+/// The most queues.
+const QUEUES_MAX: usize = 4096;
+
+/// The next hop of a queue; `None` for recipients that need no connection.
+pub(super) type Target = Option<NextHop>;
+
+/// The queues of all next hops.
+#[derive(Debug, Default)]
+pub(super) struct HopQueues {
+    queues: HashMap<Target, HopQueue>,
+    /// The queues for which another worker may start, in their order.
+    turn: VecDeque<Target>,
+    /// The messages that wait or are being sent, with the number of their queues.
+    known: HashMap<QueueId, usize>,
+    workers: usize,
+    /// The workers whose next hops have not answered for some time.
+    slow: usize,
+    /// Since the last call of [`HopQueues::take_ended`] an attempt has ended.
+    ended: bool,
+}
+
+#[derive(Debug, Default)]
+struct HopQueue {
+    waiting: VecDeque<QueueId>,
+    workers: usize,
+    /// The workers that have no connection yet.
+    opening: usize,
+    /// The next hop takes no second connection.
+    takes_one: bool,
+    in_turn: bool,
+}
+
+impl HopQueue {
+    fn connections_max(&self, target: &Target) -> usize {
+        match target {
+            None => LOCAL_MAX,
+            Some(_) if self.takes_one => 1,
+            Some(NextHop::Smarthost) => SMARTHOST_CONNECTIONS_MAX,
+            Some(NextHop::Configured(_) | NextHop::Direct(_)) => CONNECTIONS_MAX,
+        }
+    }
+
+    /// True if another worker may start. While one waits for an answer, no second one does.
+    fn wants_worker(&self, target: &Target) -> bool {
+        !self.waiting.is_empty() && self.opening == 0 && self.workers < self.connections_max(target)
+    }
+}
+
+impl HopQueues {
+    /// True if the message waits already or is being sent.
+    pub(super) fn knows(&self, id: QueueId) -> bool {
+        self.known.contains_key(&id)
+    }
+
+    /// Queues a message that is not known for different targets. Where a queue is full, the message
+    /// is left out: it is found again when an attempt has ended.
+    pub(super) fn add(&mut self, id: QueueId, targets: impl IntoIterator<Item = Target>) {
+        let room = (IDS_MAX / (self.queues.len() + 1)).max(IDS_PER_QUEUE_MIN);
+        let mut count = 0;
+        for target in targets {
+            if !self.queues.contains_key(&target) && self.queues.len() >= QUEUES_MAX {
+                continue;
+            }
+            let queue = self.queues.entry(target.clone()).or_default();
+            if queue.waiting.len() < room {
+                queue.waiting.push_back(id);
+                count += 1;
+                self.offer(&target);
+            }
+        }
+        if count > 0 {
+            self.known.insert(id, count);
+        }
+    }
+
+    /// The queue for which a worker starts now, with the worker's first message.
+    pub(super) fn start(&mut self) -> Option<(Target, QueueId)> {
+        while self.workers < WORKERS_MAX && self.workers - self.slow < ACTIVE_MAX {
+            let target = self.turn.pop_front()?;
+            let Some(queue) = self.queues.get_mut(&target) else { continue };
+            queue.in_turn = false;
+            if !queue.wants_worker(&target) {
+                continue;
+            }
+            let Some(id) = queue.waiting.pop_front() else { continue };
+            queue.workers += 1;
+            queue.opening += usize::from(target.is_some());
+            self.workers += 1;
+            self.offer(&target);
+            return Some((target, id));
+        }
+        None
+    }
+
+    /// The next message for a worker of a queue.
+    pub(super) fn next(&mut self, target: &Target) -> Option<QueueId> {
+        self.queues.get_mut(target)?.waiting.pop_front()
+    }
+
+    /// A worker has its connection, or gave up.
+    pub(super) fn opened(&mut self, target: &Target) {
+        if let Some(queue) = self.queues.get_mut(target) {
+            queue.opening = queue.opening.saturating_sub(1);
+        }
+        self.offer(target);
+    }
+
+    /// A worker begins to wait for an answer (`true`), or has waited.
+    pub(super) fn set_slow(&mut self, is_slow: bool) {
+        match is_slow {
+            true => self.slow += 1,
+            false => self.slow = self.slow.saturating_sub(1),
+        }
+    }
+
+    /// True if another worker has a connection to the same next hop.
+    pub(super) fn has_other_connection(&self, target: &Target) -> bool {
+        self.queues.get(target).is_some_and(|queue| queue.workers > 1)
+    }
+
+    /// Queues a message again, which a worker has not tried, because its next hop takes no second
+    /// connection.
+    pub(super) fn put_back(&mut self, target: &Target, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(target) {
+            queue.takes_one = true;
+            queue.waiting.push_front(id);
+        }
+    }
+
+    /// An attempt has ended.
+    pub(super) fn end(&mut self, id: QueueId) {
+        self.ended = true;
+        if let Some(left) = self.known.get_mut(&id) {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.known.remove(&id);
+            }
+        }
+    }
+
+    /// Whether an attempt has ended since the last call.
+    pub(super) fn take_ended(&mut self) -> bool {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// A worker of a queue has ended.
+    pub(super) fn leave(&mut self, target: &Target) {
+        self.workers = self.workers.saturating_sub(1);
+        let Some(queue) = self.queues.get_mut(target) else { return };
+        queue.workers = queue.workers.saturating_sub(1);
+        if queue.workers == 0 && queue.waiting.is_empty() {
+            self.queues.remove(target);
+        } else {
+            self.offer(target);
+        }
+    }
+
+    /// Puts a queue that wants a worker at the end of the turn.
+    fn offer(&mut self, target: &Target) {
+        if let Some(queue) = self.queues.get_mut(target)
+            && !queue.in_turn
+            && queue.wants_worker(target)
+        {
+            queue.in_turn = true;
+            self.turn.push_back(target.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> QueueId {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        QueueId(bytes)
+    }
+
+    fn domain(number: usize) -> Target {
+        Some(NextHop::Direct(format!("d{number}.example")))
+    }
+
+    /// The workers that can start, by their targets.
+    fn started(queues: &mut HopQueues) -> Vec<Target> {
+        std::iter::from_fn(|| queues.start()).map(|(target, _)| target).collect()
+    }
+
+    #[test]
+    fn second_connection_follows_the_first_ones_answer() {
+        let mut queues = HopQueues::default();
+        for number in 0..10 {
+            queues.add(id(number), [domain(1)]);
+        }
+        assert_eq!(started(&mut queues), [domain(1)]);
+        queues.opened(&domain(1));
+        assert_eq!(started(&mut queues), [domain(1)]);
+        queues.opened(&domain(1));
+        assert_eq!(started(&mut queues), [], "two connections are the most");
+        assert_eq!(queues.next(&domain(1)), Some(id(2)));
+    }
+
+    #[test]
+    fn long_queue_does_not_delay_other_domains() {
+        let mut queues = HopQueues::default();
+        for number in 0..100_000 {
+            queues.add(id(number), [domain(1)]);
+        }
+        assert!(queues.known.len() <= IDS_MAX);
+        queues.add(id(200_000), [domain(2), domain(3)]);
+        assert_eq!(started(&mut queues), [domain(1), domain(2), domain(3)]);
+        // Full queues leave room for others, whatever their number.
+        for number in 0..50_000 {
+            queues.add(id(300_000 + number as u64), [domain(number % 5_000)]);
+        }
+        assert_eq!(queues.queues.len(), QUEUES_MAX);
+        assert!(queues.known.len() < 2 * IDS_MAX + QUEUES_MAX * IDS_PER_QUEUE_MIN);
+    }
+
+    #[test]
+    fn slow_next_hops_leave_room_for_others() {
+        let mut queues = HopQueues::default();
+        for number in 0..1_000 {
+            queues.add(id(number as u64), [domain(number)]);
+        }
+        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
+        for _ in 0..ACTIVE_MAX {
+            queues.set_slow(true);
+        }
+        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
+        for _ in 0..ACTIVE_MAX {
+            queues.set_slow(true);
+        }
+        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
+        for _ in 0..ACTIVE_MAX {
+            queues.set_slow(true);
+        }
+        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
+        queues.set_slow(true);
+        assert_eq!(started(&mut queues), [], "there are {WORKERS_MAX} workers");
+        queues.set_slow(false);
+        queues.opened(&domain(0));
+        queues.leave(&domain(0));
+        assert_eq!(started(&mut queues), [domain(WORKERS_MAX)]);
+    }
+
+    #[test]
+    fn message_is_known_until_all_attempts_ended() {
+        let mut queues = HopQueues::default();
+        queues.add(id(1), [None, domain(1)]);
+        assert_eq!(started(&mut queues), [None, domain(1)]);
+        queues.end(id(1));
+        assert!(queues.knows(id(1)) && queues.take_ended() && !queues.take_ended());
+        queues.end(id(1));
+        assert!(!queues.knows(id(1)));
+        queues.leave(&None);
+        queues.leave(&domain(1));
+        assert!(queues.queues.is_empty() && queues.workers == 0);
+    }
+
+    #[test]
+    fn refused_second_connection_is_not_tried_again() {
+        let mut queues = HopQueues::default();
+        for number in 0..4 {
+            queues.add(id(number), [domain(1)]);
+        }
+        assert_eq!(started(&mut queues).len(), 1);
+        queues.opened(&domain(1));
+        assert_eq!(started(&mut queues).len(), 1);
+        assert!(queues.has_other_connection(&domain(1)));
+        queues.put_back(&domain(1), id(1));
+        queues.opened(&domain(1));
+        queues.leave(&domain(1));
+        assert_eq!(started(&mut queues), []);
+        assert_eq!(queues.next(&domain(1)), Some(id(1)));
+        queues.leave(&domain(1));
+        assert_eq!(started(&mut queues), [domain(1)]);
+    }
+}
