@@ -184,7 +184,48 @@ def play(network):
     letter = bob.letter("with new keys")
     seen("then the new ones sign", "dkim=pass" in results(letter) and "freehold2r" in letter and "freehold1r" not in letter, letter)
 
+    play_junk(provider, alice)
+    play_addresses(provider, alice)
     play_mta_sts(world, provider, alice)
+
+
+def by_provider(provider, to, subject, author="carol@provider.house", fields=""):
+    provider.send(f"From: {author}\nTo: {to}\nSubject: {subject}\n{fields}\nThe text of {subject}.\n", to)
+
+
+def play_junk(provider, alice):
+    """The filter learns from what a mail program moves into Junk, and back."""
+    def move(subject, source, target):
+        def work():
+            with imaplib.IMAP4("127.0.0.1", 143, timeout=30) as line:
+                line.login(alice.login, alice.password)
+                line.select(source)
+                _, (numbers,) = line.uid("SEARCH", "SUBJECT", f'"{subject}"')
+                return line.uid("MOVE", numbers.decode().replace(" ", ","), target)[0]
+        return alice.inside(work)
+
+    for number in range(5):
+        by_provider(provider, alice.address, f"offer {number}", "shop@provider.house")
+    seen("letters of a shop come in", all(alice.letter(f"offer {number}") for number in range(5)), alice.letters())
+    seen("a mail program moves them into Junk", move("offer", "INBOX", "Junk") == "OK")
+    # The lessons are learnt in the background.
+    learnt = lambda number: (by_provider(provider, alice.address, f"again {number}", "shop@provider.house"),
+                             alice.letter(f"again {number}", "Junk", 3))[1]
+    seen("the shop's next letter is with the junk", any(learnt(number) for number in range(5)), alice.letters("Junk"))
+    by_provider(provider, alice.address, "another author")
+    seen("a letter of another author of that domain is not", alice.letter("another author"), alice.letters("Junk"))
+
+
+def play_addresses(provider, alice):
+    """Further addresses: they take mail, name its senders, and are switched off."""
+    masked = alice.node.do("address", "mask", "--for", "the provider").strip()
+    by_provider(provider, masked, "to a masked address")
+    seen("a masked address takes mail", alice.letter("to a masked address"), alice.letters())
+    seen("and says who wrote", "carol@provider.house" in alice.node.do("address", "list"), alice.node.do("address", "list"))
+    alice.node.do("address", "off", masked)
+    by_provider(provider, masked, "to a closed address")
+    refused = lambda: any("to a closed address" in text and "550 5.1.1" in text for text in provider.letters())
+    seen("a closed one is refused, and the sender is told", within(30, refused), provider.letters()[-1:])
 
 
 def play_mta_sts(world, provider, alice):

@@ -303,7 +303,8 @@ fn word_points(probability: f64, learnt: Counts) -> i16 {
 fn by_reputation(node: &Node, origin: &Origin, points: &mut Points) -> Result<(), StoreError> {
     let found = reputation::of(&node.store, origin)?;
     let author = origin.author.clone().unwrap_or_default();
-    points.add(ReasonKind::Author, 20 * grade(found.author), author);
+    // Five of an author's messages in Junk speak for themselves.
+    points.add(ReasonKind::Author, 25 * grade(found.author), author);
     // A large provider has authors of both kinds: its good name does not vouch for a new one.
     let domain = grade(found.domain);
     let domain_points = if domain > 0 { 15 * domain } else { 5 * domain };

@@ -197,6 +197,17 @@ async fn reputation_of_author_and_block_list_count() {
     let more = receive(&alice, proven("news@shop.example"), "other words").await;
     assert!(is_junk(&alice, &more));
     assert_eq!(kinds(&alice, &more)[0], ReasonKind::Author);
+    // Another author of the domain is wanted: the shop's own name still suffices.
+    for _ in 0..3 {
+        let wanted = receive(&alice, proven("ann@shop.example"), "a letter").await;
+        let place = match is_junk(&alice, &wanted) {
+            true => SpecialUse::Inbox,
+            false => SpecialUse::Archive,
+        };
+        move_to(&alice, &wanted, place).await;
+    }
+    let more = receive(&alice, proven("news@shop.example"), "other words").await;
+    assert_eq!(kinds(&alice, &more)[0], ReasonKind::Author);
     // Without the proof it is nobody's.
     let unproven = unproven("news@shop.example");
     assert!(!is_junk(&alice, &receive(&alice, unproven.clone(), "other words").await));
