@@ -88,18 +88,25 @@ pub(crate) async fn check(checker: &Checker, sender: &Sender, digested: &Digeste
         return Verdict { field: results::none(hostname), evidence };
     };
     let domains = domains(&authors);
-    let (aligned, other) = split(&mut message, &domains);
-    let (spf, aligned, other, arc, iprev, listed) = futures::join!(
+    let parts = split(&mut message, domains.get(..DOMAINS_MAX).unwrap_or(&domains));
+    let (spf, signatures, arc, iprev, listed) = futures::join!(
         spf(dns, hostname, sender),
-        dkim(dns, &aligned),
-        dkim(dns, &other),
+        futures::future::join_all(parts.iter().map(|part| dkim(dns, part))),
         arc(dns, &message),
         iprev(dns, sender.address),
         block_lists::listed(dns, block_lists, sender.address),
     );
-    let signatures: Vec<DkimOutput<'_>> = aligned.into_iter().chain(other).collect();
-    let of_domain = |domain| check_dmarc(dns, domain, &signatures, sender, &spf);
-    let dmarc = futures::future::join_all(domains.iter().map(String::as_str).map(of_domain)).await;
+    let signatures: Vec<DkimOutput<'_>> = signatures.into_iter().flatten().collect();
+    let of_domain = |domain: &String| {
+        // The time that another domain's signature takes is not this one's.
+        let is_of_domain = |output: &&DkimOutput<'_>| {
+            output.signature().is_none_or(|signature| is_related(&signature.d, domain))
+        };
+        let own: Vec<DkimOutput<'_>> = signatures.iter().filter(is_of_domain).cloned().collect();
+        let (domain, spf) = (domain.clone(), &spf);
+        async move { check_dmarc(dns, &domain, &own, sender, spf).await }
+    };
+    let dmarc = futures::future::join_all(domains.iter().take(DOMAINS_MAX).map(of_domain)).await;
     let checks = results::Checks { sender, spf, signatures, arc, dmarc, iprev };
     let evidence = evidence::of(&checks, authors, &domains, listed);
     Verdict { field: results::field(hostname, &checks), evidence }
@@ -112,39 +119,49 @@ fn authors(header: &[u8]) -> Vec<String> {
     people.into_iter().map(|person| person.address.to_lowercase()).collect()
 }
 
-/// The first [`DOMAINS_MAX`] domains of the authors as DNS has them, each once.
+/// The domains of the authors as DNS has them, each once. [`DOMAINS_MAX`] are checked; one more is
+/// listed if there are more.
 fn domains(authors: &[String]) -> Vec<String> {
     let mut domains: Vec<String> = Vec::new();
     for (_, domain) in authors.iter().filter_map(|address| address.rsplit_once('@')) {
         let domain = domain_name::ascii(domain).map_or_else(|| domain.to_owned(), Into::into);
-        if domains.len() < DOMAINS_MAX && !domains.contains(&domain) {
+        if domains.len() <= DOMAINS_MAX && !domains.contains(&domain) {
             domains.push(domain);
         }
     }
     domains
 }
 
-/// Takes the signatures out of `message`. The first result has those of the authors' domains, the
-/// second the others, together at most [`SIGNATURES_MAX`]: so slow signatures of a stranger do not
-/// use up the time of those that count.
+/// Takes the signatures out of `message`: those of each of the authors' domains, then the others,
+/// together at most [`SIGNATURES_MAX`]. Each part is checked in a time of its own, so slow
+/// signatures of a stranger do not use up the time of those that count.
 fn split<'a>(
     message: &mut AuthenticatedMessage<'a>,
     domains: &[String],
-) -> (AuthenticatedMessage<'a>, AuthenticatedMessage<'a>) {
-    let (mut aligned, mut other) =
-        std::mem::take(&mut message.dkim_headers).into_iter().partition::<Vec<_>, _>(|header| {
-            domains.iter().any(|domain| is_related(&header.header.d, domain))
-        });
-    aligned.truncate(SIGNATURES_MAX);
-    other.truncate(SIGNATURES_MAX.saturating_sub(aligned.len()));
+) -> Vec<AuthenticatedMessage<'a>> {
+    let mut left = std::mem::take(&mut message.dkim_headers);
+    let mut parts = Vec::new();
+    for domain in domains {
+        let (own, others) = std::mem::take(&mut left)
+            .into_iter()
+            .partition::<Vec<_>, _>(|header| is_related(&header.header.d, domain));
+        parts.push(own);
+        left = others;
+    }
+    parts.push(left);
+    let mut count = SIGNATURES_MAX;
+    let mut errors = std::mem::take(&mut message.errors);
     // Malformed signatures are reported once, and not all of them.
-    let mut first = message.clone();
-    first.errors.truncate(1);
-    first.dkim_headers = aligned;
-    let mut second = message.clone();
-    second.errors = Vec::new();
-    second.dkim_headers = other;
-    (first, second)
+    errors.truncate(1);
+    let mut with_signatures = |mut signatures: Vec<_>| {
+        signatures.truncate(count);
+        count = count.saturating_sub(signatures.len());
+        let mut part = message.clone();
+        part.errors = std::mem::take(&mut errors);
+        part.dkim_headers = signatures;
+        part
+    };
+    parts.into_iter().map(&mut with_signatures).collect()
 }
 
 /// Whether the domains are equal, or one is a subdomain of the other.

@@ -31,12 +31,17 @@ pub(super) fn of(
     block_lists: Vec<String>,
 ) -> Evidence {
     let disowned = checks.dmarc.iter().find(|dmarc| is_disowned(dmarc));
+    let disowned = disowned.map(|dmarc| Disowned {
+        domain: dmarc.domain().to_owned(),
+        is_refused: dmarc.policy() == Policy::Reject,
+    });
+    // Nobody writes in the name of so many domains: the next one may be the one that is forged.
+    let unchecked_domain = domains.get(checks.dmarc.len());
     Evidence {
-        is_checked: true,
+        is_checked: has_all_answers(checks),
         proven: domains.first().filter(|domain| is_proven(checks, domain)).cloned(),
-        disowned: disowned.map(|dmarc| Disowned {
-            domain: dmarc.domain().to_owned(),
-            is_refused: dmarc.policy() == Policy::Reject,
+        disowned: disowned.or_else(|| {
+            unchecked_domain.map(|domain| Disowned { domain: domain.clone(), is_refused: false })
         }),
         passed_on_by: passed_on_by(checks),
         has_no_reverse_name: checks.iprev.as_ref().is_some_and(|iprev| {
@@ -45,6 +50,17 @@ pub(super) fn of(
         block_lists,
         ..unchecked(checks.sender.address.to_canonical(), authors)
     }
+}
+
+/// Whether DNS answered every question about the author.
+fn has_all_answers(checks: &Checks<'_>) -> bool {
+    let is_unanswered = |result: &DmarcResult| matches!(result, DmarcResult::TempError(_));
+    checks.spf.result() != SpfResult::TempError
+        && !checks
+            .signatures
+            .iter()
+            .any(|output| matches!(output.result(), DkimResult::TempError(_)))
+        && !checks.dmarc.iter().any(|dmarc| is_unanswered(&dmarc.result()))
 }
 
 /// Whether the domain's policy is to be applied. A check that DNS did not answer proves nothing.

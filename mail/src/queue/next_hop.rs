@@ -78,10 +78,16 @@ pub(super) async fn send(
             },
         };
         let is_reused = connection.messages > 0;
-        match connection.transactions(state, item, &addresses, &mut results).await {
+        let sending = Box::pin(connection.transactions(state, item, &addresses, &mut results));
+        match worker.wait_for(sending).await {
             Ok(()) => *held = Some(connection),
             // The next hop had enough of the connection before it got anything of this message.
-            Err(Failure::Broken(_)) if is_reused && !connection.has_begun => continue,
+            Err(failure) if is_reused && !connection.has_begun => {
+                if matches!(failure, Failure::Refused(_)) {
+                    connection.quit().await;
+                }
+                continue;
+            }
             Err(failure) => {
                 if matches!(failure, Failure::Refused(_)) {
                     connection.needs_reset = true;
@@ -178,7 +184,7 @@ enum Failure {
     Refused(AttemptResult),
     /// The connection failed.
     Broken(AttemptResult),
-    /// There is no connection, or no greeting came.
+    /// There is no connection, no greeting came, or the smarthost refuses the login.
     Unanswered(AttemptResult),
 }
 

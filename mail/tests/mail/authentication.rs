@@ -287,3 +287,14 @@ async fn server_on_a_block_list_brings_junk() {
     assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
     alice.close().await;
 }
+
+#[tokio::test]
+async fn many_authors_hide_no_forged_one() {
+    let alice = server(zone("reject")).await;
+    let others: Vec<String> = (0..4).map(|n| format!("m@m{n}.example")).collect();
+    let message =
+        format!("From: {}, bob@bob.example\r\nSubject: s\r\n\r\nHello.\r\n", others.join(", "));
+    assert!(send(&alice, STRANGER, "m@mallory.example", &message).await.starts_with("250 "));
+    only(&alice, SpecialUse::Junk);
+    alice.close().await;
+}

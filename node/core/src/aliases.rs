@@ -4,6 +4,8 @@
 //! Each can be switched off, and says who wrote to it. By choice the domain has a catch-all: then
 //! mail to any address is accepted, and the address becomes an alias when mail comes for it.
 
+use std::collections::HashSet;
+
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
@@ -18,6 +20,8 @@ use crate::store::{Scan, StoreError, Table, Tx};
 pub const ALIASES_MAX: usize = 1_000;
 /// The most aliases that a catch-all makes, so that strangers leave room for the owner's.
 const CAUGHT_MAX: usize = 500;
+/// The most of them that one message makes.
+const CAUGHT_EACH: usize = 10;
 /// The longest local part (RFC 5321 4.5.3.1.1).
 const LOCAL_LEN_MAX: usize = 64;
 /// The longest label, in characters.
@@ -322,22 +326,40 @@ pub async fn set_catch_all(node: &Node, is_catch_all: bool) -> Result<(), StoreE
     node.store.commit(move |tx| row::put(tx, OWN, &SettingsRow { is_catch_all })).await
 }
 
-/// The aliases to which a message came, with the keys of their rows.
-pub(crate) struct Reached(Vec<(String, [u8; 16])>);
+/// An alias to which a message came, with the key of its row.
+struct ReachedAlias {
+    local: String,
+    key: [u8; 16],
+    /// True if the catch-all makes it.
+    is_caught: bool,
+}
+
+/// The aliases to which a message came.
+pub(crate) struct Reached(Vec<ReachedAlias>);
 
 /// The aliases among a message's recipients, those included that the catch-all makes. Blocks.
 ///
 /// # Errors
 /// As [`standing`].
 pub(crate) fn reached(node: &Node, recipients: &[String]) -> Result<Reached, StoreError> {
-    let mut reached: Vec<(String, [u8; 16])> = Vec::new();
+    let (mut reached, mut caught) = (Vec::new(), 0usize);
+    let mut known = HashSet::new();
     for recipient in recipients {
-        if let Standing::Alias(local) | Standing::Caught(local) = standing(node, recipient)?
-            && reached.iter().all(|(known, _)| *known != local)
-        {
+        let (local, is_caught) = match standing(node, recipient)? {
+            Standing::Alias(local) => (local, false),
+            Standing::Caught(local) if caught < CAUGHT_EACH => (local, true),
+            _ => continue,
+        };
+        if known.insert(local.clone()) {
+            caught += usize::from(is_caught);
             let key = key(node, &local)?;
-            reached.push((local, key));
+            reached.push(ReachedAlias { local, key, is_caught });
         }
+    }
+    // The rows are counted here, and not in the commit that others wait for.
+    if caught > 0 && all(&node.store)?.iter().filter(|alias| alias.is_caught).count() >= CAUGHT_MAX
+    {
+        reached.retain(|alias| !alias.is_caught);
     }
     Ok(Reached(reached))
 }
@@ -352,10 +374,10 @@ pub(crate) fn record(
     sender: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for (local, key) in &reached.0 {
+    for ReachedAlias { local, key, is_caught } in &reached.0 {
         let alias = match row::get::<Alias>(tx, key)? {
             Some(alias) => Some(alias),
-            None if all(tx)?.len() < CAUGHT_MAX => Some(Alias {
+            None if *is_caught => Some(Alias {
                 local: local.clone(),
                 label: String::new(),
                 is_on: true,
@@ -364,7 +386,7 @@ pub(crate) fn record(
                 messages: 0,
                 senders: Vec::new(),
             }),
-            // The message arrives all the same.
+            // It was removed meanwhile.
             None => None,
         };
         let Some(mut alias) = alias else { continue };

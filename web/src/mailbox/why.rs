@@ -44,7 +44,7 @@ fn text(reason: &JunkReason) -> String {
         (ReasonKind::Friend, _) => format!("{detail} is the house of a friend."),
         (ReasonKind::Disowned, _) => format!("{detail} says that it is not from there."),
         (ReasonKind::PassedOn, _) => {
-            format!("{detail} passed it on, and you keep letters from there.")
+            format!("{detail} passed it on, and you always let that house in.")
         }
         (ReasonKind::Words, true) if detail.is_empty() => {
             "It is made like what you call junk.".to_owned()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use freehold_core::blocking::{blocking_future, try_blocking};
 use freehold_core::mailbox::QueuedMessage;
+use freehold_core::mta_sts::{self, Mode};
 use freehold_core::store::StoreError;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -120,12 +121,19 @@ impl Connection {
         Err(NoConnection { result: fault.unwrap_or_else(nothing), is_general })
     }
 
-    /// False if the owner has changed the smarthost since the connection was opened.
+    /// False if the owner has changed the smarthost since the connection was opened, or if the
+    /// domain's policy (MTA-STS) has come to demand verified TLS.
     pub(super) async fn is_for(&self, state: &MailState, hop: &NextHop) -> bool {
         match hop {
             NextHop::Smarthost => Destination::of(state, hop)
                 .await
                 .is_ok_and(|current| current.first() == Some(&self.to)),
+            NextHop::Direct(domain) if self.to.policy_of.is_none() => {
+                let (node, domain) = (state.node.clone(), domain.clone());
+                let known = try_blocking(move || mta_sts::get(&node, &domain)).await;
+                known
+                    .is_ok_and(|known| known.is_none_or(|known| known.policy.mode != Mode::Enforce))
+            }
             NextHop::Configured(_) | NextHop::Direct(_) => true,
         }
     }
@@ -208,7 +216,9 @@ impl Connection {
             let rcpt = format!("RCPT TO:<{mailbox}>{}\r\n", self.report_parameters(item, address));
             match self.command(COMMAND_TIMEOUT, rcpt, 2).await {
                 Ok(_) => accepted.push(address),
-                Err(Failure::Refused(result)) => results.push((address.clone(), result)),
+                Err(Failure::Refused(result)) => {
+                    results.push((address.clone(), too_many_is_temporary(result)));
+                }
                 Err(failure) => return Err(failure),
             }
         }
@@ -254,6 +264,14 @@ impl Connection {
         let (smtp, sent) = blocking_future(work).await.map_err(StoreError::from)?;
         self.smtp = Some(smtp);
         Ok(sent?.line())
+    }
+}
+
+/// 552 to RCPT is an old form of 452, "too many recipients" (RFC 5321 4.5.3.1.10).
+fn too_many_is_temporary(result: AttemptResult) -> AttemptResult {
+    match result {
+        AttemptResult::Refused(reply) if reply.starts_with("552") => AttemptResult::Deferred(reply),
+        result => result,
     }
 }
 

@@ -36,13 +36,14 @@ pub(super) async fn open(
         }
         Encryption::AfterStartTls => {
             let socket = Socket::Plain(connect(to).await?);
-            let (stream, extensions) = greeted(to, name, socket).await?;
+            let (stream, extensions) =
+                greeted(to, name, socket).await.map_err(|failure| unproven(to, failure))?;
             if !extensions.start_tls {
                 let (host, demand) = (to.shown(), to.demand());
                 let reply = format!("451 4.7.4 {host} does not offer STARTTLS{demand}");
                 return Err(Failure::Broken(AttemptResult::Deferred(reply)));
             }
-            let socket = start_tls(stream).await?;
+            let socket = start_tls(stream).await.map_err(|failure| unproven(to, failure))?;
             encrypted(name, verified(to, socket, more_roots).await?).await?
         }
     };
@@ -50,6 +51,19 @@ pub(super) async fn open(
         log_in(&mut stream, &extensions, login).await?;
     }
     Ok((stream, extensions))
+}
+
+/// A refusal before the handshake: anybody on the way can have written it, so the message waits.
+fn unproven(to: &Destination, failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused(AttemptResult::Refused(reply)) => {
+            let (host, demand) = (to.shown(), to.demand());
+            Failure::Broken(AttemptResult::Deferred(format!(
+                "451 4.7.5 {host} refused before verified TLS{demand}: {reply}"
+            )))
+        }
+        failure => failure,
+    }
 }
 
 /// The handshake with a next hop that must prove its name.

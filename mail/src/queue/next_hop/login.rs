@@ -44,5 +44,6 @@ async fn send(stream: &mut NextHopStream, line: &str) -> Result<Reply, Failure> 
 
 fn refused(reason: &str) -> Failure {
     let reply = format!("451 4.7.8 the smarthost refused the login: {reason}");
-    Failure::Broken(AttemptResult::Deferred(reply))
+    // The other messages are not tried for a while: providers lock a login that fails often.
+    Failure::Unanswered(AttemptResult::Deferred(reply))
 }

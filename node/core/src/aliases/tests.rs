@@ -72,6 +72,26 @@ async fn alias_names_its_latest_senders() {
 }
 
 #[tokio::test]
+async fn one_message_makes_few_aliases() {
+    let alice = TestNode::new("alice").await;
+    set_catch_all(&alice, true).await.unwrap();
+    let many: Vec<String> = (0..1000).map(|n| format!("n{n}@alice.example")).collect();
+    for _ in 0..2 {
+        let reached = reached(&alice, &many).unwrap();
+        let now = alice.clock.now();
+        alice.store.commit(move |tx| record(tx, &reached, "x@x.example", now)).await.unwrap();
+    }
+    assert_eq!(aliases(&alice).unwrap().len(), 2 * CAUGHT_EACH);
+    // An alias that is removed while a message for it arrives is not made again.
+    add(&alice, "shop", "").await.unwrap();
+    let reached = reached(&alice, &["shop@alice.example".to_owned()]).unwrap();
+    remove(&alice, "shop").await.unwrap();
+    let now = alice.clock.now();
+    alice.store.commit(move |tx| record(tx, &reached, "x@x.example", now)).await.unwrap();
+    assert_eq!(standing(&alice, "shop@alice.example").unwrap(), Standing::Caught("shop".into()));
+}
+
+#[tokio::test]
 async fn catch_all_makes_aliases_of_what_comes() {
     let alice = TestNode::new("alice").await;
     set_catch_all(&alice, true).await.unwrap();

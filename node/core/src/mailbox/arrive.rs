@@ -7,8 +7,8 @@ use super::folders::{SpecialUse, special_folder};
 use super::idempotency::IdempotencyKey;
 use super::junk::{self, Evidence};
 use super::read::Message;
-use super::rules::{self, Seen};
-use super::{details, senders};
+use super::rules::{self, Seen, Wanted};
+use super::{deliver, details, senders};
 use crate::aliases;
 use crate::blobs::Pinned;
 use crate::blocking::try_blocking;
@@ -89,6 +89,17 @@ pub async fn arrive(
     Ok(Arrived { message, is_new, answerable: answerable.filter(|_| is_new) })
 }
 
+/// The result, or the default if a row is damaged: it must not keep messages out.
+fn undamaged<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
+    match result {
+        Err(StoreError::Corrupt { table, .. }) => {
+            tracing::error!(table, "a damaged row is left out while a message is judged");
+            Ok(T::default())
+        }
+        result => result,
+    }
+}
+
 /// Reads the message and judges it.
 async fn prepare(
     node: &Node,
@@ -96,7 +107,7 @@ async fn prepare(
 ) -> Result<(PreparedDelivery, Option<Answerable>), DeliverError> {
     let Arrival { blob, id, recipients, sender, evidence } = arrival;
     let reading = node.clone();
-    let rules = try_blocking(move || rules::rules(&reading)).await?;
+    let rules = try_blocking(move || undamaged(rules::rules(&reading))).await?;
     let has_rules = !rules.is_empty();
     let is_judged = evidence.is_some();
     let read = move |message: &[u8]| {
@@ -109,7 +120,7 @@ async fn prepare(
     let judging = node.clone();
     let judge = move || {
         let judgement = match &evidence {
-            Some(evidence) => Some(junk::judge(&judging, evidence, &tokens)?),
+            Some(evidence) => undamaged(junk::judge(&judging, evidence, &tokens).map(Some))?,
             None => None,
         };
         let is_junk = judgement.as_ref().is_some_and(|judgement| judgement.is_junk);
@@ -127,8 +138,11 @@ async fn prepare(
         };
         let answerable = match is_junk {
             true => None,
-            false => away::answerable(&judging, &header, &sender, evidence.as_ref())?,
+            false => undamaged(away::answerable(&judging, &header, &sender, evidence.as_ref()))?,
         };
+        // A sender that repeats the delivery only missed the reply to it.
+        let is_refused = wanted.is_refused && !deliver::was_delivered(&judging.store, id)?;
+        let wanted = Wanted { is_refused, ..wanted };
         Ok::<_, StoreError>((folder, wanted, judgement, answerable))
     };
     let (folder, wanted, judgement, answerable) = try_blocking(judge).await?;

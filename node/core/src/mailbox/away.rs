@@ -1,12 +1,14 @@
 //! The answer while the owner is away (RFC 3834).
 //!
 //! It goes to the envelope's sender, once a week, with the null sender, and only if the message is
-//! from a person who can be believed: its author's domain proves it and is the sender's, nothing
-//! says that a program or a list sent it, and one of the owner's addresses is in To or Cc. So it
+//! from a person who can be believed: its author's domain proves it, its only author is the
+//! sender, nothing says that a program or a list sent it, and one of the owner's addresses is in To
+//! or Cc. So it
 //! answers no answer, and nobody can be flooded through it.
 
 use freehold_mime::text::one_line;
 use freehold_mime::{header, people, word};
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::junk::Evidence;
@@ -15,7 +17,6 @@ use super::{IdempotencyKey, senders};
 use crate::aliases::{self, Standing};
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
-use crate::domain_name;
 use crate::node::Node;
 use crate::profile;
 use crate::row::{self, Record};
@@ -29,6 +30,8 @@ const WEEK_MS: u64 = 7 * 24 * 3_600_000;
 const DAY_MS: u64 = 24 * 3_600_000;
 /// The most answers in a day.
 const ANSWERS_PER_DAY: u32 = 100;
+/// The most answers in a day to one domain.
+const ANSWERS_PER_DOMAIN: u32 = 10;
 /// Rows of earlier answers that one answer deletes: more than it adds.
 const FORGOTTEN_EACH: usize = 4;
 const OWN: &[u8] = b"own";
@@ -67,7 +70,11 @@ impl Away {
 /// Under `time ‖ keyed hash of the sender`.
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct AnsweredRow {}
+struct AnsweredRow {
+    /// A keyed hash of the sender's domain.
+    #[n(0)]
+    domain: ByteArray<16>,
+}
 
 impl Record for AnsweredRow {
     const TABLE: Table = Table::new("mailbox_away_answered");
@@ -115,10 +122,11 @@ pub(super) fn answerable(
     evidence: Option<&Evidence>,
 ) -> Result<Option<Answerable>, StoreError> {
     let away = away(node)?;
-    let proven = evidence.and_then(|evidence| evidence.proven.as_deref());
+    let proven = evidence.filter(|evidence| evidence.proven.is_some());
     let (Some(proven), true) = (proven, away.is_on(node.clock.now())) else { return Ok(None) };
-    let Some((local, domain)) = sender.rsplit_once('@') else { return Ok(None) };
-    if !domain_name::is_same(domain, proven)
+    let Some((local, _)) = sender.rsplit_once('@') else { return Ok(None) };
+    // A signed message can be sent again, by anybody and with any sender.
+    if !matches!(proven.authors.as_slice(), [author] if author.eq_ignore_ascii_case(sender))
         || is_of_a_program(local)
         || is_automatic(fields)
         || aliases::owns(node, sender)?
@@ -156,7 +164,10 @@ pub(super) fn answerable(
 /// Whether the local part is one that no person reads (RFC 3834 2).
 fn is_of_a_program(local: &str) -> bool {
     let local = local.to_ascii_lowercase();
-    let is = |name: &str| local == name || local.starts_with(&format!("{name}-"));
+    let is = |name: &str| {
+        let rest = local.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '+', '.', '=', '_']))
+    };
     local.is_empty()
         || local.starts_with("owner-")
         || local.ends_with("-request")
@@ -192,11 +203,12 @@ pub async fn answer(node: &Node, answerable: Answerable) -> Result<bool, SubmitE
             away(&reading)?,
             profile::get(&reading)?,
             reading.keyed("mailbox.away", to.as_bytes())?,
+            reading.keyed("mailbox.away", domain_of(&to).as_bytes())?,
         ))
     });
-    let (away, owner, sender) = prepared.await?;
+    let (away, owner, sender, domain) = prepared.await?;
     let Some(owner) = owner else { return Ok(false) };
-    if !node.store.commit(move |tx| claim(tx, sender, now)).await? {
+    if !node.store.commit(move |tx| claim(tx, sender, domain, now)).await? {
         return Ok(false);
     }
     let message = message(node, &owner, &away, &answerable);
@@ -216,11 +228,22 @@ pub async fn answer(node: &Node, answerable: Answerable) -> Result<bool, SubmitE
     submit(node, submission).await.map(|_| true)
 }
 
+/// The domain of an address, with the `@`.
+fn domain_of(address: &str) -> &str {
+    address.rfind('@').and_then(|at| address.get(at..)).unwrap_or_default()
+}
+
 /// Records that the sender is answered; false if it was, or if too many were today.
-fn claim(tx: &mut Tx<'_>, sender: [u8; 16], now: Timestamp) -> Result<bool, StoreError> {
-    let rows = tx.scan(AnsweredRow::TABLE, &Scan::prefix(&[], 8 * ANSWERS_PER_DAY as usize))?;
-    let (mut today, mut forgotten) = (0u32, 0);
-    for (key, _) in rows {
+fn claim(
+    tx: &mut Tx<'_>,
+    sender: [u8; 16],
+    domain: [u8; 16],
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let domain = ByteArray::from(domain);
+    let all = Scan::prefix(&[], 8 * ANSWERS_PER_DAY as usize);
+    let (mut today, mut of_domain, mut forgotten) = (0u32, 0u32, 0);
+    for (key, row) in row::scan::<AnsweredRow>(tx, &all)? {
         let age = now.millis_since(Timestamp(u64::from_be_bytes(row::key_part(&key, 0))));
         if age >= WEEK_MS && forgotten < FORGOTTEN_EACH {
             row::delete::<AnsweredRow>(tx, &key);
@@ -230,11 +253,12 @@ fn claim(tx: &mut Tx<'_>, sender: [u8; 16], now: Timestamp) -> Result<bool, Stor
             return Ok(false);
         }
         today += u32::from(age < DAY_MS);
+        of_domain += u32::from(age < DAY_MS && row.domain == domain);
     }
-    if today >= ANSWERS_PER_DAY {
+    if today >= ANSWERS_PER_DAY || of_domain >= ANSWERS_PER_DOMAIN {
         return Ok(false);
     }
-    row::put(tx, &row::key(&[&now.0.to_be_bytes(), &sender]), &AnsweredRow {})?;
+    row::put(tx, &row::key(&[&now.0.to_be_bytes(), &sender]), &AnsweredRow { domain })?;
     Ok(true)
 }
 

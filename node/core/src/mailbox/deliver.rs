@@ -306,8 +306,11 @@ pub(super) fn forget(tx: &mut Tx<'_>, idempotency: IdempotencyKey) {
 }
 
 /// Whether there was a delivery with this key, also if its message was expunged since.
-pub(super) fn was_delivered(tx: &Tx<'_>, idempotency: IdempotencyKey) -> Result<bool, StoreError> {
-    Ok(row::get::<DeliveredRow>(tx, &idempotency.0)?.is_some())
+pub(super) fn was_delivered(
+    rows: &impl Rows,
+    idempotency: IdempotencyKey,
+) -> Result<bool, StoreError> {
+    Ok(row::get::<DeliveredRow>(rows, &idempotency.0)?.is_some())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
+use crate::domain_name;
 use crate::friends::{self, FriendState};
 use crate::identity;
 use crate::node::Node;
@@ -60,7 +61,17 @@ pub(super) fn keys<'a>(
     addresses.map(|address| key(node, address)).collect()
 }
 
+/// The key of an address, with its domain as DNS has it.
 fn key(node: &Node, address: &str) -> Result<[u8; 16], StoreError> {
+    let lower = address.to_lowercase();
+    let ascii = lower
+        .rsplit_once('@')
+        .and_then(|(local, domain)| Some(format!("{local}@{}", domain_name::ascii(domain)?)));
+    key_as_written(node, &ascii.unwrap_or(lower))
+}
+
+/// The key in rows from before domains were brought into the form of DNS.
+fn key_as_written(node: &Node, address: &str) -> Result<[u8; 16], StoreError> {
     node.keyed("mailbox.written_to", address.to_lowercase().as_bytes())
 }
 
@@ -74,7 +85,9 @@ pub(super) fn record(tx: &mut Tx<'_>, now: Timestamp, keys: &[[u8; 16]]) -> Resu
 /// # Errors
 /// When a row is damaged or the store is unavailable.
 pub(super) fn is_known(node: &Node, address: &str) -> Result<bool, StoreError> {
-    Ok(row::get::<WrittenToRow>(&node.store, &key(node, address)?)?.is_some())
+    let is_there =
+        |key: [u8; 16]| row::get::<WrittenToRow>(&node.store, &key).map(|row| row.is_some());
+    Ok(is_there(key(node, address)?)? || is_there(key_as_written(node, address)?)?)
 }
 
 /// The shares that a message of this sender from this address is charged to; none for a known

@@ -9,9 +9,18 @@ const LETTER: &str = "From: Bob <bob@bob.example>\r\nTo: alice@alice.example\r\n
     References: <0@bob.example>\r\n";
 
 async fn receive(node: &Node, header: &str, sender: &str, proven: Option<&str>) -> Arrived {
+    receive_of(node, header, sender, (sender, proven)).await
+}
+
+async fn receive_of(
+    node: &Node,
+    header: &str,
+    sender: &str,
+    (author, proven): (&str, Option<&str>),
+) -> Arrived {
     let evidence = Evidence {
         address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
-        authors: vec!["bob@bob.example".into()],
+        authors: vec![author.to_owned()],
         is_checked: true,
         proven: proven.map(str::to_owned),
         disowned: None,
@@ -74,9 +83,9 @@ async fn programs_lists_and_unproven_senders_get_no_answer() {
     let proven = Some("bob.example");
     for (header, sender, proven) in [
         (LETTER.to_owned(), BOB, None),
-        (LETTER.to_owned(), BOB, Some("mallory.example")),
         (LETTER.to_owned(), "", proven),
         (LETTER.to_owned(), "noreply@bob.example", proven),
+        (LETTER.to_owned(), "bounces+123@bob.example", proven),
         (LETTER.to_owned(), "owner-list@bob.example", proven),
         (LETTER.to_owned(), "alice@alice.example", Some("alice.example")),
         (with("Auto-Submitted: auto-replied (away)"), BOB, proven),
@@ -87,6 +96,9 @@ async fn programs_lists_and_unproven_senders_get_no_answer() {
     ] {
         assert!(!answered(&alice, &header, sender, proven).await, "{header} {sender} {proven:?}");
     }
+    // A signed message that somebody sends again under another name.
+    let again = receive_of(&alice, LETTER, "victim@bob.example", (BOB, proven)).await;
+    assert!(again.answerable.is_none());
     assert!(answered(&alice, &with("Auto-Submitted: no"), BOB, proven).await);
 }
 
@@ -110,12 +122,18 @@ async fn answer_has_its_time_and_its_people() {
 }
 
 #[tokio::test]
-async fn day_has_at_most_a_hundred_answers() {
+async fn answers_of_a_day_are_limited() {
     let alice = leaving(false).await;
     let mut answers = 0;
-    for n in 0..110 {
+    for n in 0..12 {
         let sender = format!("bob{n}@bob.example");
         answers += u32::from(answered(&alice, LETTER, &sender, Some("bob.example")).await);
+    }
+    assert_eq!(answers, ANSWERS_PER_DOMAIN);
+    for n in 0..110 {
+        let domain = format!("d{n}.example");
+        let sender = format!("bob@{domain}");
+        answers += u32::from(answered(&alice, LETTER, &sender, Some(&domain)).await);
     }
     assert_eq!(answers, ANSWERS_PER_DAY);
 }

@@ -28,6 +28,8 @@ const LEARNT_FULL: u32 = 2000;
 const DOUBT_MAX: f64 = 0.02;
 /// How many words a reason names.
 const WORDS_MAX: usize = 5;
+/// The longest detail of a reason, in bytes: all reasons of a message are in its row.
+const DETAIL_LEN_MAX: usize = 120;
 /// The most authors whose reputation and listing is looked up.
 const AUTHORS_MAX: usize = 10;
 
@@ -47,7 +49,7 @@ pub struct Evidence {
     pub address: IpAddr,
     /// The addresses in From.
     pub authors: Vec<String>,
-    /// False if DNS could not be asked: then nothing can be proven.
+    /// False if DNS did not answer every question: then a missing proof says nothing.
     pub is_checked: bool,
     /// The domain of the first author, if it proves that it sent the message.
     pub proven: Option<String>,
@@ -95,7 +97,7 @@ pub enum ReasonKind {
     /// The domain in the detail asks to refuse or quarantine the message.
     #[n(4)]
     Disowned,
-    /// The domain in the detail passed it on, and its mail is wanted.
+    /// The domain in the detail passed it on, and the owner always lets it in.
     #[n(5)]
     PassedOn,
     /// The words and traits; the detail has some of the words that say junk.
@@ -197,9 +199,12 @@ struct Points {
 }
 
 impl Points {
-    fn add(&mut self, kind: ReasonKind, points: i16, detail: impl Into<String>) {
+    fn add(&mut self, kind: ReasonKind, points: i16, detail: impl AsRef<str>) {
         if points != 0 {
-            self.reasons.push(JunkReason { kind, points, detail: detail.into() });
+            let detail = detail.as_ref();
+            let end = detail.floor_char_boundary(DETAIL_LEN_MAX);
+            let detail = detail.get(..end).unwrap_or_default().to_owned();
+            self.reasons.push(JunkReason { kind, points, detail });
         }
     }
 
@@ -244,13 +249,15 @@ fn by_owner(node: &Node, evidence: &Evidence, points: &mut Points) -> Result<boo
     }
 }
 
-/// A domain's wish is honoured, unless a list whose mail is wanted passed the message on.
+/// A domain's wish is honoured, unless a server that the owner always lets in passed the message
+/// on: anybody can seal a message, so a good name by earlier messages is not enough.
 fn by_disowning(node: &Node, evidence: &Evidence, points: &mut Points) -> Result<(), StoreError> {
     let Some(disowned) = &evidence.disowned else { return Ok(()) };
     let wish = if disowned.is_refused { 2 * JUNK_FROM } else { JUNK_FROM + 20 };
     points.add(ReasonKind::Disowned, wish, disowned.domain.clone());
     if let Some(sealer) = &evidence.passed_on_by
-        && grade(reputation::of_domain(&node.store, sealer)?) < 0
+        && let Some(listed) = listed::find(&node.store, &format!("list@{sealer}"))?
+        && listed.listing == Listing::Allowed
     {
         points.add(ReasonKind::PassedOn, -wish, sealer.clone());
     }

@@ -149,8 +149,24 @@ fn record(tx: &mut Tx<'_>, class: Class, message: &MessageRow) -> Result<(), Sto
 /// # Errors
 /// When the store refuses; the lesson stays.
 pub async fn learn_next(node: &Node) -> Result<bool, StoreError> {
-    let next = row::scan::<LessonRow>(&node.store, &Scan::prefix(&[], 1))?;
-    let Some((key, lesson)) = next.into_iter().next() else { return Ok(false) };
+    let Some(key) = node.store.keys(LessonRow::TABLE, &Scan::prefix(&[], 1))?.into_iter().next()
+    else {
+        return Ok(false);
+    };
+    let lesson = match row::get::<LessonRow>(&node.store, &key) {
+        Ok(Some(lesson)) => lesson,
+        Ok(None) => return Ok(true),
+        // A damaged lesson is left out, so that it does not stop the others.
+        Err(StoreError::Corrupt { .. }) => {
+            tracing::warn!("a lesson of the junk filter is damaged and left out");
+            let forget = move |tx: &mut Tx<'_>| {
+                row::delete::<LessonRow>(tx, &key);
+                Ok::<_, StoreError>(())
+            };
+            return node.store.commit(forget).await.map(|()| true);
+        }
+        Err(error) => return Err(error),
+    };
     // The row has no length: each message counts as long, so it is read alone.
     let keys = match read_bytes(node, lesson.blob, MESSAGE_LEN_MAX, tokens).await {
         Ok(tokens) => {
@@ -216,25 +232,10 @@ pub fn lessons_learnt(node: &Node) -> Result<(u32, u32), StoreError> {
 /// # Errors
 /// As [`learn_next`].
 pub async fn learn_from_kept(node: &Node) -> Result<usize, StoreError> {
-    let Some(inbox) = special_folder(node, SpecialUse::Inbox)? else { return Ok(0) };
-    let begun = row::get::<KeptRow>(&node.store, INBOX)?.unwrap_or_default();
-    let from = if begun.uid_validity == inbox.uid_validity { begun.next } else { 0 };
-    let now = node.clock.now();
-    let (mut kept, mut next) = (Vec::new(), from);
-    read::each_entry(&node.store, &inbox, from, |entry| {
-        let is_old = now.millis_since(entry.internal_date) >= KEPT_AFTER;
-        if !is_old || kept.len() >= KEPT_EACH {
-            return false;
-        }
-        next = entry.uid.saturating_add(1);
-        if is_kept(entry) {
-            kept.push(entry.uid);
-        }
-        true
-    })?;
-    if next == from {
+    let reading = node.clone();
+    let Some((inbox, kept, next)) = try_blocking(move || kept(&reading)).await? else {
         return Ok(0);
-    }
+    };
     let count = kept.len();
     let commit = move |tx: &mut Tx<'_>| {
         for uid in kept {
@@ -246,6 +247,30 @@ pub async fn learn_from_kept(node: &Node) -> Result<usize, StoreError> {
     };
     node.store.commit(commit).await?;
     Ok(count)
+}
+
+/// The inbox, its next kept messages, and the UID from which on the next call looks; `None` if
+/// nothing new is old enough.
+fn kept(node: &Node) -> Result<Option<(Folder, Vec<u32>, u32)>, StoreError> {
+    let Some(inbox) = special_folder(node, SpecialUse::Inbox)? else { return Ok(None) };
+    let begun = row::get::<KeptRow>(&node.store, INBOX)?.unwrap_or_default();
+    let from = if begun.uid_validity == inbox.uid_validity { begun.next } else { 0 };
+    let now = node.clock.now();
+    let (mut kept, mut next) = (Vec::new(), from);
+    read::each_entry(&node.store, &inbox, from, |entry| {
+        // A message of the future does not keep the others waiting.
+        let is_old = now.millis_since(entry.internal_date) >= KEPT_AFTER
+            || entry.internal_date.0 > now.0.saturating_add(DAY_MS);
+        if !is_old || kept.len() >= KEPT_EACH {
+            return false;
+        }
+        next = entry.uid.saturating_add(1);
+        if is_kept(entry) {
+            kept.push(entry.uid);
+        }
+        true
+    })?;
+    Ok((next > from).then_some((inbox, kept, next)))
 }
 
 fn is_kept(entry: &Entry) -> bool {

@@ -1,5 +1,7 @@
 //! Senders that the owner allows or blocks: addresses, and domains with all that are below them.
 
+use std::borrow::Cow;
+
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
@@ -12,8 +14,8 @@ use crate::store::{Scan, StoreError, Table, Tx};
 pub const LISTED_MAX: usize = 5_000;
 /// The longest name (RFC 5321 4.5.3.1.3).
 const NAME_LEN_MAX: usize = 254;
-/// The most domains above a domain that are looked up.
-const LEVELS_MAX: usize = 8;
+/// The most domains above a domain that are looked up: those nearest to the top.
+const LEVELS_MAX: usize = 16;
 const PURPOSE: &str = "junk.listed";
 
 /// The owner's word on a sender.
@@ -129,15 +131,23 @@ pub fn listed_senders(node: &Node) -> Result<Vec<ListedSender>, StoreError> {
 /// # Errors
 /// As [`listed_senders`].
 pub(super) fn find(rows: &impl Rows, address: &str) -> Result<Option<ListedSender>, StoreError> {
-    let Ok(address) = normal(address) else { return Ok(None) };
     let hash = KeyedHash::new(rows, PURPOSE)?;
-    let (_, mut domain) = address.rsplit_once('@').unwrap_or_default();
-    let mut names = vec![address.clone()];
-    while names.len() <= LEVELS_MAX && domain.contains('.') {
-        names.push(format!("@{domain}"));
-        domain = domain.split_once('.').map_or("", |(_, above)| above);
-    }
-    for name in names {
+    // Anything that stands behind the @ counts: a malformed address is in the domain too.
+    let (_, domain) = address.rsplit_once('@').unwrap_or_default();
+    let domain = domain.trim().trim_end_matches('.');
+    let domain = domain_name::ascii(domain).unwrap_or(Cow::Borrowed(domain)).to_lowercase();
+    let ends = domain.rmatch_indices('.').map(|(at, _)| at.saturating_add(1));
+    let mut names: Vec<String> = ends
+        .skip(1)
+        .filter_map(|at| domain.get(at..))
+        .take(LEVELS_MAX)
+        .map(str::to_owned)
+        .collect();
+    names.push(domain.clone());
+    names.iter_mut().for_each(|name| name.insert(0, '@'));
+    names.extend(normal(address).ok());
+    // The longest name is the nearest one.
+    for name in names.into_iter().rev() {
         if let Some(found) = row::get::<ListedSender>(rows, &hash.of(name.as_bytes()))? {
             return Ok(Some(found));
         }
@@ -159,6 +169,10 @@ mod tests {
         let found = |address| find(&alice.store, address).unwrap().map(|sender| sender.listing);
         assert_eq!(found("bob@shop.example"), Some(Listing::Blocked));
         assert_eq!(found("bob@a.b.c.SHOP.example"), Some(Listing::Blocked));
+        let deep = format!("x@{}shop.example", "a.".repeat(30));
+        for odd in ["\"a b\"@shop.example", "x@a_b.shop.example", "x@shop.example..", &deep] {
+            assert_eq!(found(odd), Some(Listing::Blocked), "{odd}");
+        }
         assert_eq!(found("ann@news.shop.example"), Some(Listing::Allowed));
         assert_eq!(found("ann@ashop.example"), None);
         assert_eq!((found(""), found("nobody"), found("a@")), (None, None, None));

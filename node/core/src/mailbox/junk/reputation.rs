@@ -78,15 +78,6 @@ pub(super) fn of(rows: &impl Rows, origin: &Origin) -> Result<Reputations, Store
     Ok(Reputations { author: author?, domain: domain?, network: network? })
 }
 
-/// The counts of the domain of this name.
-///
-/// # Errors
-/// As [`of`].
-pub(super) fn of_domain(rows: &impl Rows, domain: &str) -> Result<Counts, StoreError> {
-    let origin = Origin { domain: Some(domain.to_ascii_lowercase()), ..Origin::default() };
-    Ok(of(rows, &origin)?.domain)
-}
-
 /// Changes the reputations of an origin within the commit of a lesson.
 pub(super) fn change(
     tx: &mut Tx<'_>,

@@ -15,6 +15,10 @@ use freehold_mime::{Content, Shown, Structure, content, header, html};
 
 /// The most tokens of one message. Learning from a message writes a row for each.
 pub(super) const TOKENS_MAX: usize = 400;
+/// The most tokens of the header, so that a long one leaves room for the text.
+const HEADER_TOKENS_MAX: usize = 150;
+/// The most words of one header field.
+const FIELD_WORDS_MAX: usize = 40;
 /// How much encoded text of one part is read, in bytes.
 const PART_LEN_MAX: usize = 64 * 1024;
 /// How much decoded text is read in all, in bytes.
@@ -48,8 +52,9 @@ const TRAITS: [&str; 10] = [
 /// The tokens of a message, each once, at most [`TOKENS_MAX`]: first those of the header.
 pub(in crate::mailbox) fn tokens(message: &[u8]) -> Vec<String> {
     let structure = Structure::parse(message);
-    let mut tokens = Tokens::default();
+    let mut tokens = Tokens { max: HEADER_TOKENS_MAX, ..Tokens::default() };
     tokens.header(structure.header(message, Structure::ROOT));
+    tokens.max = TOKENS_MAX;
     let content = Content::of(message, &structure);
     for shown in content.shown.iter().take(PARTS_MAX) {
         match shown {
@@ -75,6 +80,8 @@ pub(in crate::mailbox) fn tokens(message: &[u8]) -> Vec<String> {
 struct Tokens {
     list: Vec<String>,
     known: HashSet<String>,
+    /// The most tokens of the list for now.
+    max: usize,
     /// Bytes of text that were read.
     text_len: usize,
     links: usize,
@@ -82,7 +89,7 @@ struct Tokens {
 
 impl Tokens {
     fn add(&mut self, kind: &str, value: &str) {
-        if self.list.len() >= TOKENS_MAX {
+        if self.list.len() >= self.max {
             return;
         }
         let value = value.get(..value.floor_char_boundary(80)).unwrap_or_default();
@@ -235,8 +242,9 @@ impl Tokens {
     /// The words of a text in lower case. A script without spaces between words gives pairs of
     /// characters.
     fn words(&mut self, kind: &str, text: &str) {
-        for word in text.split(|c: char| !is_of_word(c)) {
-            if self.list.len() >= TOKENS_MAX {
+        let count = if kind.is_empty() { usize::MAX } else { FIELD_WORDS_MAX };
+        for word in text.split(|c: char| !is_of_word(c)).take(count) {
+            if self.list.len() >= self.max {
                 return;
             }
             if word.chars().any(is_of_continuous_script) {
@@ -258,7 +266,7 @@ impl Tokens {
             if let Some(first) = previous {
                 self.add(kind, &String::from_iter([first, c]));
             }
-            if self.list.len() >= TOKENS_MAX {
+            if self.list.len() >= self.max {
                 return;
             }
             previous = Some(c);

@@ -11,9 +11,13 @@ const LETTER: &str = "From: Ann Lee <ann@news.shop.example>\r\nTo: =?utf-8?q?J=C
     Content-Type: application/pdf; name=a.pdf\r\nContent-Disposition: attachment\r\n\r\nx\r\n--b--\r\n";
 
 async fn receive(node: &Node) -> Result<Message, DeliverError> {
+    receive_as(node, IdempotencyKey::new(node)).await
+}
+
+async fn receive_as(node: &Node, id: IdempotencyKey) -> Result<Message, DeliverError> {
     let arrival = Arrival {
         blob: node.blobs.put(LETTER.as_bytes()).unwrap(),
-        id: IdempotencyKey::new(node),
+        id,
         recipients: vec!["shop@alice.example".into()],
         sender: String::new(),
         evidence: None,
@@ -78,6 +82,13 @@ async fn refused_message_is_not_stored() {
     assert_eq!(receive(&alice).await, Err(DeliverError::RefusedByRule));
     let inbox = special_folder(&alice, SpecialUse::Inbox).unwrap().unwrap();
     assert_eq!(inbox.total, 0);
+    // A message that was taken before there was the rule, and whose reply got lost.
+    let id = IdempotencyKey::new(&alice);
+    let rule = rules(&alice).unwrap().remove(0);
+    remove_rule(&alice, rule.0).await.unwrap();
+    receive_as(&alice, id).await.unwrap();
+    add(&alice, rule.1).await;
+    assert_eq!(receive_as(&alice, id).await.unwrap().uid, 1);
 }
 
 #[tokio::test]

@@ -105,7 +105,8 @@ async fn mistake_is_unlearnt_when_moved_back() {
     let moved = Message { folder: junk, uid: 1, ..message };
     move_to(&alice, &moved, SpecialUse::Inbox).await;
     assert_eq!(learnt(), Counts { junk: 0, wanted: 1 });
-    let counts = reputation::of_domain(&alice.store, "shop.example").unwrap();
+    let origin = Origin { domain: Some("shop.example".into()), ..Origin::default() };
+    let counts = reputation::of(&alice.store, &origin).unwrap().domain;
     assert_eq!(counts, Counts { junk: 0, wanted: 1 });
     alice.clock.advance(500 * 24 * 3_600_000);
     // The message, its author, domain and network.
@@ -168,7 +169,7 @@ async fn senders_are_blocked_and_allowed_by_the_owner() {
 }
 
 #[tokio::test]
-async fn list_that_passes_mail_on_needs_a_good_name() {
+async fn list_that_passes_mail_on_needs_the_owners_word() {
     let alice = TestNode::new("alice").await;
     let disowned = Some(Disowned { domain: "bob.example".into(), is_refused: true });
     let passed_on = Evidence {
@@ -178,10 +179,13 @@ async fn list_that_passes_mail_on_needs_a_good_name() {
     };
     let first = receive(&alice, passed_on.clone(), "to the list").await;
     assert!(is_junk(&alice, &first), "anyone can seal a message");
-    for n in 0..2 {
+    for n in 0..5 {
         let own = receive(&alice, proven(&format!("owner{n}@lists.example")), "welcome").await;
         move_to(&alice, &own, SpecialUse::Archive).await;
     }
+    let again = receive(&alice, passed_on.clone(), "to the list").await;
+    assert!(is_junk(&alice, &again), "whoever wrote some letters can seal one");
+    list_sender(&alice, "lists.example", Listing::Allowed).await.unwrap();
     let second = receive(&alice, passed_on, "to the list").await;
     assert!(!is_junk(&alice, &second));
     assert!(kinds(&alice, &second).contains(&ReasonKind::PassedOn));
