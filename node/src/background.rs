@@ -7,10 +7,12 @@
 //! - publish the profile once there is an identity;
 //! - teach the junk filter the messages that the owner moved;
 //! - every six hours, collect blobs without a reference, rewrite packs with many dead bytes, drop
-//!   old unfollow notices, take letters that were kept as wanted, and forget the threads of old
+//!   old unfollow notices, take read messages of the inbox as wanted, and forget the threads of old
 //!   messages and old lessons of the junk filter;
 //! - compact the storage engine after it has grown;
 //! - give freed memory back to the system.
+
+mod junk;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,9 +39,6 @@ const UNLINK_EVERY: Duration = Duration::from_secs(60);
 const TURN_OVER_PAUSE: Duration = Duration::from_millis(20);
 /// A pack is rewritten when more than this part of its bytes is dead, in percent.
 const DEAD_PERCENT_MAX: u64 = 40;
-
-/// The pause between two lessons of the junk filter.
-const LEARN_PAUSE: Duration = Duration::from_millis(5);
 
 /// The pause between two looks at the size of the storage engine's files.
 const COMPACT_CHECK_EVERY: Duration = Duration::from_secs(15);
@@ -113,7 +112,7 @@ pub(crate) async fn run(node: Node) {
         index_older_messages(&node),
         add_medium_sizes(&node),
         publish_profile(&node),
-        learn_junk(&node),
+        junk::learn(&node),
         compact_engine(&node),
         trim_heap()
     );
@@ -326,26 +325,6 @@ async fn publish_profile(node: &Node) {
     }
 }
 
-/// Teaches the junk filter the messages that the owner moved.
-async fn learn_junk(node: &Node) {
-    let (mut events, mut failures) = (node.events.subscribe(), FailureLog::default());
-    loop {
-        match failures.record(node, "learning about junk", mailbox::learn_next(node).await) {
-            // The next one: nobody waits for it, and others wait for the store.
-            Some(true) => tokio::time::sleep(LEARN_PAUSE).await,
-            Some(false) => {
-                let moved = async {
-                    let is_moved =
-                        |event| matches!(event, Ok(Event::Mailbox(_)) | Err(RecvError::Lagged(_)));
-                    while !is_moved(events.recv().await) {}
-                };
-                let _ = tokio::time::timeout(RUN_EVERY, moved).await;
-            }
-            None => tokio::time::sleep(RUN_EVERY).await,
-        }
-    }
-}
-
 /// Removes blobs without a reference, and unfollow notices that were retried for long enough.
 async fn collect(node: &Node) {
     // Not at the start: a collection may read all references and would delay the first requests.
@@ -366,8 +345,8 @@ async fn collect(node: &Node) {
             Ok(deleted) => tracing::info!(deleted, "old messages in bin and junk were deleted"),
             Err(error) => tracing::error!(%error, "bin and junk could not be emptied"),
         }
-        if let Err(error) = mailbox::learn_from_kept(node).await {
-            tracing::error!(%error, "the junk filter could not learn from letters that were kept");
+        if let Err(error) = mailbox::learn_from_inbox(node).await {
+            tracing::error!(%error, "the junk filter could not learn from the inbox");
         }
         if let Err(error) = mailbox::forget_old_lessons(node).await {
             tracing::error!(%error, "old lessons of the junk filter could not be forgotten");

@@ -4,7 +4,7 @@
 //! Each can be switched off, and says who wrote to it. By choice the domain has a catch-all: then
 //! mail to any address is accepted, and the address becomes an alias when mail comes for it.
 
-use std::collections::HashSet;
+mod reached;
 
 use minicbor::{Decode, Encode};
 
@@ -16,20 +16,14 @@ use crate::profile::{self, Profile};
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
+pub(crate) use reached::{reached, record};
+
 /// The most aliases.
 pub const ALIASES_MAX: usize = 1_000;
-/// The most aliases that a catch-all makes, so that strangers leave room for the owner's.
-const CAUGHT_MAX: usize = 500;
-/// The most of them that one message makes.
-const CAUGHT_EACH: usize = 10;
 /// The longest local part (RFC 5321 4.5.3.1.1).
 const LOCAL_LEN_MAX: usize = 64;
 /// The longest label, in characters.
 const LABEL_CHARS_MAX: usize = 80;
-/// The most senders that an alias remembers: the latest.
-const SENDERS_MAX: usize = 20;
-/// The longest sender that is remembered, in bytes.
-const SENDER_LEN_MAX: usize = 254;
 const PURPOSE: &str = "aliases";
 const OWN: &[u8] = b"own";
 
@@ -324,87 +318,6 @@ pub fn is_catch_all(node: &Node) -> Result<bool, StoreError> {
 /// When the store refuses.
 pub async fn set_catch_all(node: &Node, is_catch_all: bool) -> Result<(), StoreError> {
     node.store.commit(move |tx| row::put(tx, OWN, &SettingsRow { is_catch_all })).await
-}
-
-/// An alias to which a message came, with the key of its row.
-struct ReachedAlias {
-    local: String,
-    key: [u8; 16],
-    /// True if the catch-all makes it.
-    is_caught: bool,
-}
-
-/// The aliases to which a message came.
-pub(crate) struct Reached(Vec<ReachedAlias>);
-
-/// The aliases among a message's recipients, those included that the catch-all makes. Blocks.
-///
-/// # Errors
-/// As [`standing`].
-pub(crate) fn reached(node: &Node, recipients: &[String]) -> Result<Reached, StoreError> {
-    let (mut reached, mut caught) = (Vec::new(), 0usize);
-    let mut known = HashSet::new();
-    for recipient in recipients {
-        let (local, is_caught) = match standing(node, recipient)? {
-            Standing::Alias(local) => (local, false),
-            Standing::Caught(local) if caught < CAUGHT_EACH => (local, true),
-            _ => continue,
-        };
-        if known.insert(local.clone()) {
-            caught += usize::from(is_caught);
-            let key = key(node, &local)?;
-            reached.push(ReachedAlias { local, key, is_caught });
-        }
-    }
-    // The rows are counted here, and not in the commit that others wait for.
-    if caught > 0 && all(&node.store)?.iter().filter(|alias| alias.is_caught).count() >= CAUGHT_MAX
-    {
-        reached.retain(|alias| !alias.is_caught);
-    }
-    Ok(Reached(reached))
-}
-
-/// Records within the commit of a message that `sender` wrote to these aliases.
-///
-/// # Errors
-/// When a row is damaged.
-pub(crate) fn record(
-    tx: &mut Tx<'_>,
-    reached: &Reached,
-    sender: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    for ReachedAlias { local, key, is_caught } in &reached.0 {
-        let alias = match row::get::<Alias>(tx, key)? {
-            Some(alias) => Some(alias),
-            None if *is_caught => Some(Alias {
-                local: local.clone(),
-                label: String::new(),
-                is_on: true,
-                made: now,
-                is_caught: true,
-                messages: 0,
-                senders: Vec::new(),
-            }),
-            // It was removed meanwhile.
-            None => None,
-        };
-        let Some(mut alias) = alias else { continue };
-        alias.messages = alias.messages.saturating_add(1);
-        let end = sender.floor_char_boundary(SENDER_LEN_MAX);
-        let address = sender.get(..end).unwrap_or_default().to_lowercase();
-        alias.senders.retain(|sender| sender.address != address);
-        alias.senders.insert(0, AliasSender { address, last: now });
-        // At most 3 KiB, because a row has at most 4.
-        let mut len = 0usize;
-        alias.senders.retain(|sender| {
-            len = len.saturating_add(sender.address.len() + 20);
-            len < 3 * 1024
-        });
-        alias.senders.truncate(SENDERS_MAX);
-        row::put(tx, key, &alias)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ pub use import::{
 pub use index_older::index_older_messages;
 pub use junk::{
     Disowned, Evidence, Judgement, JunkReason, LISTED_MAX, ListError, ListedSender, Listing,
-    ReasonKind, forget_old_lessons, learn_from_kept, learn_next, lessons_learnt, list_sender,
+    ReasonKind, forget_old_lessons, learn_from_inbox, learn_next, lessons_learnt, list_sender,
     listed_senders, unlist_sender,
 };
 pub use metadata::{

@@ -68,7 +68,7 @@ async fn alias_names_its_latest_senders() {
     arrive(&alice, "alice@alice.example", "nobody@x.example").await;
     let alias = aliases(&alice).unwrap().remove(0);
     assert_eq!((alias.messages, alias.senders[0].address.as_str()), (31, "s29@last.example"));
-    assert!(alias.senders.len() > 5 && alias.senders.len() <= SENDERS_MAX);
+    assert!(alias.senders.len() > 5 && alias.senders.len() <= reached::SENDERS_MAX);
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn one_message_makes_few_aliases() {
         let now = alice.clock.now();
         alice.store.commit(move |tx| record(tx, &reached, "x@x.example", now)).await.unwrap();
     }
-    assert_eq!(aliases(&alice).unwrap().len(), 2 * CAUGHT_EACH);
+    assert_eq!(aliases(&alice).unwrap().len(), 2 * reached::CAUGHT_EACH);
     // An alias that is removed while a message for it arrives is not made again.
     add(&alice, "shop", "").await.unwrap();
     let reached = reached(&alice, &["shop@alice.example".to_owned()]).unwrap();

@@ -8,7 +8,7 @@
 //! owner wrote to is never junk.
 //!
 //! On disk: counts under keyed hashes of tokens and names, so the rows do not disclose words; the
-//! judgement of a message in the message's row. The mailbox has no copy of the owner's words.
+//! judgement of a message in the message's row.
 
 mod bayes;
 #[cfg(test)]
@@ -21,7 +21,7 @@ mod reputation;
 mod tokens;
 
 pub use judge::{Disowned, Evidence, Judgement, JunkReason, ReasonKind};
-pub use lessons::{forget_old_lessons, learn_from_kept, learn_next, lessons_learnt};
+pub use lessons::{forget_old_lessons, learn_from_inbox, learn_next, lessons_learnt};
 pub use listed::{
     LISTED_MAX, ListError, ListedSender, Listing, list_sender, listed_senders, unlist_sender,
 };

@@ -4,7 +4,7 @@ use super::*;
 use crate::mailbox::{Arrival, Arrived, arrive, queue};
 use crate::testing::TestNode;
 
-const LETTER: &str = "From: Bob <bob@bob.example>\r\nTo: alice@alice.example\r\n\
+const MESSAGE: &str = "From: Bob <bob@bob.example>\r\nTo: alice@alice.example\r\n\
     Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe=0D=0ABcc:_x@y.example?=\r\nMessage-ID: <1@bob.example>\r\n\
     References: <0@bob.example>\r\n";
 
@@ -57,8 +57,8 @@ const BOB: &str = "bob@bob.example";
 #[tokio::test]
 async fn proven_person_is_answered_once_a_week() {
     let alice = leaving(false).await;
-    assert!(answered(&alice, LETTER, BOB, Some("bob.example")).await);
-    assert!(!answered(&alice, LETTER, BOB, Some("bob.example")).await);
+    assert!(answered(&alice, MESSAGE, BOB, Some("bob.example")).await);
+    assert!(!answered(&alice, MESSAGE, BOB, Some("bob.example")).await);
     let item = queue::queued(&alice, 1).unwrap().remove(0);
     assert_eq!((item.from.as_str(), item.recipients[0].address.as_str()), ("", BOB));
     let bytes = alice.blobs.open(&item.blob).unwrap().read_all(1 << 16).unwrap();
@@ -73,31 +73,31 @@ async fn proven_person_is_answered_once_a_week() {
     }
     assert!(!text.contains("\nBcc:"), "{text}");
     alice.clock.advance(WEEK_MS);
-    assert!(answered(&alice, LETTER, BOB, Some("bob.example")).await);
+    assert!(answered(&alice, MESSAGE, BOB, Some("bob.example")).await);
 }
 
 #[tokio::test]
 async fn programs_lists_and_unproven_senders_get_no_answer() {
     let alice = leaving(false).await;
-    let with = |field: &str| format!("{LETTER}{field}\r\n");
+    let with = |field: &str| format!("{MESSAGE}{field}\r\n");
     let proven = Some("bob.example");
     for (header, sender, proven) in [
-        (LETTER.to_owned(), BOB, None),
-        (LETTER.to_owned(), "", proven),
-        (LETTER.to_owned(), "noreply@bob.example", proven),
-        (LETTER.to_owned(), "bounces+123@bob.example", proven),
-        (LETTER.to_owned(), "owner-list@bob.example", proven),
-        (LETTER.to_owned(), "alice@alice.example", Some("alice.example")),
+        (MESSAGE.to_owned(), BOB, None),
+        (MESSAGE.to_owned(), "", proven),
+        (MESSAGE.to_owned(), "noreply@bob.example", proven),
+        (MESSAGE.to_owned(), "bounces+123@bob.example", proven),
+        (MESSAGE.to_owned(), "owner-list@bob.example", proven),
+        (MESSAGE.to_owned(), "alice@alice.example", Some("alice.example")),
         (with("Auto-Submitted: auto-replied (away)"), BOB, proven),
         (with("List-Id: <l.bob.example>"), BOB, proven),
         (with("Precedence: bulk"), BOB, proven),
         (with("X-Auto-Response-Suppress: All"), BOB, proven),
-        (LETTER.replace("alice@alice.example", "list@bob.example"), BOB, proven),
+        (MESSAGE.replace("alice@alice.example", "list@bob.example"), BOB, proven),
     ] {
         assert!(!answered(&alice, &header, sender, proven).await, "{header} {sender} {proven:?}");
     }
     // A signed message that somebody sends again under another name.
-    let again = receive_of(&alice, LETTER, "victim@bob.example", (BOB, proven)).await;
+    let again = receive_of(&alice, MESSAGE, "victim@bob.example", (BOB, proven)).await;
     assert!(again.answerable.is_none());
     assert!(answered(&alice, &with("Auto-Submitted: no"), BOB, proven).await);
 }
@@ -106,19 +106,19 @@ async fn programs_lists_and_unproven_senders_get_no_answer() {
 async fn answer_has_its_time_and_its_people() {
     let alice = leaving(true).await;
     let proven = Some("bob.example");
-    assert!(!answered(&alice, LETTER, BOB, proven).await, "the owner never wrote to Bob");
+    assert!(!answered(&alice, MESSAGE, BOB, proven).await, "the owner never wrote to Bob");
     let keys = senders::keys(&alice, [&BOB.to_owned()].into_iter()).unwrap();
     let now = alice.clock.now();
     alice.store.commit(move |tx| senders::record(tx, now, &keys)).await.unwrap();
-    assert!(answered(&alice, LETTER, BOB, proven).await);
+    assert!(answered(&alice, MESSAGE, BOB, proven).await);
     alice.clock.advance(WEEK_MS);
     let now = alice.clock.now();
     let text = "Away.".to_owned();
     let later = Away { text: text.clone(), from: Some(now.plus_millis(1)), ..Away::default() };
     set_away(&alice, later).await.unwrap();
-    assert!(!answered(&alice, LETTER, BOB, proven).await);
+    assert!(!answered(&alice, MESSAGE, BOB, proven).await);
     set_away(&alice, Away { text, until: Some(now), ..Away::default() }).await.unwrap();
-    assert!(!answered(&alice, LETTER, BOB, proven).await);
+    assert!(!answered(&alice, MESSAGE, BOB, proven).await);
 }
 
 #[tokio::test]
@@ -127,13 +127,13 @@ async fn answers_of_a_day_are_limited() {
     let mut answers = 0;
     for n in 0..12 {
         let sender = format!("bob{n}@bob.example");
-        answers += u32::from(answered(&alice, LETTER, &sender, Some("bob.example")).await);
+        answers += u32::from(answered(&alice, MESSAGE, &sender, Some("bob.example")).await);
     }
     assert_eq!(answers, ANSWERS_PER_DOMAIN);
     for n in 0..110 {
         let domain = format!("d{n}.example");
         let sender = format!("bob@{domain}");
-        answers += u32::from(answered(&alice, LETTER, &sender, Some(&domain)).await);
+        answers += u32::from(answered(&alice, MESSAGE, &sender, Some(&domain)).await);
     }
     assert_eq!(answers, ANSWERS_PER_DAY);
 }

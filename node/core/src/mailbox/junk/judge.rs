@@ -63,7 +63,7 @@ pub struct Evidence {
     pub block_lists: Vec<String>,
 }
 
-/// The origin of a message, by which reputations are kept.
+/// The origin of a message, to which reputations belong.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(in crate::mailbox) struct Origin {

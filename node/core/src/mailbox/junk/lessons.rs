@@ -1,8 +1,8 @@
 //! Lessons: messages whose place says whether they are junk. A lesson is recorded in the commit
 //! that moves the message, and learnt in the background.
 //!
-//! On disk a lesson lies under the message's id and keeps its blob until it is learnt. Another row
-//! under the id remembers what was learnt, so that a message moved back is unlearnt.
+//! On disk a lesson is under the message's id and refers to its blob until it is learnt. Another
+//! row under the id remembers what was learnt, so that a message moved back is unlearnt.
 
 use minicbor::{Decode, Encode};
 
@@ -22,9 +22,9 @@ use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 
 const DAY_MS: u64 = 24 * 3_600_000;
 /// A message that was read and stays in the inbox for so long is wanted.
-const KEPT_AFTER: u64 = 7 * DAY_MS;
-/// Lessons of kept messages that one call records.
-const KEPT_EACH: usize = 200;
+const STAYED_AFTER: u64 = 7 * DAY_MS;
+/// Lessons of such messages that one call records.
+const STAYED_EACH: usize = 200;
 /// A lesson and a reputation are forgotten after this time.
 const REMEMBERED: u64 = 400 * DAY_MS;
 /// Rows that one commit forgets.
@@ -82,10 +82,10 @@ impl Record for TaughtRow {
     const VERSION: u8 = 1;
 }
 
-/// The point in the inbox up to which kept messages were taken as lessons.
+/// The point in the inbox up to which messages that stay were taken as lessons.
 #[derive(Default, Encode, Decode)]
 #[cbor(map)]
-struct KeptRow {
+struct InboxRow {
     #[n(0)]
     uid_validity: u32,
     /// The UID from which on messages are looked at.
@@ -93,15 +93,15 @@ struct KeptRow {
     next: u32,
 }
 
-impl Record for KeptRow {
-    const TABLE: Table = Table::new("junk_kept");
+impl Record for InboxRow {
+    const TABLE: Table = Table::new("junk_inbox");
     const VERSION: u8 = 1;
 }
 
 const INBOX: &[u8] = b"inbox";
 
 /// The lesson of a move: into Junk it is junk. Out of Junk it is wanted, and out of the inbox into
-/// a folder where letters are kept.
+/// a folder where letters are stayed.
 fn class_of_transfer(from: &Folder, to: &Folder) -> Option<Class> {
     use SpecialUse::{Drafts, Inbox, Junk, Sent, Trash};
     match (from.special, to.special) {
@@ -231,49 +231,49 @@ pub fn lessons_learnt(node: &Node) -> Result<(u32, u32), StoreError> {
 ///
 /// # Errors
 /// As [`learn_next`].
-pub async fn learn_from_kept(node: &Node) -> Result<usize, StoreError> {
+pub async fn learn_from_inbox(node: &Node) -> Result<usize, StoreError> {
     let reading = node.clone();
-    let Some((inbox, kept, next)) = try_blocking(move || kept(&reading)).await? else {
+    let Some((inbox, stayed, next)) = try_blocking(move || stayed(&reading)).await? else {
         return Ok(0);
     };
-    let count = kept.len();
+    let count = stayed.len();
     let commit = move |tx: &mut Tx<'_>| {
-        for uid in kept {
+        for uid in stayed {
             if let Some(message) = row::get::<MessageRow>(tx, &read::key(inbox.id, uid))? {
                 record(tx, Class::Wanted, &message)?;
             }
         }
-        row::put(tx, INBOX, &KeptRow { uid_validity: inbox.uid_validity, next })
+        row::put(tx, INBOX, &InboxRow { uid_validity: inbox.uid_validity, next })
     };
     node.store.commit(commit).await?;
     Ok(count)
 }
 
-/// The inbox, its next kept messages, and the UID from which on the next call looks; `None` if
+/// The inbox, the next messages that stay, and the UID from which on the next call looks; `None` if
 /// nothing new is old enough.
-fn kept(node: &Node) -> Result<Option<(Folder, Vec<u32>, u32)>, StoreError> {
+fn stayed(node: &Node) -> Result<Option<(Folder, Vec<u32>, u32)>, StoreError> {
     let Some(inbox) = special_folder(node, SpecialUse::Inbox)? else { return Ok(None) };
-    let begun = row::get::<KeptRow>(&node.store, INBOX)?.unwrap_or_default();
+    let begun = row::get::<InboxRow>(&node.store, INBOX)?.unwrap_or_default();
     let from = if begun.uid_validity == inbox.uid_validity { begun.next } else { 0 };
     let now = node.clock.now();
-    let (mut kept, mut next) = (Vec::new(), from);
+    let (mut stayed, mut next) = (Vec::new(), from);
     read::each_entry(&node.store, &inbox, from, |entry| {
         // A message of the future does not keep the others waiting.
-        let is_old = now.millis_since(entry.internal_date) >= KEPT_AFTER
+        let is_old = now.millis_since(entry.internal_date) >= STAYED_AFTER
             || entry.internal_date.0 > now.0.saturating_add(DAY_MS);
-        if !is_old || kept.len() >= KEPT_EACH {
+        if !is_old || stayed.len() >= STAYED_EACH {
             return false;
         }
         next = entry.uid.saturating_add(1);
-        if is_kept(entry) {
-            kept.push(entry.uid);
+        if is_read(entry) {
+            stayed.push(entry.uid);
         }
         true
     })?;
-    Ok((next > from).then_some((inbox, kept, next)))
+    Ok((next > from).then_some((inbox, stayed, next)))
 }
 
-fn is_kept(entry: &Entry) -> bool {
+fn is_read(entry: &Entry) -> bool {
     entry.bits & Flags::SEEN != 0 && entry.bits & Flags::DELETED == 0
 }
 

@@ -132,7 +132,7 @@ pub fn listed_senders(node: &Node) -> Result<Vec<ListedSender>, StoreError> {
 /// As [`listed_senders`].
 pub(super) fn find(rows: &impl Rows, address: &str) -> Result<Option<ListedSender>, StoreError> {
     let hash = KeyedHash::new(rows, PURPOSE)?;
-    // Anything that stands behind the @ counts: a malformed address is in the domain too.
+    // Anything behind the @ counts: a malformed address is in the domain too.
     let (_, domain) = address.rsplit_once('@').unwrap_or_default();
     let domain = domain.trim().trim_end_matches('.');
     let domain = domain_name::ascii(domain).unwrap_or(Cow::Borrowed(domain)).to_lowercase();

@@ -80,7 +80,7 @@ pub(in crate::mailbox) fn tokens(message: &[u8]) -> Vec<String> {
 struct Tokens {
     list: Vec<String>,
     known: HashSet<String>,
-    /// The most tokens of the list for now.
+    /// The most tokens of the list; fewer while the header is read.
     max: usize,
     /// Bytes of text that were read.
     text_len: usize,

@@ -5,7 +5,7 @@ use crate::mailbox::{
 };
 use crate::testing::TestNode;
 
-const LETTER: &str = "From: Ann Lee <ann@news.shop.example>\r\nTo: =?utf-8?q?J=C3=BCrgen?= <a@b.c>\r\n\
+const MESSAGE: &str = "From: Ann Lee <ann@news.shop.example>\r\nTo: =?utf-8?q?J=C3=BCrgen?= <a@b.c>\r\n\
     Subject: Weekly OFFERS\r\nList-Id: Offers <offers.shop.example>\r\n\
     Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nHello.\r\n--b\r\n\
     Content-Type: application/pdf; name=a.pdf\r\nContent-Disposition: attachment\r\n\r\nx\r\n--b--\r\n";
@@ -16,7 +16,7 @@ async fn receive(node: &Node) -> Result<Message, DeliverError> {
 
 async fn receive_as(node: &Node, id: IdempotencyKey) -> Result<Message, DeliverError> {
     let arrival = Arrival {
-        blob: node.blobs.put(LETTER.as_bytes()).unwrap(),
+        blob: node.blobs.put(MESSAGE.as_bytes()).unwrap(),
         id,
         recipients: vec!["shop@alice.example".into()],
         sender: String::new(),
@@ -62,7 +62,7 @@ async fn first_folder_and_all_flags_count() {
 #[tokio::test]
 async fn every_condition_of_a_rule_must_hold() {
     let base = Rule { is_seen: true, ..Rule::default() };
-    let seen = Seen::of(LETTER.as_bytes(), &["shop@alice.example".into()]);
+    let seen = Seen::of(MESSAGE.as_bytes(), &["shop@alice.example".into()]);
     let holds = |rule: Rule| rule.holds_for(&seen);
     assert!(holds(Rule { from: "ann lee".into(), ..base.clone() }));
     assert!(holds(Rule { to: "Shop@alice".into(), list: "offers.shop".into(), ..base.clone() }));
@@ -70,7 +70,7 @@ async fn every_condition_of_a_rule_must_hold() {
     assert!(!holds(Rule { has_file: true, is_of_friend: true, ..base.clone() }));
     assert!(!holds(Rule { from: "ann".into(), subject: "other".into(), ..base.clone() }));
     assert!(!holds(Rule { larger_than_kib: 1, ..base.clone() }));
-    let long = [LETTER, &"x".repeat(2048)].concat();
+    let long = [MESSAGE, &"x".repeat(2048)].concat();
     let long = Seen::of(long.as_bytes(), &[]);
     assert!(Rule { larger_than_kib: 1, ..base }.holds_for(&long));
 }

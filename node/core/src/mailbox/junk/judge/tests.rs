@@ -184,7 +184,7 @@ async fn list_that_passes_mail_on_needs_the_owners_word() {
         move_to(&alice, &own, SpecialUse::Archive).await;
     }
     let again = receive(&alice, passed_on.clone(), "to the list").await;
-    assert!(is_junk(&alice, &again), "whoever wrote some letters can seal one");
+    assert!(is_junk(&alice, &again), "an author of some messages can seal one");
     list_sender(&alice, "lists.example", Listing::Allowed).await.unwrap();
     let second = receive(&alice, passed_on, "to the list").await;
     assert!(!is_junk(&alice, &second));
@@ -203,7 +203,7 @@ async fn reputation_of_author_and_block_list_count() {
     assert_eq!(kinds(&alice, &more)[0], ReasonKind::Author);
     // Another author of the domain is wanted: the shop's own name still suffices.
     for _ in 0..3 {
-        let wanted = receive(&alice, proven("ann@shop.example"), "a letter").await;
+        let wanted = receive(&alice, proven("ann@shop.example"), "a message").await;
         let place = match is_junk(&alice, &wanted) {
             true => SpecialUse::Inbox,
             false => SpecialUse::Archive,

@@ -49,22 +49,22 @@ async fn lesson_outlives_its_message() {
 }
 
 #[tokio::test]
-async fn kept_messages_are_wanted_after_a_week() {
+async fn read_messages_of_the_inbox_are_wanted_after_a_week() {
     let alice = TestNode::new("alice").await;
     let inbox = special(&alice, SpecialUse::Inbox).id;
     for n in 0..3 {
-        receive(&alice, &format!("letter {n}")).await;
+        receive(&alice, &format!("message {n}")).await;
     }
     let seen = FlagChange::Add(Flags::of(Flags::SEEN));
     store_flags(&alice, inbox, &[1, 2], seen, None).await.unwrap();
     let deleted = FlagChange::Add(Flags::of(Flags::DELETED));
     store_flags(&alice, inbox, &[2], deleted, None).await.unwrap();
-    assert_eq!(learn_from_kept(&alice).await.unwrap(), 0);
-    alice.clock.advance(KEPT_AFTER);
-    receive(&alice, "a new letter").await;
-    assert_eq!(learn_from_kept(&alice).await.unwrap(), 1);
-    assert_eq!(learn_from_kept(&alice).await.unwrap(), 0);
+    assert_eq!(learn_from_inbox(&alice).await.unwrap(), 0);
+    alice.clock.advance(STAYED_AFTER);
+    receive(&alice, "a new message").await;
+    assert_eq!(learn_from_inbox(&alice).await.unwrap(), 1);
+    assert_eq!(learn_from_inbox(&alice).await.unwrap(), 0);
     assert_eq!(learn_all(&alice).await, Counts { junk: 0, wanted: 1 });
-    alice.clock.advance(KEPT_AFTER);
-    assert_eq!(learn_from_kept(&alice).await.unwrap(), 0, "the new letter was not read");
+    alice.clock.advance(STAYED_AFTER);
+    assert_eq!(learn_from_inbox(&alice).await.unwrap(), 0, "the new message was not read");
 }
