@@ -49,7 +49,7 @@ async fn lesson_outlives_its_message() {
 }
 
 #[tokio::test]
-async fn read_messages_of_the_inbox_are_wanted_after_a_week() {
+async fn read_messages_are_wanted_after_a_week() {
     let alice = TestNode::new("alice").await;
     let inbox = special(&alice, SpecialUse::Inbox).id;
     for n in 0..3 {
