@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn saved_config_loads_unchanged() {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config { listen: ListenConfig::free().unwrap(), ..Config::default() };
+        let config = Config { listen: ListenConfig::free(&[]).unwrap(), ..Config::default() };
         config.save(folder.path()).unwrap();
         assert_eq!(load(folder.path(), None, &[]).unwrap(), config);
     }

@@ -107,9 +107,17 @@ async fn start(folder: &Path, config: &Config, content: &Content) -> Result<Vec<
     let people = content.person.len();
     let pairs = people * people.saturating_sub(1) / 2;
     let bar = console::step_bar("Starting three nodes", 3 * people + pairs + content.mail.len());
+    // The ports of a node that is not running yet look free, so another could choose one of them.
+    let mut reserved = Vec::new();
+    for person in &content.person {
+        let ports = DemoNode::chosen_ports(&folder.join(&person.login))?;
+        reserved.extend(ports.iter().flat_map(|ports| ports.ports()));
+    }
     let mut nodes = Vec::new();
     for person in &content.person {
-        nodes.push(DemoNode::plan(&folder.join(&person.login), person, config)?);
+        let node = DemoNode::plan(&folder.join(&person.login), person, config, &reserved)?;
+        reserved.extend(node.ports.ports());
+        nodes.push(node);
     }
     // Mail between the nodes goes by a route table, and never to other servers.
     let routes: Vec<(String, String)> = nodes

@@ -69,8 +69,15 @@ impl ListenConfig {
         }
     }
 
+    /// The ports of all listeners.
+    pub(crate) fn ports(&self) -> [u16; 7] {
+        let Self { web, smtp, submission, smtps, imap, imaps, libp2p } = self;
+        [web, smtp, submission, smtps, imap, imaps, libp2p].map(SocketAddr::port)
+    }
+
     /// Loopback ports that are free at this moment, for a node that keeps its ports over restarts.
-    pub(crate) fn free() -> Result<Self> {
+    /// None is in `reserved`: the ports of nodes that are not running look free.
+    pub(crate) fn free(reserved: &[u16]) -> Result<Self> {
         let random = Random::from_os().context("this machine gives no randomness")?;
         // Ephemeral ports are not used: by the next start another program could have one of them.
         let tries = (0..PORT_TRIES_MAX).map(|_| {
@@ -84,7 +91,8 @@ impl ListenConfig {
                 std::net::UdpSocket::bind(("127.0.0.1", port)).ok()?,
             ))
         };
-        let held: Vec<_> = tries.filter_map(hold).take(7).collect();
+        let held: Vec<_> =
+            tries.filter(|port| !reserved.contains(port)).filter_map(hold).take(7).collect();
         let ports = held
             .iter()
             .map(|(listener, _)| listener.local_addr().map(|a| a.port()))
@@ -212,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn port_in_use_is_named_with_its_setting() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut config = ListenConfig::free().unwrap();
+        let mut config = ListenConfig::free(&[]).unwrap();
         config.imap = taken.local_addr().unwrap();
         let Err(error) = Listeners::bind(&config).await else { panic!("the port is taken") };
         let message = error.to_string();
@@ -220,9 +228,16 @@ mod tests {
         assert!(message.contains("--set listen.imap="), "{message}");
     }
 
+    #[test]
+    fn reserved_port_is_never_chosen() {
+        let reserved: Vec<u16> = (PORT_MIN..PORT_MAX).filter(|port| port % 8 != 0).collect();
+        let chosen = ListenConfig::free(&reserved).unwrap().ports();
+        assert!(chosen.iter().all(|port| port % 8 == 0), "{chosen:?}");
+    }
+
     #[tokio::test]
     async fn listener_holds_a_burst_of_connections() {
-        let listeners = Listeners::bind(&ListenConfig::free().unwrap()).await.unwrap();
+        let listeners = Listeners::bind(&ListenConfig::free(&[]).unwrap()).await.unwrap();
         let address = listeners.web.local_addr().unwrap();
         let timeout = std::time::Duration::from_secs(5);
         let connect = |_| std::net::TcpStream::connect_timeout(&address, timeout).unwrap();
@@ -236,7 +251,7 @@ mod tests {
             std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
             std::net::UdpSocket::bind("127.0.0.1:0").unwrap(),
         );
-        let mut config = ListenConfig::free().unwrap();
+        let mut config = ListenConfig::free(&[]).unwrap();
         (config.web, config.smtp, config.libp2p) =
             (tcp.local_addr().unwrap(), tcp.local_addr().unwrap(), udp.local_addr().unwrap());
         let Err(error) = Listeners::bind(&config).await else { panic!("the ports are taken") };

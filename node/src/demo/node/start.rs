@@ -32,9 +32,23 @@ const RELEASED_WITHIN: Duration = Duration::from_secs(6);
 const REPORTED_AFTER: Duration = Duration::from_secs(1);
 
 impl DemoNode {
-    /// Creates the folder and chooses the ports. The ports stay the same at the next start, so that
-    /// printed commands stay valid.
-    pub(crate) fn plan(data: &Path, person: &Person, config: &Config) -> Result<Self> {
+    /// The ports that an earlier start chose for the node in this folder, if there was one.
+    pub(crate) fn chosen_ports(data: &Path) -> Result<Option<ListenConfig>> {
+        let settings = data.join(config::FILE_NAME);
+        if !settings.exists() {
+            return Ok(None);
+        }
+        Ok(Some(config::read_file(&settings)?.listen))
+    }
+
+    /// Creates the folder and chooses the ports, none of them in `reserved`. The ports stay the same
+    /// at the next start, so that printed commands stay valid.
+    pub(crate) fn plan(
+        data: &Path,
+        person: &Person,
+        config: &Config,
+        reserved: &[u16],
+    ) -> Result<Self> {
         // Mode 0700 as every node's folder.
         let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
         created.map_err(|error| {
@@ -43,11 +57,9 @@ impl DemoNode {
                 format!("the folder {} can't be made: {error}", data.display()),
             )
         })?;
-        let has_config = data.join(config::FILE_NAME).exists();
-        let ports = if has_config {
-            config::read_file(&data.join(config::FILE_NAME))?.listen
-        } else {
-            ListenConfig::free()?
+        let ports = match Self::chosen_ports(data)? {
+            Some(ports) => ports,
+            None => ListenConfig::free(reserved)?,
         };
         Ok(Self {
             name: person.name.clone(),
