@@ -27,6 +27,7 @@ pub mod headers;
 mod incoming;
 mod rate;
 mod receive;
+mod refusals;
 pub mod reply;
 pub mod session;
 mod submit;

@@ -351,6 +351,9 @@ async fn collect(node: &Node) {
         if let Err(error) = mailbox::forget_old_lessons(node).await {
             tracing::error!(%error, "old lessons of the junk filter could not be forgotten");
         }
+        if let Err(error) = mailbox::forget_old_refusals(node).await {
+            tracing::error!(%error, "old refusals of mail could not be forgotten");
+        }
         if let Err(error) = mailbox::forget_old_threads(node).await {
             tracing::error!(%error, "old ids of mail threads could not be forgotten");
         }

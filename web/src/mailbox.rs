@@ -19,6 +19,7 @@ mod parts;
 mod pictures;
 mod proof;
 mod queue;
+mod refused;
 mod rules;
 mod sanitise;
 mod senders;
@@ -51,6 +52,7 @@ pub(crate) fn routes() -> Routes {
         .merge(message::routes())
         .merge(parts::routes())
         .merge(queue::routes())
+        .merge(refused::routes())
         .merge(rules::routes())
         .merge(senders::routes())
 }

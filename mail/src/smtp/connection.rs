@@ -92,6 +92,7 @@ async fn converse(
         stream.consume(used);
         match step {
             Step::Reply(reply) => {
+                Box::pin(exchange.replied(&reply)).await;
                 reply.write_to(&mut replies);
                 if replies.len() > REPLIES_LEN_MAX {
                     flush(stream, &mut replies).await?;

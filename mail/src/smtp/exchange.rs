@@ -7,7 +7,8 @@ use freehold_core::logins::{
 use freehold_core::store::StoreError;
 
 use super::envelope::{Envelope, Recipient, Sender};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, Refused};
+use super::refusals::Refusals;
 use super::reply::Reply;
 use super::session::{Question, Role};
 use super::trace::Peer;
@@ -29,13 +30,15 @@ pub struct Exchange {
     login: Option<ProgramSession>,
     /// The SCRAM login in progress.
     sasl: Sasl,
+    refusals: Refusals,
 }
 
 impl Exchange {
     /// The node's side of a session with `peer`.
     pub fn new(state: MailState, role: Role, peer: Peer) -> Self {
         let (hostname, incoming, login) = (None, None, None);
-        Self { state, peer, role, hostname, incoming, login, sasl: Sasl::default() }
+        let (sasl, refusals) = (Sasl::default(), Refusals::default());
+        Self { state, peer, role, hostname, incoming, login, sasl, refusals }
     }
 
     /// The TLS handshake is complete.
@@ -64,6 +67,7 @@ impl Exchange {
             self.abandon();
             return ended();
         }
+        self.refusals.note(&question);
         match question {
             Question::Login { user, password } => self.login(&user, &password.0).await,
             Question::Scram(start) => {
@@ -87,6 +91,13 @@ impl Exchange {
     pub async fn content(&mut self, text: &[u8]) {
         if let Some(incoming) = &mut self.incoming {
             incoming.write(text).await;
+        }
+    }
+
+    /// Records a reply to another server that refuses mail for good.
+    pub async fn replied(&mut self, reply: &Reply) {
+        if self.role == Role::Receive {
+            self.refusals.replied(&self.state.node, &self.peer, reply).await;
         }
     }
 
@@ -188,7 +199,13 @@ impl Exchange {
     async fn finish(&mut self) -> Reply {
         let Some(incoming) = self.incoming.take() else { return Reply::unavailable() };
         match self.role {
-            Role::Receive => receive::finish(&self.state, incoming).await,
+            Role::Receive => match receive::finish(&self.state, incoming).await {
+                Ok(reply) => reply,
+                Err(Refused { reply, text }) => {
+                    text.into_iter().for_each(|text| self.refusals.keep(text));
+                    reply
+                }
+            },
             Role::Submit => submit::finish(&self.state, incoming).await,
         }
     }

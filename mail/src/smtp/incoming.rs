@@ -80,6 +80,19 @@ pub(super) struct Received {
     pub(super) evidence: Option<Evidence>,
 }
 
+/// A message that is refused after its text.
+pub(super) struct Refused {
+    pub(super) reply: Reply,
+    /// The text, if the owner may want it.
+    pub(super) text: Option<Pinned>,
+}
+
+impl<T: Into<Reply>> From<T> for Refused {
+    fn from(reply: T) -> Self {
+        Self { reply: reply.into(), text: None }
+    }
+}
+
 impl Incoming {
     /// Begins a message with the `trace` fields of this server.
     pub(super) async fn begin(
@@ -149,22 +162,23 @@ impl Incoming {
     }
 
     /// Ends the text and makes its blob.
-    pub(super) async fn finish(mut self) -> Result<Received, Reply> {
+    pub(super) async fn finish(mut self) -> Result<Received, Refused> {
         if let Some(share) = self.beyond {
-            return Err(receive::used_up(share));
+            return Err(receive::used_up(share).into());
         }
         let mut out = Vec::new();
         self.headers.finish(&mut out);
         self.spool.write(&out).await;
         if self.headers.received_count() > RECEIVED_MAX {
-            return Err(Reply::new(554, "5.4.6", "mail loop: too many Received fields"));
+            return Err(Reply::new(554, "5.4.6", "mail loop: too many Received fields").into());
         }
         if self.checks.as_ref().is_some_and(|checks| checks.digest.is_header_too_long()) {
-            return Err(Reply::new(552, "5.3.4", "the header of the message is too long"));
+            return Err(Reply::new(552, "5.3.4", "the header of the message is too long").into());
         }
         // Each program would show another one, and only one of them can be proven.
         if self.checks.is_some() && self.headers.from_count() > 1 {
-            return Err(Reply::new(550, "5.7.1", "the message has more than one From field"));
+            let reply = Reply::new(550, "5.7.1", "the message has more than one From field");
+            return Err(Refused { reply, text: Some(self.spool.finish().await?) });
         }
         let (blob, evidence) = match self.checks {
             None => (self.spool.finish().await?, None),

@@ -15,7 +15,7 @@ use freehold_core::shares::{Limit, Reservation, Share};
 use super::address::Mailbox;
 use super::envelope::{Envelope, Recipient};
 use super::headers::Treatment;
-use super::incoming::{Checks, Incoming, Received};
+use super::incoming::{Checks, Incoming, Received, Refused};
 use super::reply::Reply;
 use super::trace::{self, Peer};
 use crate::authentication::{Checker, Digest, Sender};
@@ -123,11 +123,9 @@ fn refused_for(share: UsedUp) -> Reply {
 
 /// Delivers the message. 250 takes over the responsibility for it, so it is sent after the commit
 /// (RFC 5321 6.1).
-pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
-    let received = match incoming.finish().await {
-        Ok(received) => received,
-        Err(reply) => return reply,
-    };
+pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Result<Reply, Refused> {
+    let received = incoming.finish().await?;
+    let text = received.blob.clone();
     let blob = (received.blob.len > SMALL_LEN_MAX as u64).then_some(received.blob.id);
     let (reply, is_kept) = match deliver(state, received).await {
         Ok(Stored { id, report, is_new }) => {
@@ -140,7 +138,8 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
         Err(DeliverError::ShareUsedUp(share)) => (used_up(share), false),
         Err(DeliverError::RefusedByRule) => {
             tracing::info!("a message was refused by a rule of the owner");
-            (Reply::new(550, "5.7.1", "the recipient does not take this message"), false)
+            let reply = Reply::new(550, "5.7.1", "the recipient does not take this message");
+            return Err(Refused { reply, text: Some(text) });
         }
         // The outcome may be unknown, and the message there after the next start.
         Err(DeliverError::Store(error)) => (error.into(), true),
@@ -154,7 +153,7 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
     {
         tracing::warn!(%error, "the file of a message that was not stored is deleted later");
     }
-    reply
+    Ok(reply)
 }
 
 /// A message that was stored, now or before.

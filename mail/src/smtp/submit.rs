@@ -78,7 +78,7 @@ pub(super) async fn begin(
 pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
     let received = match incoming.finish().await {
         Ok(received) => received,
-        Err(reply) => return reply,
+        Err(refused) => return refused.reply,
     };
     let (reception, checking) = (received.id.clone(), state.clone());
     let submission = blocking(move || {

@@ -19,6 +19,7 @@ mod link;
 mod next_hop;
 mod object_ids;
 mod queue;
+mod refused;
 mod sasl;
 mod server;
 mod sessions;

@@ -32,6 +32,7 @@ pub mod queue;
 mod quota;
 mod read;
 mod recent;
+mod refused;
 mod removals;
 mod remove;
 mod replace;
@@ -87,6 +88,10 @@ pub use read::{
     message, messages, messages_in, preview, summaries, summary, view,
 };
 pub use recent::claim_recent;
+pub use refused::{
+    FetchBackError, Recorded, Refusal, RefusalId, Refused, fetch_back, forget_old_refusals,
+    record_refusal, refusals,
+};
 pub use removals::remove_expunged;
 pub use replace::{ReplaceError, replace};
 pub use rules::{RULES_MAX, Rule, RuleError, RuleId, add_rule, remove_rule, rules};

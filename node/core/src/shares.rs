@@ -42,6 +42,10 @@ pub enum Share {
     Recipients,
     /// Those to whom the owner never wrote before.
     NewRecipients,
+    /// Refused mail from one network, named by a keyed hash.
+    RefusalsOfNetwork([u8; 16]),
+    /// All refused mail.
+    Refusals,
 }
 
 /// A day's share.
@@ -105,14 +109,16 @@ impl Share {
             Self::MailOfStrangers => 3,
             Self::Recipients => 4,
             Self::NewRecipients => 5,
+            Self::RefusalsOfNetwork(_) => 6,
+            Self::Refusals => 7,
         }
     }
 
     fn subject(&self) -> &[u8] {
         match self {
             Self::Entries(person) | Self::Photos(person) => &person.0,
-            Self::MailOfNetwork(network) => network,
-            Self::MailOfStrangers | Self::Recipients | Self::NewRecipients => &[],
+            Self::MailOfNetwork(network) | Self::RefusalsOfNetwork(network) => network,
+            Self::MailOfStrangers | Self::Recipients | Self::NewRecipients | Self::Refusals => &[],
         }
     }
 

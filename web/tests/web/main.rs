@@ -36,6 +36,7 @@ mod public_pages;
 mod queue;
 #[cfg(test)]
 mod reading;
+mod refused;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

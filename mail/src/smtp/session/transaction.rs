@@ -19,15 +19,16 @@ impl Session {
                 if self.offers_auth() { "log in first" } else { "send STARTTLS and log in first" };
             return self.bad_command(Reply::new(530, "5.7.0", text));
         }
-        if sender.size.is_some_and(|size| size > self.settings.message_len_max) {
-            return self.reply(Reply::too_large(self.settings.message_len_max));
-        }
         let question = Question::Sender(sender.clone(), self.client.login.clone());
         self.ask(question, State::AwaitingSender(hello, sender));
     }
 
     pub(super) fn sender_answered(&mut self, hello: Hello, sender: Sender, reply: Reply) {
         if reply.is_positive() {
+            let len_max = self.settings.message_len_max;
+            if sender.size.is_some_and(|size| size > len_max) {
+                return self.reply(Reply::too_large(len_max));
+            }
             self.state = State::Mail(Envelope {
                 hello,
                 login: self.client.login.clone(),
