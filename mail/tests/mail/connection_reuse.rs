@@ -99,7 +99,8 @@ async fn send_seven(patience: Patience) -> (Vec<String>, usize) {
     if patience == Patience::OneText {
         // The connection failed in the middle of a message, which waits for its next attempt.
         until(&alice.node, || first(&alice.node).attempts == 1).await;
-        assert!(first(&alice.node).last_reply.starts_with("451 4.4.2"), "{:?}", first(&alice.node));
+        let waiting = first(&alice.node);
+        assert!(waiting.last_reply.starts_with("451 4.4.2"), "{waiting:?}");
         let none_is_due = || due(&alice.node, alice.node.clock.now(), 1).unwrap().is_empty();
         while in_queue(&alice.node) > 0 {
             advance(&alice, 60_000);
