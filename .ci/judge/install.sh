@@ -5,7 +5,7 @@ quick_packages='curl swaks libnet-ssleay-perl isync msmtp gsasl chromium python3
 full_commands='mutt neomutt getmail fetchmail s-nail imapfilter offlineimap smtp-source exiftool script'
 full_packages='mutt neomutt getmail6 fetchmail s-nail imapfilter offlineimap3 postfix libimage-exiftool-perl libmail-imapclient-perl python3-venv bsdutils'
 internet_commands='python3 ip openssl knotd kdig unbound postfix opendkim opendkim-genkey'
-internet_packages='python3 iproute2 openssl knot knot-dnsutils unbound postfix opendkim opendkim-tools python3-dkim'
+internet_packages='python3 python3-venv iproute2 openssl knot knot-dnsutils unbound postfix opendkim opendkim-tools python3-dkim'
 commands=$quick_commands packages=$quick_packages
 if [ "$ring" = full ]; then commands="$commands $full_commands" packages="$packages $full_packages"; fi
 if [ "$ring" = internet ]; then commands=$internet_commands packages=$internet_packages; fi
@@ -29,6 +29,14 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086
     apt-get install -y -qq --no-install-recommends $packages >"$lab/apt.log" 2>&1 || { tail -20 "$lab/apt.log"; exit 1; }
 fi
+pip_packages='deltachat2 deltachat-rpc-server'
+if [ "$ring" = full ]; then pip_packages="$pip_packages imapclient aioimaplib imap-tools libp2p"; fi
+mark="$lab/pip.$(echo "$pip_packages" | sha256sum | cut -c1-12)"
+if [ "$ring" != quick ] && [ ! -e "$mark" ]; then
+    # shellcheck disable=SC2086
+    python3 -m venv "$lab/venv" && "$lab/venv/bin/pip" -q install $pip_packages && touch "$mark"
+fi
+export FREEHOLD_PYTHON="$lab/venv/bin/python"
 [ "$ring" = internet ] && return
 npm_packages='playwright-core@1 axe-core@4 html-validate@9 libp2p@3 @libp2p/tcp@11 @libp2p/identify@4 @libp2p/ping@3
     @chainsafe/libp2p-noise@17 @chainsafe/libp2p-yamux@8 @chainsafe/libp2p-quic@2.1.1'
@@ -42,9 +50,3 @@ if [ ! -e "$mark" ]; then
     touch "$mark"
 fi
 export FREEHOLD_NPM="$lab/npm"
-pip_packages='imapclient aioimaplib imap-tools libp2p'
-mark="$lab/pip.$(echo "$pip_packages" | sha256sum | cut -c1-12)"
-if [ "$ring" = full ] && [ ! -e "$mark" ]; then
-    # shellcheck disable=SC2086
-    python3 -m venv "$lab/venv" && "$lab/venv/bin/pip" -q install $pip_packages && touch "$mark"
-fi

@@ -4,6 +4,7 @@ Machines in network namespaces: DNS with a signed zone (knot, unbound), a foreig
 Needs root; with FREEHOLD_KEEP=1 its folders stay. One line for each check, with the seconds since the start; the exit code is 1 if one failed.
 """
 import imaplib
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import smtplib
 import ssl
 import sys
 import time
+from pathlib import Path
 
 from faults.browser import Browser
 from faults.machines import Network, in_namespace, must
@@ -49,7 +51,6 @@ class MailNode:
         self.password = self.node.do("app-password", "--bare", "judge").strip()
 
     def publish_keys(self):
-        import json
         records = json.loads(self.node.do("dkim", "show", "--json"))["records"]
         self.world.add(*(f"{record['name']}. TXT {quoted(record['value'])}" for record in records))
         return within(20, lambda: all(record["published"] for record in
@@ -185,6 +186,7 @@ def play(network):
     letter = bob.letter("with new keys")
     seen("then the new ones sign", "dkim=pass" in results(letter) and "freehold2r" in letter and "freehold1r" not in letter, letter)
 
+    play_delta_chat(network, alice, bob)
     play_junk(provider, alice)
     play_addresses(provider, alice)
     play_rules_and_away(provider, alice)
@@ -193,6 +195,16 @@ def play(network):
 
 def by_provider(provider, to, subject, author="carol@provider.house", fields=""):
     provider.send(f"From: {author}\nTo: {to}\nSubject: {subject}\n{fields}\nThe text of {subject}.\n", to)
+
+
+def play_delta_chat(network, *nodes):
+    """Delta Chat's core with an account on each node."""
+    python = Path(os.environ.get("FREEHOLD_PYTHON", ""))
+    people = [{"login": node.login, "name": node.login.title(), "address": node.address, "app_password": node.password,
+               "ports": {"imaps": 993, "smtps": 465}, "namespace": node.node.namespace} for node in nodes]
+    (network.folder / "people.json").write_text(json.dumps({"people": people}))
+    played = run(python, Path(__file__).with_name("deltachat.py"), network.folder / "people.json")
+    seen("Delta Chat talks between the nodes, encrypted, within two seconds", played.returncode == 0, played.stdout + played.stderr)
 
 
 def play_junk(provider, alice):
