@@ -55,8 +55,19 @@ pub(super) async fn find(
         addresses(dns, domain, hosts).await
     });
     match found.await {
-        Ok(servers) => servers,
+        Ok(servers) => servers.map_err(|result| against(policy, domain, result)),
         Err(_) => deferred(format!("451 4.4.3 {domain}: DNS did not answer in time")),
+    }
+}
+
+/// The result of a look-up in DNS that contradicts a policy: a forged answer must not return the
+/// message at once (RFC 8461 10.1), so the message waits.
+fn against(policy: Option<&Policy>, domain: &str, result: AttemptResult) -> AttemptResult {
+    match result {
+        AttemptResult::Refused(reply) if policy.is_some() => AttemptResult::Deferred(format!(
+            "451 4.7.0 DNS contradicts the MTA-STS policy of {domain}: {reply}"
+        )),
+        result => result,
     }
 }
 
@@ -196,6 +207,15 @@ mod tests {
         assert_eq!(hosts(&list).unwrap(), ["a"]);
         let refused = hosts(&[(10, "mx.alice.house"), (20, "c")]).unwrap_err().into_reply();
         assert!(refused.starts_with("554 5.4.6 "), "{refused}");
+    }
+
+    #[test]
+    fn null_mx_against_a_policy_waits() {
+        let policy = Policy { mode: Mode::Enforce, mx: vec!["a".into()], max_age_secs: 1 };
+        let refused = || hosts(&[(0, "")]).unwrap_err();
+        let waits = against(Some(&policy), "bob.house", refused());
+        assert!(matches!(&waits, AttemptResult::Deferred(reply) if reply.starts_with("451 4.7.0")));
+        assert_eq!(against(None, "bob.house", refused()), refused());
     }
 
     #[test]
