@@ -4,8 +4,8 @@ quick_commands='curl swaks mbsync msmtp gsasl chromium python3 node npm ip cc'
 quick_packages='curl swaks libnet-ssleay-perl isync msmtp gsasl chromium python3 python3-pil nodejs npm openssl iproute2 gcc libc6-dev'
 full_commands='mutt neomutt getmail fetchmail s-nail imapfilter offlineimap smtp-source exiftool script'
 full_packages='mutt neomutt getmail6 fetchmail s-nail imapfilter offlineimap3 postfix libimage-exiftool-perl libmail-imapclient-perl python3-venv bsdutils'
-internet_commands='python3 ip openssl knotd kdig unbound postfix opendkim opendkim-genkey'
-internet_packages='python3 python3-venv iproute2 openssl knot knot-dnsutils unbound postfix opendkim opendkim-tools python3-dkim'
+internet_commands='python3 ip openssl knotd kdig unbound postfix dovecot opendkim opendkim-genkey'
+internet_packages='python3 python3-venv iproute2 openssl knot knot-dnsutils unbound postfix dovecot-imapd opendkim opendkim-tools python3-dkim'
 commands=$quick_commands packages=$quick_packages
 if [ "$ring" = full ]; then commands="$commands $full_commands" packages="$packages $full_packages"; fi
 if [ "$ring" = internet ]; then commands=$internet_commands packages=$internet_packages; fi

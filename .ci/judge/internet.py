@@ -18,7 +18,7 @@ from faults.browser import Browser
 from faults.machines import Network, in_namespace, must
 from faults.process import run, stop_nodes_on_sigterm, within
 from faults.report import check, finish
-from small_internet.provider import Provider
+from small_internet.provider import PASSWORD, Provider
 from small_internet.world import World, quoted
 
 BEGIN = time.monotonic()
@@ -187,6 +187,7 @@ def play(network):
     seen("then the new ones sign", "dkim=pass" in results(letter) and "freehold2r" in letter and "freehold1r" not in letter, letter)
 
     play_delta_chat(network, alice, bob)
+    play_closed_port(network, world, provider)
     play_junk(provider, alice)
     play_addresses(provider, alice)
     play_rules_and_away(provider, alice)
@@ -205,6 +206,31 @@ def play_delta_chat(network, *nodes):
     (network.folder / "people.json").write_text(json.dumps({"people": people}))
     played = run(python, Path(__file__).with_name("deltachat.py"), network.folder / "people.json")
     seen("Delta Chat talks between the nodes, encrypted, within two seconds", played.returncode == 0, played.stdout + played.stderr)
+
+
+def play_closed_port(network, world, provider):
+    """A node whose host lets nothing out to port 25: mail comes in, and goes out by a smarthost."""
+    dora = MailNode(network, world, "dora", provider.authority)
+    must("ip", "-n", dora.node.namespace, "rule", "add", "iif", "lo", "ipproto", "tcp", "dport", "25", "prohibit")
+    dora.publish_keys()
+    by_provider(provider, dora.address, "to a closed port")
+    seen("a node whose port 25 is closed outward gets mail", dora.letter("to a closed port"), dora.letters())
+    dora.send("carol@provider.house", "from behind a closed port")
+    shown = lambda: dora.node.do("queue", "show", queue_id(dora.node.do("queue", "list"), "carol@provider.house"))
+    seen("its own mail waits, and queue show says why", within(30, lambda: "4.4.1" in shown()), shown())
+    refused = run("ip", "netns", "exec", dora.node.namespace, dora.node.freehold, "--data", dora.node.data, "smarthost", "set",
+                  "mail.provider.house:587", "--user", "carol", "--password-file", "-", input="wrong")
+    seen("a smarthost that refuses the login says so at once", "535" in refused.stdout, refused.stdout + refused.stderr)
+    dora.node.do("smarthost", "set", "mail.provider.house:587", "--user", "carol", "--password-file", "-", input=PASSWORD)
+    arrived = lambda: [text for text in provider.letters() if "Subject: from behind a closed port\n" in text]
+    delivered = within(60, lambda: (dora.node.do("queue", "retry"), within(3, arrived))[1])
+    seen("through the smarthost it arrives", delivered, shown() if not delivered else "")
+    seen("signed by its own domain", delivered and "dkim=pass" in results(arrived()[0]) and "d=dora.house" in arrived()[0], arrived())
+
+    def read(line):
+        line.select("INBOX", readonly=True)
+        return line.search(None, "SUBJECT", '"from behind a closed port"')[1][0]
+    seen("carol reads it in Dovecot", provider.read(read), provider.letters()[-1:])
 
 
 def play_junk(provider, alice):

@@ -1,14 +1,17 @@
-"""A foreign mail provider: Postfix, with OpenDKIM, which signs and verifies."""
+"""A foreign mail provider: Postfix, with OpenDKIM, which signs and verifies, and Dovecot, which reads and logs in."""
+import imaplib
 import os
 import pathlib
 import shutil
+import ssl
 import subprocess
 
-from faults.machines import must
+from faults.machines import in_namespace, must
 from faults.process import run, within
 from small_internet.world import quoted
 
 DOMAIN = "provider.house"
+PASSWORD = "at-the-provider"
 
 
 class Provider:
@@ -26,7 +29,9 @@ class Provider:
         world.add(f"{DOMAIN}. MX 10 mail.{DOMAIN}.", f'{DOMAIN}. TXT "v=spf1 ip4:{self.address} -all"',
                   f'_dmarc.{DOMAIN}. TXT "v=DMARC1; p=reject"')
         self.postfix()
-        self.programs = [self.start("opendkim", "-f", "-x", self.folder / "etc/opendkim.conf"),
+        self.dovecot()
+        self.programs = [self.start("dovecot", "-F", "-c", self.folder / "etc/dovecot.conf"),
+                         self.start("opendkim", "-f", "-x", self.folder / "etc/opendkim.conf"),
                          self.start("postfix", "-c", self.folder / "etc", "start-fg")]
 
     def start(self, *command):
@@ -115,6 +120,11 @@ non_smtpd_milters = inet:127.0.0.1:8891
 alias_maps =
 alias_database =
 """)
+        # Submission with a login (RFC 6409): the smarthost of others.
+        with open(self.folder / "etc/master.cf", "a") as file:
+            file.write("submission inet n - n - - smtpd\n  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes\n"
+                       f"  -o smtpd_sasl_type=dovecot\n  -o smtpd_sasl_path={self.folder}/dovecot/auth\n"
+                       "  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n")
         must("postconf", "-c", self.folder / "etc", "-F", "*/*/chroot = n")
         shutil.chown(self.folder / "data", "postfix")
         for folder in (self.folder / "mail", self.folder / "mail/carol"):
@@ -122,6 +132,46 @@ alias_database =
         # Postfix's users go through every folder above.
         for folder in [self.folder, *self.folder.parents][:3]:
             folder.chmod(folder.stat().st_mode | 0o055)
+
+    def dovecot(self):
+        (self.folder / "etc/dovecot.conf").write_text(f"""
+base_dir = {self.folder}/dovecot
+state_dir = {self.folder}/dovecot
+log_path = {self.folder}/dovecot.log
+protocols = imap
+listen = *
+ssl = yes
+ssl_cert = <{self.folder}/keys/tls.pem
+ssl_key = <{self.folder}/keys/tls.key
+first_valid_uid = 1000
+mail_location = maildir:{self.folder}/mail/%n
+passdb {{
+  driver = static
+  args = password={PASSWORD}
+}}
+userdb {{
+  driver = static
+  args = uid=65534 gid=65534 home={self.folder}/mail/%n
+}}
+service auth {{
+  unix_listener auth {{
+    path = {self.folder}/dovecot/auth
+    mode = 0666
+  }}
+}}
+""")
+
+    def read(self, work):
+        """The result of `work` with an IMAP connection of carol, over verified TLS."""
+        def connect():
+            context = ssl.create_default_context(cafile=self.authority)
+            with imaplib.IMAP4(self.address, 143, timeout=30) as line:
+                # The certificate is for this name; this process asks another DNS.
+                line.host = f"mail.{DOMAIN}"
+                line.starttls(context)
+                line.login("carol", PASSWORD)
+                return work(line)
+        return in_namespace(self.namespace, connect)
 
     def ready(self):
         greeting = f"import socket; print(socket.create_connection(('{self.address}', 25), 5).recv(100))"
@@ -133,8 +183,9 @@ alias_database =
              input=message)
 
     def letters(self):
-        folder = pathlib.Path(self.folder / "mail/carol/new")
-        return [file.read_text() for file in sorted(folder.glob("*"))] if folder.exists() else []
+        folder = pathlib.Path(self.folder / "mail/carol")
+        files = [file for part in ("new", "cur") for file in (folder / part).glob("*")]
+        return [file.read_text() for file in sorted(files, key=lambda file: file.name)]
 
     def close(self):
         run("ip", "netns", "exec", self.namespace, "postfix", "-c", self.folder / "etc", "stop")
