@@ -60,6 +60,8 @@ impl OwnChange {
         Some(match command {
             Command::Create(create) => Self::Made(create.name.clone()),
             Command::Delete(delete) => Self::Deleted(delete.name.clone()),
+            // INBOX stays; its messages move into a new folder (RFC 3501 6.3.5).
+            Command::Rename(rename) if rename.from == "INBOX" => Self::Made(rename.to.clone()),
             Command::Rename(rename) => {
                 Self::Renamed { from: rename.from.clone(), to: rename.to.clone() }
             }
