@@ -1,6 +1,7 @@
 //! Messages with NUL (RFC 3516 4.4). FETCH BODY[] must send a message without one (RFC 3501 4.3.1),
 //! so parts with the transfer encoding `binary` are stored as base64. FETCH BINARY decodes them
 //! again. A NUL in any other place can't be kept.
+#![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use std::ops::Range;
 
@@ -45,7 +46,6 @@ pub(super) async fn without_nul(
     let blobs = node.blobs.clone();
     let id = blob.id;
     let (message, pieces) = try_blocking(move || {
-        #[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
         let reader = blobs.open(&id)?;
         let message = reader.read_all(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX))?;
         let pieces = plan(&message);
