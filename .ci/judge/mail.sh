@@ -47,6 +47,7 @@ check curl-imap-append curl -sS --cacert "$CERT" "imaps://localhost:$IMAPS_PORT/
 check python-imaplib python3 .ci/judge/imaplib_session.py "$IMAPS_PORT" "$CERT" "$U" "$PASS"
 check python-scram python3 .ci/judge/scram.py "$IMAPS_PORT" "$SMTPS_PORT" "$CERT" "$U" "$PASS"
 check imap-more python3 .ci/judge/imap_more.py "$IMAPS_PORT" "$CERT" "$U" "$PASS"
+check imap-newer python3 .ci/judge/imap_newer.py "$IMAPS_PORT" "$CERT" "$U" "$PASS"
 T=120 check moving python3 .ci/judge/moving.py "$freehold"
 T=240 check mail-faults python3 .ci/judge/mail_faults.py "$run/demo.json" "$freehold"
 cat >"$run/mbsyncrc" <<C

@@ -1,4 +1,4 @@
-//! IMAP4rev1: mail programs read the mailbox.
+//! IMAP4rev1 and IMAP4rev2: mail programs read the mailbox.
 //!
 //! | RFC | extension | state |
 //! |---|---|---|
@@ -8,7 +8,7 @@
 //! | 2971 | ID | whole |
 //! | 3501 | IMAP4rev1 | whole |
 //! | 3502 | MULTIAPPEND | whole: at most 64 messages in one command |
-//! | 3516 | BINARY | not yet; APPEND takes a literal8 without NUL |
+//! | 3516 | BINARY | whole: base64 and quoted-printable; a NUL in a binary part is stored as base64 |
 //! | 3691 | UNSELECT | whole |
 //! | 4315 | UIDPLUS | whole |
 //! | 4731 | ESEARCH | whole |
@@ -21,15 +21,15 @@
 //! | 5258 | LIST-EXTENDED | whole |
 //! | 5267 | CONTEXT=SEARCH, ESORT | part: ESORT |
 //! | 5464 | METADATA | whole: values of up to 3,072 octets, 100 for each folder |
-//! | 5465 | NOTIFY | not yet |
+//! | 5465 | NOTIFY | whole: events of messages, names and subscriptions |
 //! | 5530 | response codes | whole |
 //! | 5802, 7677, 9266 | SCRAM-SHA-256 and -PLUS | whole; channel binding with TLS 1.3 |
 //! | 5819 | LIST-STATUS | whole |
 //! | 5957 | SORT=DISPLAY | whole |
 //! | 6154 | SPECIAL-USE, CREATE-SPECIAL-USE | whole: each use has its folder from the start |
 //! | 6851 | MOVE | whole |
-//! | 6855 | UTF8=ACCEPT | not yet |
-//! | 7162 | CONDSTORE | whole; QRESYNC not yet |
+//! | 6855 | UTF8=ACCEPT | whole |
+//! | 7162 | CONDSTORE, QRESYNC | whole |
 //! | 7888 | LITERAL+ | whole |
 //! | 7889 | APPENDLIMIT | whole |
 //! | 8438 | STATUS=SIZE | whole |
@@ -37,7 +37,7 @@
 //! | 8508 | REPLACE | whole |
 //! | 8514 | SAVEDATE | whole |
 //! | 8970 | PREVIEW | whole |
-//! | 9051 | IMAP4rev2 | part: the extensions above that it includes |
+//! | 9051 | IMAP4rev2 | whole |
 //! | 9208 | QUOTA | whole: one root, STORAGE and MESSAGE; SETQUOTA is refused |
 
 mod command;
@@ -47,6 +47,7 @@ mod context;
 mod cursor;
 mod date;
 mod deflate;
+mod enabled;
 mod exchange;
 mod executor;
 mod flags;
@@ -63,6 +64,8 @@ mod session;
 mod special_use;
 mod structure_cache;
 pub(crate) mod utf7;
+mod vanished;
+mod watch;
 mod wire;
 
 use std::sync::Arc;

@@ -20,6 +20,7 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod lsub;
 pub(crate) mod namespace;
+pub(crate) mod notify;
 pub(crate) mod rename;
 pub(crate) mod replace;
 pub(crate) mod search;
@@ -35,6 +36,7 @@ pub(crate) mod thread;
 use self::copy::CopyMode;
 use super::completion::Completion;
 use super::cursor::{Cursor, SyntaxError};
+use super::enabled::Enabled;
 use super::selected::{Access, Numbers};
 use super::sequence::Numbering;
 
@@ -72,6 +74,7 @@ pub(crate) enum Command {
     Lsub(lsub::Lsub),
     Namespace,
     Noop,
+    Notify(notify::Notify),
     Rename(rename::Rename),
     Search(search::Search),
     Select(select::Select),
@@ -107,17 +110,23 @@ impl Command {
     /// True if the command enables CONDSTORE (RFC 7162 3.1).
     pub(crate) fn enables_condstore(&self) -> bool {
         match self {
-            Self::Enable(enable) => enable.names_condstore(),
+            Self::Enable(enable) => enable.enabled.condstore,
             Self::Fetch(fetch) => fetch.items.contains(&fetch::item::Item::ModSeq),
             Self::List(list) => list.status.contains(&status::Item::HighestModSeq),
             Self::Search(search) => search.query.key.has_modseq(),
-            Self::Select(select) => select.condstore,
+            Self::Select(select) => select.condstore || select.resync.is_some(),
             Self::Sort(sort) => sort.query.key.has_modseq(),
             Self::Status(status) => status.items.contains(&status::Item::HighestModSeq),
             Self::Store(store) => store.unchanged_since.is_some(),
             Self::Thread(thread) => thread.query.key.has_modseq(),
             _ => false,
         }
+    }
+
+    /// True if the command itself may expunge messages of the selected folder.
+    pub(crate) fn expunges(&self) -> bool {
+        matches!(self, Self::Expunge(_))
+            || matches!(self, Self::Copy(copy) if copy.mode == CopyMode::Move)
     }
 
     /// The permission to send EXPUNGE when the command ends.
@@ -138,8 +147,8 @@ pub(crate) struct Malformed {
 
 /// Parses one whole command (RFC 3501 section 9, `command`). APPEND and REPLACE are not among them:
 /// they are parsed before their message is received.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Tagged, Malformed> {
-    let mut cursor = Cursor::new(bytes);
+pub(crate) fn parse(bytes: &[u8], enabled: Enabled) -> Result<Tagged, Malformed> {
+    let mut cursor = Cursor::new(bytes).with(enabled);
     let tag = cursor.tag().map_err(|error| Malformed { tag: None, completion: error.into() })?;
     match command(&mut cursor) {
         Ok(command) => Ok(Tagged { tag, command }),
@@ -195,6 +204,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, SyntaxError> {
         "MOVE" => Command::Copy(copy::Copy::parse(cursor, Numbering::Sequence, CopyMode::Move)?),
         "NAMESPACE" => Command::Namespace,
         "NOOP" => Command::Noop,
+        "NOTIFY" => Command::Notify(notify::Notify::parse(cursor)?),
         "RENAME" => Command::Rename(rename::Rename::parse(cursor)?),
         "SEARCH" => Command::Search(search::Search::parse(cursor, Numbering::Sequence)?),
         "SELECT" => Command::Select(select::Select::parse(cursor, Access::Write)?),

@@ -75,6 +75,11 @@ impl Completion {
         Self::bad("select a folder first")
     }
 
+    /// True for OK.
+    pub(crate) fn is_ok(&self) -> bool {
+        self.status == Status::Ok
+    }
+
     /// True for BAD.
     pub(crate) fn is_bad(&self) -> bool {
         self.status == Status::Bad

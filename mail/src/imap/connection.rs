@@ -6,10 +6,11 @@ use std::time::Duration;
 use freehold_core::events::Event;
 use freehold_listen::Permit;
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::{Instant, sleep};
 
 use super::exchange::Exchange;
-use super::session::{ENDED, Session, Step};
+use super::session::{ENDED, Session, Step, Watched};
 use super::wire::Wire;
 use crate::state::MailState;
 use crate::stream::{Stream, StreamError};
@@ -208,7 +209,12 @@ async fn wait(
     login_deadline: Instant,
     permit: &Permit,
 ) -> Wakeup {
-    let watched = session.watched_folder().map(|folder| Event::Mailbox(folder.0));
+    let watched = session.watched();
+    let is_watched = |event: &Event| match watched {
+        Watched::Nothing => false,
+        Watched::Folder(folder) => *event == Event::Mailbox(folder.0),
+        Watched::Everything => matches!(event, Event::Mailbox(_) | Event::Subscriptions),
+    };
     let is_idle = session.is_idle();
     let timeout = if session.is_logged_in() {
         IDLE_TIMEOUT
@@ -218,13 +224,17 @@ async fn wait(
     let changed = async {
         loop {
             match events.recv().await {
-                Ok(event) if Some(&event) == watched.as_ref() => return,
+                Ok(event) if is_watched(&event) => break,
                 // Some events were missed; one of them may have been the folder's.
-                Err(broadcast::error::RecvError::Lagged(_)) if watched.is_some() => return,
+                Err(broadcast::error::RecvError::Lagged(_)) if watched != Watched::Nothing => break,
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
                 _ => {}
             }
         }
+        // One report has all changes: the events that wait would each cause another one.
+        while watched == Watched::Everything
+            && matches!(events.try_recv(), Ok(_) | Err(TryRecvError::Lagged(_)))
+        {}
     };
     tokio::select! {
             biased;

@@ -6,6 +6,7 @@ use freehold_core::node::Node;
 use tokio::sync::Semaphore;
 
 use super::deflate::COMPRESSED_CONNECTIONS_MAX;
+use super::enabled::Enabled;
 use super::structure_cache::StructureCache;
 use freehold_mime::imap::Printer;
 
@@ -37,6 +38,14 @@ pub(crate) struct Context {
     pub(crate) shared: Arc<Shared>,
     /// Responses to be sent.
     pub(crate) out: Printer,
-    /// The client wants the modification sequence with every change (RFC 7162 3.1).
-    pub(crate) condstore: bool,
+    /// The extensions that the client has enabled.
+    pub(crate) enabled: Enabled,
+}
+
+impl Context {
+    /// Enables extensions too.
+    pub(crate) fn enable(&mut self, more: Enabled) {
+        self.enabled = self.enabled.with(more);
+        self.out.set_utf8(self.enabled.takes_utf8());
+    }
 }

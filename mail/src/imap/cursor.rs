@@ -2,6 +2,7 @@
 //! reads past the end and never recurses.
 
 use super::date::{self, Day};
+use super::enabled::Enabled;
 use super::sequence::{End, RANGES_MAX, Set};
 use super::utf7;
 use freehold_core::clock::Timestamp;
@@ -16,12 +17,24 @@ pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
     has_bad_name: bool,
     is_over_limit: bool,
+    enabled: Enabled,
 }
 
 impl<'a> Cursor<'a> {
     /// The beginning of a command.
     pub(crate) fn new(command: &'a [u8]) -> Self {
-        Self { rest: command, has_bad_name: false, is_over_limit: false }
+        let enabled = Enabled::default();
+        Self { rest: command, has_bad_name: false, is_over_limit: false, enabled }
+    }
+
+    /// The same for a client that has enabled extensions.
+    pub(crate) fn with(self, enabled: Enabled) -> Self {
+        Self { enabled, ..self }
+    }
+
+    /// The extensions that the client has enabled.
+    pub(crate) fn enabled(&self) -> Enabled {
+        self.enabled
     }
 
     /// True if a folder's name was no modified UTF-7. Its syntax is that of any `astring`, so the
@@ -154,7 +167,11 @@ impl<'a> Cursor<'a> {
             match (rest.next(), rest.next()) {
                 (Some(b'"'), _) => {
                     self.rest = self.rest.get(1..).unwrap_or(&[]);
-                    return Ok(out);
+                    // RFC 6855 3.
+                    return match std::str::from_utf8(&out) {
+                        Ok(_) => Ok(out),
+                        Err(_) => Err(SyntaxError("a quoted string is not UTF-8")),
+                    };
                 }
                 (Some(b'\\'), Some(escaped @ (b'"' | b'\\'))) => {
                     out.push(*escaped);
@@ -241,8 +258,9 @@ impl<'a> Cursor<'a> {
         if self.eat("*") { Ok(End::Largest) } else { self.nz_number().map(End::Number) }
     }
 
-    /// `mailbox`: a folder's name, decoded from modified UTF-7; INBOX in any case is INBOX. A name
-    /// that can't be decoded is noted for [`Cursor::has_bad_name`].
+    /// `mailbox`: a folder's name, decoded from modified UTF-7 unless the client has enabled UTF-8;
+    /// INBOX in any case is INBOX. A name that can't be decoded is noted for
+    /// [`Cursor::has_bad_name`].
     pub(crate) fn mailbox(&mut self) -> Result<String, SyntaxError> {
         let wire = self.astring()?;
         let name = self.decode(&wire);
@@ -250,7 +268,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn decode(&mut self, wire: &[u8]) -> String {
-        let name = utf7::decode(wire);
+        let name = match self.enabled.takes_utf8() {
+            true => std::str::from_utf8(wire).ok().map(str::to_owned),
+            false => utf7::decode(wire),
+        };
         self.has_bad_name |= name.is_none();
         name.unwrap_or_default()
     }

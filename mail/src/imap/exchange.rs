@@ -20,6 +20,7 @@ use super::command::append::Append;
 use super::command::login::Login;
 use super::completion::Completion;
 use super::context::{Context, Shared};
+use super::enabled::Enabled;
 use super::executor::Executor;
 use super::selected::Numbers;
 use super::session::{Answer, Question};
@@ -52,7 +53,8 @@ impl Exchange {
     /// The node's side of a session with `peer`.
     pub(crate) fn new(node: Node, shared: Arc<Shared>, peer: IpAddr) -> Self {
         let compressions = Arc::clone(&shared.compressions);
-        let cx = Context { node: node.clone(), shared, out: Printer::default(), condstore: false };
+        let (out, enabled) = (Printer::default(), Enabled::default());
+        let cx = Context { node: node.clone(), shared, out, enabled };
         Self {
             node,
             peer,
@@ -81,7 +83,8 @@ impl Exchange {
                 let step = self.sasl.proceed(node, Protocol::Imap, from, response).await;
                 Ok(self.sasl_answer(step))
             }
-            Question::Report(numbers) => self.report(numbers).await.map(|()| Answer::More),
+            Question::Report(numbers) => self.report(numbers).await,
+            Question::Notify { is_idle } => self.notify(is_idle).await,
             Question::Append { head, literal } => {
                 let started = self.on_executor(move |executor| {
                     executor.start_append(head, literal).map(Box::new)
@@ -205,17 +208,34 @@ impl Exchange {
     }
 
     /// Reports changes. Most often there are none, which one row tells.
-    async fn report(&mut self, numbers: Numbers) -> Result<(), Unfinished> {
+    async fn report(&mut self, numbers: Numbers) -> Result<Answer, Unfinished> {
         if self.executor.as_ref().is_some_and(|executor| executor.is_current()) {
-            return Ok(());
+            return Ok(Answer::More);
         }
-        let Some(mut executor) = self.executor.take() else { return Ok(()) };
+        let Some(mut executor) = self.executor.take() else { return Ok(Answer::More) };
         let work = async move {
-            executor.report(numbers).await;
-            executor
+            let is_whole = executor.report(numbers).await;
+            (executor, is_whole)
         };
-        self.executor = Some(blocking_future(work).await?);
-        Ok(())
+        self.reported(blocking_future(work).await?)
+    }
+
+    /// Reports what NOTIFY asked for.
+    async fn notify(&mut self, is_idle: bool) -> Result<Answer, Unfinished> {
+        let Some(mut executor) = self.executor.take() else { return Ok(Answer::More) };
+        let work = async move {
+            let is_whole = executor.notify(is_idle).await;
+            (executor, is_whole)
+        };
+        self.reported(blocking_future(work).await?)
+    }
+
+    fn reported(
+        &mut self,
+        (executor, is_whole): (Box<Executor>, bool),
+    ) -> Result<Answer, Unfinished> {
+        self.executor = Some(executor);
+        Ok(if is_whole { Answer::More } else { Answer::Broken })
     }
 
     fn append_started(&mut self, append: Option<Result<Box<Append>, Completion>>) -> Answer {
@@ -246,7 +266,9 @@ impl Exchange {
                 (_, None) => return Ok(Answer::Broken),
             },
         };
-        self.report(Numbers::MayChange).await?;
+        if let Answer::Broken = self.report(Numbers::MayChange).await? {
+            return Ok(Answer::Broken);
+        }
         Ok(Answer::Completed { completion, selected: self.selected() })
     }
 

@@ -103,6 +103,11 @@ impl Framer {
         self.input.len()
     }
 
+    /// True between two commands, while no octet of the next one has come.
+    pub(crate) fn is_between_commands(&self) -> bool {
+        self.input.is_empty() && self.command.is_empty() && matches!(self.mode, Mode::Line)
+    }
+
     /// Drops all input, because input received in the clear must not count after the TLS handshake.
     pub(crate) fn forget(&mut self) {
         self.input.clear();

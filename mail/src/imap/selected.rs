@@ -6,7 +6,7 @@
 //! numbers (RFC 3501 5.5 and 7.4.1).
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use freehold_core::mailbox::{self, Flags, Folder, FolderId, Message};
 use freehold_core::store::StoreError;
@@ -14,7 +14,8 @@ use freehold_core::store::StoreError;
 use super::context::Context;
 use super::cursor::SyntaxError;
 use super::flags;
-use super::sequence::{Numbering, Set};
+use super::sequence::{self, Numbering, Set};
+use super::vanished;
 
 /// The command that opened the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,28 @@ pub(crate) enum Numbers {
     MayChange,
     /// Sequence numbers must stay: the command that ends used them.
     MustStay,
+}
+
+/// What the client is told of the selected folder: everything, unless NOTIFY says less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Messages that come and go.
+    pub(crate) counts: bool,
+    /// Changes of flags.
+    pub(crate) flags: bool,
+}
+
+impl Wanted {
+    /// Without NOTIFY.
+    pub(crate) const ALL: Self = Self { counts: true, flags: true };
+}
+
+/// Messages that a report announced.
+#[derive(Debug, Default)]
+pub(crate) struct Arrived {
+    pub(crate) uids: Vec<u32>,
+    /// The sum of their sizes, in bytes.
+    pub(crate) size: u64,
 }
 
 impl Numbers {
@@ -239,6 +262,16 @@ impl Selected {
         self.uids.binary_search(&uid).ok().map(number)
     }
 
+    /// Adds the ranges of UIDs that no message with a sequence number has.
+    pub(crate) fn gaps(&self, range: RangeInclusive<u32>, out: &mut Vec<(u32, u32)>) {
+        vanished::gaps(&self.uids, range, out);
+    }
+
+    /// The modseq up to which the client has been sent all changes.
+    pub(crate) fn modseq(&self) -> u64 {
+        self.modseq
+    }
+
     /// Notes that the client has been sent this change, so that it is not reported again.
     pub(crate) fn mark_reported(&mut self, uid: u32, modseq: u64) {
         self.reported.insert(uid, modseq);
@@ -251,12 +284,17 @@ impl Selected {
         Ok(unchanged && self.expunged.is_empty() && self.reported.is_empty())
     }
 
-    /// Reports the changes since the last report (RFC 3501 7.3 and 7.4.1).
+    /// Reports the changes since the last report (RFC 3501 7.3 and 7.4.1) and returns the messages
+    /// that arrived.
     pub(crate) async fn report_changes(
         &mut self,
         cx: &mut Context,
         numbers: Numbers,
-    ) -> Result<(), StoreError> {
+        wanted: Wanted,
+    ) -> Result<Arrived, StoreError> {
+        if !wanted.counts {
+            return Ok(Arrived::default());
+        }
         let changed = self.collect_changes(cx).await?;
         if numbers == Numbers::MayChange {
             self.report_expunged(cx);
@@ -277,17 +315,21 @@ impl Selected {
         let recent_len = self.recent_len();
         if !arrived.is_empty() || recent_len != self.recent.reported {
             self.recent.reported = recent_len;
-            cx.out.line(format!("* {recent_len} RECENT"));
+            if !cx.enabled.rev2 {
+                cx.out.line(format!("* {recent_len} RECENT"));
+            }
         }
         for message in &changed {
             let reported =
                 self.reported.remove(&message.uid).is_some_and(|modseq| modseq >= message.modseq);
-            if !reported && !is_new(message.uid) {
+            if !reported && wanted.flags && !is_new(message.uid) {
                 self.report_flags(cx, message.uid, message.modseq, &message.flags);
             }
         }
         self.reported.clear();
-        Ok(())
+        let sizes = changed.iter().filter(|message| is_new(message.uid)).map(|it| it.size);
+        let size = sizes.fold(0, u64::saturating_add);
+        Ok(Arrived { uids: arrived, size })
     }
 
     /// Reads the changes since `modseq`: returns the messages that arrived or changed, notes those
@@ -351,6 +393,12 @@ impl Selected {
     }
 
     fn report_expunged(&mut self, cx: &mut Context) {
+        if cx.enabled.qresync {
+            let mut gone: Vec<u32> = std::mem::take(&mut self.expunged).into_iter().collect();
+            gone.retain(|uid| self.uids.binary_search(uid).is_ok());
+            self.uids.retain(|uid| gone.binary_search(uid).is_err());
+            return vanished::print(&mut cx.out, &sequence::runs(&gone), false);
+        }
         // In descending order, so that each EXPUNGE leaves the numbers still to be sent unchanged.
         for uid in std::mem::take(&mut self.expunged).into_iter().rev() {
             if let Ok(index) = self.uids.binary_search(&uid) {
@@ -364,8 +412,8 @@ impl Selected {
     pub(crate) fn report_flags(&self, cx: &mut Context, uid: u32, modseq: u64, set: &Flags) {
         let Some(number) = self.number_of(uid) else { return };
         cx.out.show(format_args!("* {number} FETCH (UID {uid} FLAGS "));
-        flags::print(&mut cx.out, set, self.is_recent(uid));
-        if cx.condstore {
+        flags::print(&mut cx.out, set, !cx.enabled.rev2 && self.is_recent(uid));
+        if cx.enabled.condstore {
             cx.out.show(format_args!(" MODSEQ ({modseq})"));
         }
         cx.out.line(")");

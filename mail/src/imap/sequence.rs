@@ -95,13 +95,25 @@ impl Set {
 
 /// Formats ascending numbers with ranges, such as `1:3,7`. Empty for no numbers.
 pub(crate) fn write(numbers: &[u32]) -> String {
-    let mut out = String::new();
-    let mut numbers = numbers.iter().copied().peekable();
-    while let Some(from) = numbers.next() {
-        let mut to = from;
-        while numbers.next_if(|next| *next == to.saturating_add(1)).is_some() {
-            to = to.saturating_add(1);
+    write_runs(&runs(numbers))
+}
+
+/// Ascending numbers as ranges.
+pub(crate) fn runs(numbers: &[u32]) -> Vec<(u32, u32)> {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for number in numbers.iter().copied() {
+        match runs.last_mut() {
+            Some((_, to)) if to.checked_add(1) == Some(number) => *to = number,
+            _ => runs.push((number, number)),
         }
+    }
+    runs
+}
+
+/// Formats ranges.
+pub(crate) fn write_runs(runs: &[(u32, u32)]) -> String {
+    let mut out = String::new();
+    for (from, to) in runs.iter().copied() {
         if !out.is_empty() {
             out.push(',');
         }

@@ -15,8 +15,10 @@ pub(crate) use question::{Answer, Question};
 use freehold_core::mailbox::FolderId;
 
 use self::busy::{Appending, Asked, Busy};
+use super::command::notify::Notify;
 use super::command::{self, Command, Tagged, capability, compress, id, idle, namespace, set_quota};
 use super::completion::Completion;
+use super::enabled::Enabled;
 use super::framer::{Frame, Framer};
 use super::link::{Link, Privacy};
 use super::selected::Numbers;
@@ -49,6 +51,17 @@ pub(crate) enum Step {
     Close,
 }
 
+/// The changes that are reported as they happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// None.
+    Nothing,
+    /// Those of the selected folder, in IDLE.
+    Folder(FolderId),
+    /// Those of every folder and of the subscriptions (NOTIFY).
+    Everything,
+}
+
 /// RFC 3501 section 3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -64,9 +77,13 @@ pub(crate) struct Session {
     out: Printer,
     state: State,
     busy: Busy,
-    /// The selected folder may have changed during IDLE.
+    /// A watched folder may have changed.
     is_stale: bool,
+    /// The client has sent NOTIFY SET.
+    notifies: bool,
     strikes: Strikes,
+    /// The extensions that the client has enabled.
+    enabled: Enabled,
 }
 
 /// Counts towards the closing of the connection.
@@ -88,7 +105,9 @@ impl Session {
             state: State::NotAuthenticated,
             busy: Busy::Nothing,
             is_stale: false,
+            notifies: false,
             strikes: Strikes::default(),
+            enabled: Enabled::default(),
         }
     }
 
@@ -127,17 +146,19 @@ impl Session {
         self.framer.input_len()
     }
 
-    /// The folder whose changes are reported as they happen.
-    pub(crate) fn watched_folder(&self) -> Option<FolderId> {
+    /// What is reported as it happens.
+    pub(crate) fn watched(&self) -> Watched {
         match (&self.busy, self.state) {
-            (Busy::Idle { .. }, State::Selected(folder)) => Some(folder),
-            _ => None,
+            _ if self.notifies => Watched::Everything,
+            (Busy::Idle { .. }, State::Selected(folder)) => Watched::Folder(folder),
+            _ => Watched::Nothing,
         }
     }
 
-    /// The watched folder may have changed: the next `step` requests a report.
+    /// What is watched may have changed: `step` requests a report in IDLE or, after NOTIFY SET,
+    /// between two commands.
     pub(crate) fn folder_changed(&mut self) {
-        self.is_stale = self.watched_folder().is_some();
+        self.is_stale = self.watched() != Watched::Nothing;
     }
 
     /// Sends a client that waits a line, so that neither side nor the network between takes the
@@ -172,7 +193,17 @@ impl Session {
                 return self.ask(Question::Continue, Asked::Command { tag });
             }
             Busy::Idle { tag } if std::mem::take(&mut self.is_stale) => {
-                return self.ask(Question::Report(Numbers::MayChange), Asked::IdleReport { tag });
+                let question = match self.notifies {
+                    true => Question::Notify { is_idle: true },
+                    false => Question::Report(Numbers::MayChange),
+                };
+                return self.ask(question, Asked::IdleReport { tag });
+            }
+            Busy::Nothing
+                if self.notifies && self.is_stale && self.framer.is_between_commands() =>
+            {
+                self.is_stale = false;
+                return self.ask(Question::Notify { is_idle: false }, Asked::Notify);
             }
             // The connection called `step` instead of `answer`: the answer is lost.
             Busy::Asked(_) => return Step::Close,
@@ -249,6 +280,7 @@ impl Session {
             (Asked::Compress { tag }, _) => return self.compress(&tag),
             (Asked::Report { tag, completion }, _) => return self.respond(&tag, &completion),
             (Asked::IdleReport { tag }, _) => self.busy = Busy::Idle { tag },
+            (Asked::Notify, _) => {}
         }
         Step::More
     }
@@ -261,12 +293,13 @@ impl Session {
             }
             Busy::Idle { tag } => self.complete(tag, idle::finish(bytes)),
             Busy::Refusing { tag, completion } => self.refused(tag, completion),
-            Busy::Appending(Appending { tag, parsed }) => {
+            Busy::Appending(Appending { tag, parsed, is_open }) => {
                 // Only the line's end may follow the last message.
-                let keep = bytes.len() == parsed;
+                let end: &[u8] = if is_open { b")" } else { b"" };
+                let keep = bytes.get(parsed..) == Some(end);
                 self.ask(Question::AppendEnd { keep }, Asked::Command { tag })
             }
-            _ => match command::parse(bytes) {
+            _ => match command::parse(bytes, self.enabled) {
                 Ok(Tagged { tag, command }) => self.command(tag, command),
                 Err(malformed) => {
                     let tag = malformed.tag.unwrap_or_else(|| "*".to_owned());
@@ -310,7 +343,7 @@ impl Session {
             (Command::Idle, state) => {
                 self.out.line("+ idling");
                 self.busy = Busy::Idle { tag };
-                self.is_stale = matches!(state, State::Selected(_));
+                self.is_stale = self.notifies || matches!(state, State::Selected(_));
                 return Step::More;
             }
             (Command::BadName, _) => Completion::bad_name(),
@@ -319,9 +352,22 @@ impl Session {
                 None => return self.ask(Question::Compress, Asked::Compress { tag }),
             },
             (command, State::Authenticated) if command.needs_folder() => Completion::not_selected(),
+            (Command::Enable(enable), state) => {
+                let refusal = enable.refusal_in_folder();
+                if let Some(refusal) = refusal.filter(|_| matches!(state, State::Selected(_))) {
+                    return self.complete(tag, refusal);
+                }
+                self.enabled = self.enabled.with(enable.enabled);
+                let asked = Asked::Command { tag: tag.clone() };
+                let command = Command::Enable(enable);
+                return self.ask(Question::Run(Tagged { tag, command }), asked);
+            }
             (Command::Check, _) => Completion::ok("checked"),
             (Command::SetQuota, _) => set_quota::refusal(),
             (command, _) => {
+                if let Command::Notify(notify) = &command {
+                    self.notifies = *notify != Notify::None;
+                }
                 let asked = Asked::Command { tag: tag.clone() };
                 return self.ask(Question::Run(Tagged { tag, command }), asked);
             }

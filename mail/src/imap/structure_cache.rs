@@ -18,7 +18,7 @@ use freehold_mime::header_end;
 use freehold_mime::structure::{HEADER_LEN_MAX, Structure as Parts};
 
 use freehold_mime::imap::Printer;
-use freehold_mime::imap::body_structure;
+use freehold_mime::imap::body_structure::{self, Envelopes};
 
 /// The size of one generation, in bytes.
 const GENERATION_LEN_MAX: usize = 6 * 1024 * 1024;
@@ -43,10 +43,25 @@ pub(crate) struct Header {
 pub(crate) struct Structure {
     /// The parts.
     pub(crate) parts: Parts,
-    /// The printed BODY item.
+    /// For clients that have not enabled UTF-8.
+    pub(crate) rfc822: Printed,
+    /// For the others: a message/global has its envelope and body.
+    pub(crate) global: Printed,
+}
+
+/// The printed forms of a structure.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    /// The BODY item.
     pub(crate) body: Vec<u8>,
-    /// The printed BODYSTRUCTURE item.
+    /// The BODYSTRUCTURE item.
     pub(crate) body_structure: Vec<u8>,
+}
+
+impl Printed {
+    fn len(&self) -> usize {
+        self.body.len().saturating_add(self.body_structure.len())
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -100,9 +115,9 @@ impl StructureCache {
             .read_all(usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX))?;
         let structure = Arc::new(parse(&bytes));
         let len = structure
-            .body
+            .rfc822
             .len()
-            .saturating_add(structure.body_structure.len())
+            .saturating_add(structure.global.len())
             .saturating_add(structure.parts.count().saturating_mul(PART_LEN));
         self.insert(key(message), len, |entry| entry.structure = Some(Arc::clone(&structure)));
         Ok(structure)
@@ -149,11 +164,17 @@ impl Generations {
 
 fn parse(bytes: &[u8]) -> Structure {
     let parts = Parts::parse(bytes);
+    let rfc822 = printed(bytes, &parts, Envelopes::Rfc822);
+    let global = printed(bytes, &parts, Envelopes::Global);
+    Structure { parts, rfc822, global }
+}
+
+fn printed(bytes: &[u8], parts: &Parts, envelopes: Envelopes) -> Printed {
     let mut out = Printer::default();
-    body_structure::print(&mut out, bytes, &parts, Parts::ROOT, false);
+    body_structure::print_for(&mut out, bytes, parts, Parts::ROOT, false, envelopes);
     let body = out.take();
-    body_structure::print(&mut out, bytes, &parts, Parts::ROOT, true);
-    Structure { parts, body, body_structure: out.take() }
+    body_structure::print_for(&mut out, bytes, parts, Parts::ROOT, true, envelopes);
+    Printed { body, body_structure: out.take() }
 }
 
 fn read_header(blob: &BlobReader) -> Result<Header, StoreError> {

@@ -1,6 +1,7 @@
 //! Sessions without sockets: transcripts, with the input cut in several ways, and hostile input.
 
 mod damaged;
+mod extensions;
 mod generated;
 mod messages;
 mod oracle;
@@ -11,6 +12,7 @@ mod transcript;
 use proptest::prelude::*;
 
 use super::command;
+use super::enabled::Enabled;
 use transcript::{Feed, Play};
 
 /// Plays every transcript with the input cut in one way.
@@ -122,8 +124,8 @@ proptest! {
     ) {
         let verb = ["", "a FETCH 1 ", "a SEARCH ", "a SETMETADATA x (", "a LIST (" ][word];
         let text = [verb.as_bytes(), &bytes].concat();
-        let _ = command::parse(&text);
-        let _ = command::append::Head::parse(&text);
+        let _ = command::parse(&text, Enabled::default());
+        let _ = command::append::Head::parse(&text, Enabled::default());
     }
 
     #[test]
@@ -183,6 +185,12 @@ fn hostile() -> impl Strategy<Value = Vec<u8>> {
             "u SORT (DATE SIZE CC) US-ASCII TEXT x\r\n",
             "r FETCH 1 (EMAILID THREADID SAVEDATE PREVIEW (LAZY))\r\n",
             "s SEARCH EMAILID M1 THREADID T2 SAVEDON 1-Jan-2026\r\n",
+            "x ENABLE QRESYNC IMAP4rev2 UTF8=ACCEPT\r\n",
+            "x SELECT INBOX (QRESYNC (1 1 1:9 (1:4294967295 1:4294967295)))\r\n",
+            "x UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)\r\n",
+            "x FETCH 1 (BINARY[1]<0.9> BINARY.SIZE[1.2] BINARY[])\r\n",
+            "x APPEND INBOX UTF8 (~{3+}\r\na\0b)\r\n",
+            "x CREATE \"\u{fc}&\"\r\n",
             "q LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (% *)\r\n",
         ])
         .prop_map(|text| text.as_bytes().to_vec()),

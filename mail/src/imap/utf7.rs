@@ -1,6 +1,7 @@
 //! Folder names on the wire, and in the file names of Maildirs: modified UTF-7 (RFC 3501 5.1.3).
 
 use data_encoding::{Encoding, Specification};
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use freehold_mime::imap::Printer;
@@ -14,12 +15,18 @@ static BASE64: LazyLock<Option<Encoding>> = LazyLock::new(|| {
     spec.encoding().ok()
 });
 
+/// A folder's name as the client takes it: in UTF-8 if it has enabled that (RFC 6855 3, RFC 9051
+/// 5.1), else encoded.
+pub(crate) fn wire<'a>(out: &Printer, name: &'a str) -> Cow<'a, str> {
+    if out.takes_utf8() { Cow::Borrowed(name) } else { Cow::Owned(encode(name)) }
+}
+
 /// Prints a folder's name as `mailbox` (RFC 3501 section 9).
 pub(crate) fn print<'a>(out: &'a mut Printer, name: &str) -> &'a mut Printer {
-    let wire = encode(name);
+    let wire = wire(out, name);
     let is_atom =
         !wire.is_empty() && wire.bytes().all(is_atom_char) && !wire.eq_ignore_ascii_case("NIL");
-    if is_atom { out.raw(wire) } else { out.string(wire) }
+    if is_atom { out.raw(&*wire) } else { out.string(&*wire) }
 }
 
 /// Encodes a folder's name.

@@ -21,6 +21,8 @@ pub enum Event {
     Missing(PersonId),
     /// The mail folder with this id changed.
     Mailbox(u32),
+    /// The subscriptions of the mailbox changed.
+    Subscriptions,
     /// The mail queue has a message to send.
     Queue,
     /// The smarthost changed, or its login was tried.

@@ -1,6 +1,8 @@
 //! Content-Transfer-Encoding (RFC 2045 6): bytes from their encoded form. Damage never hides the
 //! rest.
 
+pub mod stream;
+
 use std::borrow::Cow;
 
 use crate::media::{hex, parametrised};
@@ -21,6 +23,11 @@ pub enum Encoding {
 impl Encoding {
     /// Parses a `Content-Transfer-Encoding` value; comments are allowed (RFC 2045 5.1).
     pub fn parse(value: &[u8]) -> Self {
+        Self::known(value).unwrap_or(Self::Identity)
+    }
+
+    /// As [`Encoding::parse`]; `None` for an encoding that is unknown.
+    pub fn known(value: &[u8]) -> Option<Self> {
         let name: Vec<u8> = parametrised(value)
             .0
             .iter()
@@ -28,10 +35,11 @@ impl Encoding {
             .map(u8::to_ascii_lowercase)
             .collect();
         match name.as_slice() {
-            b"base64" => Self::Base64,
-            b"quotedprintable" => Self::QuotedPrintable,
-            b"xuuencode" | b"uuencode" | b"xuue" | b"uue" => Self::Uuencode,
-            _ => Self::Identity,
+            b"base64" => Some(Self::Base64),
+            b"quotedprintable" => Some(Self::QuotedPrintable),
+            b"xuuencode" | b"uuencode" | b"xuue" | b"uue" => Some(Self::Uuencode),
+            b"" | b"7bit" | b"8bit" | b"binary" => Some(Self::Identity),
+            _ => None,
         }
     }
 }
@@ -77,43 +85,65 @@ pub(crate) fn base64_value(byte: u8) -> Option<u8> {
 /// join pieces; behind other bytes nothing more is data.
 pub fn base64(encoded: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(encoded.len() / 4 * 3);
-    let (mut bits, mut digits) = (0u32, 0u32);
-    // Within the line, after padding, and after another byte behind it.
-    let (mut is_padded, mut has_ended) = (false, false);
-    for byte in encoded {
-        if let Some(value) = base64_value(*byte) {
-            if has_ended {
-                break;
-            }
-            is_padded = false;
-            bits = (bits << 6) | u32::from(value);
-            digits = digits.saturating_add(1);
-            if digits == 4 {
-                out.extend(bits.to_be_bytes().iter().skip(1));
-                (bits, digits) = (0, 0);
-            }
-        } else if *byte == b'=' {
-            rest(&mut out, bits, digits);
-            (bits, digits) = (0, 0);
-            is_padded = true;
-        } else if *byte == b'\n' {
-            (is_padded, has_ended) = (false, false);
-        } else if *byte != b'\r' {
-            has_ended |= is_padded;
-        }
-    }
-    rest(&mut out, bits, digits);
+    let mut decoder = Base64::default();
+    decoder.push(encoded, &mut out);
+    decoder.finish(&mut out);
     out
 }
 
-/// The bytes of an incomplete group of digits.
-fn rest(out: &mut Vec<u8>, bits: u32, digits: u32) {
-    let (bits, count) = match digits {
-        2 => (bits << 12, 1),
-        3 => (bits << 6, 2),
-        _ => return,
-    };
-    out.extend(bits.to_be_bytes().iter().skip(1).take(count));
+/// The state of [`base64`] between two pieces.
+#[derive(Debug, Default)]
+struct Base64 {
+    bits: u32,
+    digits: u32,
+    /// Within the line, after padding.
+    is_padded: bool,
+    /// Within the line, after another byte behind padding.
+    has_ended: bool,
+    /// Nothing more is data.
+    is_over: bool,
+}
+
+impl Base64 {
+    fn push(&mut self, encoded: &[u8], out: &mut Vec<u8>) {
+        for byte in encoded {
+            if self.is_over {
+                return;
+            }
+            if let Some(value) = base64_value(*byte) {
+                if self.has_ended {
+                    self.is_over = true;
+                    return;
+                }
+                self.is_padded = false;
+                self.bits = (self.bits << 6) | u32::from(value);
+                self.digits = self.digits.saturating_add(1);
+                if self.digits == 4 {
+                    out.extend(self.bits.to_be_bytes().iter().skip(1));
+                    (self.bits, self.digits) = (0, 0);
+                }
+            } else if *byte == b'=' {
+                self.finish(out);
+                self.is_padded = true;
+            } else if *byte == b'\n' {
+                (self.is_padded, self.has_ended) = (false, false);
+            } else if *byte != b'\r' {
+                self.has_ended |= self.is_padded;
+            }
+        }
+    }
+
+    /// The bytes of an incomplete group of digits.
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        let (bits, digits) = (self.bits, self.digits);
+        (self.bits, self.digits) = (0, 0);
+        let (bits, count) = match digits {
+            2 => (bits << 12, 1),
+            3 => (bits << 6, 2),
+            _ => return,
+        };
+        out.extend(bits.to_be_bytes().iter().skip(1).take(count));
+    }
 }
 
 /// True for a text of words, which is no base64 whatever its label says.
@@ -130,21 +160,36 @@ fn is_plain(body: &[u8]) -> bool {
 /// after the padding or an empty line, or that has no digit of base64.
 fn without_footer(body: &[u8]) -> (&[u8], &[u8]) {
     let mut at = 0usize;
-    let mut may_end = false;
-    let mut has_begun = false;
+    let mut footer = Footer::default();
     for line in body.split_inclusive(|byte| *byte == b'\n') {
+        if footer.begins_at(line) {
+            return body.split_at_checked(at).unwrap_or((body, b""));
+        }
+        at = at.saturating_add(line.len());
+    }
+    (body, b"")
+}
+
+/// The state of [`without_footer`] between two lines.
+#[derive(Debug, Default)]
+struct Footer {
+    may_end: bool,
+    has_begun: bool,
+}
+
+impl Footer {
+    fn begins_at(&mut self, line: &[u8]) -> bool {
         let text = line.trim_ascii();
         let digits = text.iter().filter(|byte| base64_value(**byte).is_some()).count();
         let is_pure = text.iter().all(|byte| base64_value(*byte).is_some() || *byte == b'=');
         let is_rule = text.len() > 2 && digits == 0;
-        if has_begun && !is_pure && (may_end || is_rule) {
-            return body.split_at_checked(at).unwrap_or((body, b""));
+        if self.has_begun && !is_pure && (self.may_end || is_rule) {
+            return true;
         }
-        has_begun |= digits > 0;
-        may_end = text.is_empty() || text.contains(&b'=');
-        at = at.saturating_add(line.len());
+        self.has_begun |= digits > 0;
+        self.may_end = text.is_empty() || text.contains(&b'=');
+        false
     }
-    (body, b"")
 }
 
 /// Decodes quoted-printable (RFC 2045 6.7). A `=` that begins neither an octet nor a soft line
@@ -152,24 +197,29 @@ fn without_footer(body: &[u8]) -> (&[u8], &[u8]) {
 pub fn quoted_printable(encoded: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(encoded.len());
     for line in encoded.split_inclusive(|byte| *byte == b'\n') {
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let line_end = if text.len() == line.len() {
-            &b""[..]
-        } else if text.ends_with(b"\r") {
-            &b"\r\n"[..]
-        } else {
-            &b"\n"[..]
-        };
-        // Rule 3: white space at the end of a line was added on the way.
-        let text = if line_end.is_empty() { text } else { text.trim_ascii_end() };
-        let (text, line_end) = match text.trim_ascii_end().strip_suffix(b"=") {
-            Some(text) => (text, &b""[..]),
-            None => (text, line_end),
-        };
-        octets(&mut out, text);
-        out.extend_from_slice(line_end);
+        quoted_line(&mut out, line);
     }
     out
+}
+
+/// Decodes one line of quoted-printable with its end, which the last line may lack.
+fn quoted_line(out: &mut Vec<u8>, line: &[u8]) {
+    let text = line.strip_suffix(b"\n").unwrap_or(line);
+    let line_end = if text.len() == line.len() {
+        &b""[..]
+    } else if text.ends_with(b"\r") {
+        &b"\r\n"[..]
+    } else {
+        &b"\n"[..]
+    };
+    // Rule 3: white space at the end of a line was added on the way.
+    let text = if line_end.is_empty() { text } else { text.trim_ascii_end() };
+    let (text, line_end) = match text.trim_ascii_end().strip_suffix(b"=") {
+        Some(text) => (text, &b""[..]),
+        None => (text, line_end),
+    };
+    octets(out, text);
+    out.extend_from_slice(line_end);
 }
 
 /// Decodes the `=XX` of one line.

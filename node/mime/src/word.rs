@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use data_encoding::BASE64;
+
 use crate::charset;
 use crate::encoding::{base64, octets};
 
@@ -41,6 +43,27 @@ pub fn decode(value: &[u8], charset: Option<&str>) -> String {
     }
     decoder.text(value.get(text_start..).unwrap_or_default(), false);
     decoder.out
+}
+
+/// Longest text in one encoded word, in bytes: a word has at most 75 characters (RFC 2047 2).
+const WORD_LEN_MAX: usize = 45;
+
+/// Encodes a text in encoded words, which no character is split between (RFC 2047 5).
+pub fn encode(text: &str) -> String {
+    let mut words = String::with_capacity(text.len().saturating_mul(2));
+    let mut rest = text;
+    while !rest.is_empty() {
+        let len = rest.floor_char_boundary(WORD_LEN_MAX.min(rest.len()));
+        let (piece, after) = rest.split_at_checked(len).unwrap_or((rest, ""));
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str("=?utf-8?B?");
+        words.push_str(&BASE64.encode(piece.as_bytes()));
+        words.push_str("?=");
+        rest = after;
+    }
+    words
 }
 
 /// One encoded word.
@@ -150,6 +173,16 @@ mod tests {
             ("Zoë".as_bytes(), "Zoë"),
         ] {
             assert_eq!(decode(value, None), text, "{}", String::from_utf8_lossy(value));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn encoded_text_decodes_to_itself(text in "[^\\pC]{0,200}") {
+            let encoded = encode(&text);
+            proptest::prop_assert!(encoded.is_ascii());
+            proptest::prop_assert!(encoded.split(' ').all(|word| word.len() <= 75));
+            proptest::prop_assert_eq!(decode(encoded.as_bytes(), None), text);
         }
     }
 

@@ -1,17 +1,23 @@
-//! APPEND (RFC 3501 6.3.11; MULTIAPPEND, RFC 3502; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889).
-//! Each message is spooled into a blob while it is received; one commit stores them all.
+//! APPEND (RFC 3501 6.3.11; MULTIAPPEND, RFC 3502; APPENDUID, RFC 4315 3; APPENDLIMIT, RFC 7889;
+//! BINARY, RFC 3516 4.4; UTF8, RFC 6855 4). Each message is spooled into a blob while it is
+//! received; one commit stores them all.
 //!
-//! A message with NUL is refused: no literal may contain one (RFC 3501 4.3.1), and one in a
-//! literal8 could be fetched unchanged only with BINARY (RFC 3516), which is not offered.
+//! A NUL is in a literal8 alone (RFC 3501 4.3.1), and there in binary parts alone, which are stored
+//! as base64 ([`binary`]).
+
+mod binary;
+mod incoming;
 
 use freehold_core::clock::Timestamp;
-use freehold_core::mailbox::{self, Delivery, Flags, FolderId, IdempotencyKey};
+use freehold_core::mailbox::{self, Delivery, FolderId};
 use freehold_core::node::Node;
 
+use self::incoming::Incoming;
 use super::replace::{self, Replaced};
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::enabled::Enabled;
 use crate::imap::flags;
 use crate::imap::framer::Literal;
 use crate::imap::selected::Selected;
@@ -34,13 +40,15 @@ pub(crate) struct Head {
 pub(crate) struct MessageHead {
     pub(crate) flags: Vec<String>,
     pub(crate) date: Option<Timestamp>,
+    /// True if the message is in `UTF8 (…)` (RFC 6855 4).
+    pub(crate) is_utf8: bool,
 }
 
 impl Head {
     /// Parses a command up to the literal that it just announced. `None` when it is neither an
     /// APPEND nor a REPLACE, or the literal is not its message.
-    pub(crate) fn parse(text: &[u8]) -> Option<Result<Self, Completion>> {
-        let mut cursor = Cursor::new(text);
+    pub(crate) fn parse(text: &[u8], enabled: Enabled) -> Option<Result<Self, Completion>> {
+        let mut cursor = Cursor::new(text).with(enabled);
         let tag = cursor.tag().ok()?;
         let replaced = if cursor.eat(" APPEND ") {
             None
@@ -66,9 +74,14 @@ impl Head {
 }
 
 impl MessageHead {
-    /// Parses the text between a message and the literal of the next one (RFC 3502 6.3.11).
-    pub(crate) fn parse(text: &[u8]) -> Result<Self, Completion> {
-        Ok(Self::parse_at(&mut Cursor::new(text))?)
+    /// Parses the text between a message and the literal of the next one (RFC 3502 6.3.11). It
+    /// begins with a parenthesis if the message before `is_open`.
+    pub(crate) fn parse(text: &[u8], is_open: bool) -> Result<Self, Completion> {
+        let mut cursor = Cursor::new(text);
+        if is_open {
+            cursor.expect(")", "UTF8 is not closed")?;
+        }
+        Ok(Self::parse_at(&mut cursor)?)
     }
 
     fn parse_at(cursor: &mut Cursor<'_>) -> Result<Self, SyntaxError> {
@@ -83,12 +96,15 @@ impl MessageHead {
             date = Some(cursor.moment()?);
             cursor.space()?;
         }
+        let is_utf8 = cursor.eat("UTF8 (");
         // `~{n}` is a literal8 (RFC 3516 6).
-        cursor.eat("~");
+        if !cursor.eat("~") && is_utf8 {
+            return Err(SyntaxError("UTF8 takes a literal8"));
+        }
         if cursor.peek() != Some(b'{') {
             return Err(SyntaxError("a message is missing"));
         }
-        Ok(Self { flags, date })
+        Ok(Self { flags, date, is_utf8 })
     }
 }
 
@@ -101,19 +117,11 @@ pub(crate) struct Append {
     replaced: Option<Replaced>,
     /// The longest message, in bytes.
     message_len_max: u64,
+    /// The client has enabled UTF-8 in headers.
+    takes_utf8: bool,
     /// The messages that are complete.
     complete: Vec<Delivery>,
     incoming: Incoming,
-}
-
-/// The message that is being received.
-#[derive(Debug)]
-struct Incoming {
-    spool: Spool,
-    flags: Flags,
-    date: Option<Timestamp>,
-    is_literal8: bool,
-    has_nul: bool,
 }
 
 impl Append {
@@ -126,6 +134,8 @@ impl Append {
     ) -> Result<Self, Completion> {
         let message_len_max = cx.shared.message_len_max;
         check_len(literal, message_len_max)?;
+        let takes_utf8 = cx.enabled.takes_utf8();
+        check_utf8(&head.message, takes_utf8)?;
         let replaced = head.replaced.map(|named| named.find(selected)).transpose()?;
         let folder =
             mailbox::folder_named(&cx.node, &head.name)?.ok_or_else(Completion::try_create)?;
@@ -136,6 +146,7 @@ impl Append {
             uid_validity: folder.uid_validity,
             replaced,
             message_len_max,
+            takes_utf8,
             complete: Vec::new(),
             incoming: Incoming::new(spool, flags, head.message.date, literal),
         })
@@ -149,12 +160,13 @@ impl Append {
         literal: Literal,
     ) -> Result<Self, Completion> {
         check_len(literal, self.message_len_max)?;
+        check_utf8(&head, self.takes_utf8)?;
         let flags = flags::from_wire(&head.flags)?;
         if self.replaced.is_some() {
             return Err(Completion::bad("REPLACE takes one message"));
         }
-        let Self { folder, mut complete, incoming, .. } = self;
-        complete.push(incoming.finish(node, folder).await?);
+        let Self { folder, mut complete, incoming, takes_utf8, message_len_max, .. } = self;
+        complete.push(incoming.finish(node, folder, takes_utf8, message_len_max).await?);
         if complete.len() >= mailbox::APPENDED_TOGETHER_MAX {
             return Err(Completion::no("too many messages in one command").code("LIMIT"));
         }
@@ -164,16 +176,13 @@ impl Append {
 
     /// Takes the next piece.
     pub(crate) async fn write(&mut self, piece: &[u8]) {
-        self.incoming.has_nul |= piece.contains(&0);
-        if !self.incoming.has_nul {
-            self.incoming.spool.write(piece).await;
-        }
+        self.incoming.write(piece).await;
     }
 
     /// Stores the messages, all or none; they are durable on return.
     pub(crate) async fn finish(self, node: &Node) -> Result<Appended, Completion> {
         let Self { folder, uid_validity, replaced, mut complete, incoming, .. } = self;
-        let last = incoming.finish(node, folder).await?;
+        let last = incoming.finish(node, folder, self.takes_utf8, self.message_len_max).await?;
         let messages = if let Some(Replaced { folder, uid }) = replaced {
             vec![mailbox::replace(node, last, folder, uid).await?]
         } else if complete.is_empty() {
@@ -208,6 +217,14 @@ impl Appended {
     }
 }
 
+/// Refuses `UTF8 (…)` of a client that has not enabled UTF-8 (RFC 6855 4).
+fn check_utf8(head: &MessageHead, takes_utf8: bool) -> Result<(), Completion> {
+    match head.is_utf8 && !takes_utf8 {
+        true => Err(Completion::no("enable UTF8=ACCEPT first").code("CANNOT")),
+        false => Ok(()),
+    }
+}
+
 /// Refuses a message by its length.
 fn check_len(literal: Literal, message_len_max: u64) -> Result<(), Completion> {
     match literal.len {
@@ -220,39 +237,18 @@ fn check_len(literal: Literal, message_len_max: u64) -> Result<(), Completion> {
     }
 }
 
-impl Incoming {
-    fn new(spool: Spool, flags: Flags, date: Option<Timestamp>, literal: Literal) -> Self {
-        Self { spool, flags, date, is_literal8: literal.binary, has_nul: false }
-    }
-
-    /// The message, ready to be stored.
-    async fn finish(self, node: &Node, folder: FolderId) -> Result<Delivery, Completion> {
-        match (self.has_nul, self.is_literal8) {
-            (false, _) => {}
-            // RFC 3516 4.4.
-            (true, true) => {
-                return Err(Completion::no("the message has a NUL").code("UNKNOWN-CTE"));
-            }
-            (true, false) => return Err(Completion::bad("a literal has a NUL")),
-        }
-        Ok(Delivery {
-            folder,
-            blob: self.spool.finish().await?,
-            id: IdempotencyKey::new(node),
-            internal_date: self.date.unwrap_or_else(|| node.clock.now()),
-            flags: self.flags,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parsed(text: &[u8]) -> Option<Result<Head, Completion>> {
+        Head::parse(text, Enabled::default())
+    }
+
     #[test]
     fn append_head_is_parsed_at_its_message_literal() {
         let head =
-            Head::parse(b"a APPEND \"INBOX\" (\\Seen x) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\n")
+            parsed(b"a APPEND \"INBOX\" (\\Seen x) \"17-Jul-1996 02:44:25 -0700\" {10+}\r\n")
                 .unwrap()
                 .unwrap();
         let message = &head.message;
@@ -260,28 +256,31 @@ mod tests {
             (head.name.as_str(), message.flags.len(), message.date.is_some()),
             ("INBOX", 2, true)
         );
-        assert!(Head::parse(b"a APPEND {5}\r\n").is_none());
-        assert!(Head::parse(b"a APPEND {5}\r\ninbox {3}\r\n").unwrap().is_ok());
-        assert!(Head::parse(b"a SEARCH SUBJECT {5}\r\n").is_none());
-        assert!(Head::parse(b"a APPEND x (\\Seen {5}\r\n").unwrap().is_err());
-        assert!(Head::parse(b"a APPEND x ~{5}\r\n").unwrap().is_ok());
-        assert!(Head::parse(b"a APPEND x ~~{5}\r\n").unwrap().is_err());
-        let head = Head::parse(b"a UID REPLACE 7 x {5}\r\n").unwrap().unwrap();
+        assert!(parsed(b"a APPEND {5}\r\n").is_none());
+        assert!(parsed(b"a APPEND {5}\r\ninbox {3}\r\n").unwrap().is_ok());
+        assert!(parsed(b"a SEARCH SUBJECT {5}\r\n").is_none());
+        assert!(parsed(b"a APPEND x (\\Seen {5}\r\n").unwrap().is_err());
+        assert!(parsed(b"a APPEND x ~{5}\r\n").unwrap().is_ok());
+        assert!(parsed(b"a APPEND x ~~{5}\r\n").unwrap().is_err());
+        let head = parsed(b"a UID REPLACE 7 x {5}\r\n").unwrap().unwrap();
         assert_eq!(head.replaced.unwrap().by, Numbering::Uid);
-        assert!(Head::parse(b"a replace * x (\\Seen) {5}\r\n").unwrap().is_ok());
+        assert!(parsed(b"a replace * x (\\Seen) {5}\r\n").unwrap().is_ok());
         for text in ["a REPLACE 0 x {5}\r\n", "a REPLACE 1:2 x {5}\r\n", "a REPLACE x {5}\r\n"] {
-            assert!(Head::parse(text.as_bytes()).unwrap().is_err(), "{text}");
+            assert!(parsed(text.as_bytes()).unwrap().is_err(), "{text}");
         }
-        assert!(Head::parse(b"a UID FETCH 7 x {5}\r\n").is_none());
+        assert!(parsed(b"a UID FETCH 7 x {5}\r\n").is_none());
     }
 
     #[test]
     fn further_message_head_has_flags_and_date() {
-        let head = MessageHead::parse(b" (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {5}\r\n").unwrap();
+        let head =
+            MessageHead::parse(b" (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {5}\r\n", false).unwrap();
         assert_eq!((head.flags.len(), head.date.is_some()), (1, true));
-        assert!(MessageHead::parse(b" ~{5+}\r\n").is_ok());
+        assert!(MessageHead::parse(b" ~{5+}\r\n", false).is_ok());
+        assert!(MessageHead::parse(b") (\\Seen) UTF8 (~{5}\r\n", true).unwrap().is_utf8);
+        assert!(MessageHead::parse(b" ~{5}\r\n", true).is_err());
         for text in ["", "{5}\r\n", "  {5}\r\n", " (\\Seen){5}\r\n", " x {5}\r\n", " (\\Seen) "] {
-            assert!(MessageHead::parse(text.as_bytes()).is_err(), "{text}");
+            assert!(MessageHead::parse(text.as_bytes(), false).is_err(), "{text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use freehold_core::mailbox;
 
+use super::list;
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
@@ -41,6 +42,9 @@ pub(crate) async fn run(cx: &mut Context, create: &Create) -> Result<Completion,
         return Err(use_refusal(attribute));
     }
     let folder = mailbox::create_folder(&cx.node, &create.name).await?;
+    if cx.enabled.rev2 && folder.name != create.name {
+        list::print_folder(cx, &folder, &create.name)?;
+    }
     Ok(Completion::ok("created").code(format!("MAILBOXID ({})", MailboxId(folder.id))))
 }
 

@@ -37,7 +37,7 @@ pub(crate) async fn run(cx: &mut Context, delete: &Delete) -> Result<Completion,
 fn missing(cx: &Context, name: &str) -> Result<Completion, Completion> {
     let below = mailbox::folders_below(&cx.node, name)?;
     let names: Vec<String> =
-        below.iter().take(NAMED_MAX).map(|folder| utf7::encode(&folder.name)).collect();
+        below.iter().take(NAMED_MAX).map(|it| utf7::wire(&cx.out, &it.name).into_owned()).collect();
     Ok(match below.len() {
         0 => Completion::no_folder(),
         len if len > NAMED_MAX => {

@@ -1,11 +1,11 @@
-//! EXPUNGE (RFC 3501 6.4.3) and UID EXPUNGE (RFC 4315 2.1).
+//! EXPUNGE (RFC 3501 6.4.3) and UID EXPUNGE (RFC 4315 2.1), with HIGHESTMODSEQ (RFC 7162 3.2.7).
 
 use freehold_core::mailbox;
 
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
-use crate::imap::selected::{Access, Selected};
+use crate::imap::selected::{Access, Numbers, Selected, Wanted};
 use crate::imap::sequence::{Numbering, Set};
 
 /// The messages to expunge, if they have \Deleted.
@@ -25,10 +25,11 @@ impl Expunge {
     }
 }
 
-/// Expunges them. The EXPUNGEs are sent with the other changes.
+/// Expunges them. The EXPUNGEs are sent with the other changes; a client with QRESYNC is told the
+/// modseq up to which it then knows the folder.
 pub(crate) async fn run(
     cx: &mut Context,
-    selected: &Selected,
+    selected: &mut Selected,
     expunge: &Expunge,
 ) -> Result<Completion, Completion> {
     if selected.access == Access::Read {
@@ -38,6 +39,10 @@ pub(crate) async fn run(
         Some(set) => Some(selected.uids(set, Numbering::Uid)?),
         None => None,
     };
-    mailbox::expunge(&cx.node, selected.folder, uids.as_deref()).await?;
-    Ok(Completion::ok("expunged"))
+    let expunged = mailbox::expunge(&cx.node, selected.folder, uids.as_deref()).await?;
+    if !cx.enabled.qresync || expunged.is_empty() {
+        return Ok(Completion::ok("expunged"));
+    }
+    selected.report_changes(cx, Numbers::MayChange, Wanted::ALL).await?;
+    Ok(Completion::ok("expunged").code(format!("HIGHESTMODSEQ {}", selected.modseq())))
 }

@@ -1,6 +1,7 @@
-//! FETCH (RFC 3501 6.4.5; CHANGEDSINCE, RFC 7162 3.1.4), in slices: some messages at a time, and
-//! long bodies in pieces as the client receives them.
+//! FETCH (RFC 3501 6.4.5; CHANGEDSINCE and VANISHED, RFC 7162 3.1.4 and 3.2.6), in slices: some
+//! messages at a time, and long bodies in pieces as the client receives them.
 
+mod decoded;
 pub(crate) mod item;
 mod message;
 
@@ -9,13 +10,14 @@ use std::collections::VecDeque;
 use freehold_core::mailbox::{self, FlagChange, FlagError, Flags, Message};
 
 use self::item::Item;
-use self::message::Segment;
+use self::message::{PrintError, Segment};
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
 use crate::imap::listing::{Listing, Needs};
 use crate::imap::selected::{Access, MessageRef, Selected};
 use crate::imap::sequence::{Numbering, Set};
+use crate::imap::vanished::{self, Known};
 
 /// Messages that are read, and marked as seen, at once.
 const MESSAGES_PER_SLICE: usize = 256;
@@ -32,6 +34,8 @@ pub(crate) struct Fetch {
     pub(crate) set: Set,
     pub(crate) items: Vec<Item>,
     pub(crate) changed_since: Option<u64>,
+    /// Expunges since then are wanted too.
+    pub(crate) vanished: bool,
 }
 
 impl Fetch {
@@ -40,13 +44,27 @@ impl Fetch {
         let set = cursor.set()?;
         cursor.space()?;
         let mut items = Item::parse_all(cursor)?;
-        let changed_since = if cursor.eat(" (CHANGEDSINCE ") {
-            let since = cursor.number64()?;
-            cursor.expect(")", "the modifier is not closed")?;
-            Some(since)
-        } else {
-            None
-        };
+        let (mut changed_since, mut vanished) = (None, false);
+        if cursor.eat(" (") {
+            loop {
+                if cursor.eat("CHANGEDSINCE ") {
+                    changed_since = Some(cursor.number64()?);
+                } else {
+                    cursor.expect("VANISHED", "unknown modifier of FETCH")?;
+                    vanished = true;
+                }
+                if !cursor.eat(" ") {
+                    break;
+                }
+            }
+            cursor.expect(")", "the modifiers are not closed")?;
+        }
+        if vanished && (changed_since.is_none() || by == Numbering::Sequence) {
+            return Err(SyntaxError("VANISHED needs UID FETCH and CHANGEDSINCE"));
+        }
+        if vanished && !cursor.enabled().qresync {
+            return Err(SyntaxError("enable QRESYNC first"));
+        }
         if by == Numbering::Uid && !items.contains(&Item::Uid) {
             // RFC 3501 6.4.8: the response has the UID, requested or not.
             items.insert(0, Item::Uid);
@@ -54,7 +72,7 @@ impl Fetch {
         if changed_since.is_some() && !items.contains(&Item::ModSeq) {
             items.push(Item::ModSeq);
         }
-        Ok(Self { by, set, items, changed_since })
+        Ok(Self { by, set, items, changed_since, vanished })
     }
 }
 
@@ -76,6 +94,8 @@ pub(crate) struct FetchProgress {
     marks_seen: bool,
     /// A message could not be read and has no response.
     has_failed: bool,
+    /// A part of a message could not be decoded; the message has no response.
+    is_undecodable: bool,
     /// The messages that exist, and those that another session expunged.
     existing: usize,
     expunged: usize,
@@ -94,8 +114,15 @@ pub(crate) enum Slice {
 
 impl FetchProgress {
     /// Begins a FETCH.
-    pub(crate) fn start(selected: &Selected, fetch: Fetch) -> Result<Self, Completion> {
+    pub(crate) fn start(
+        cx: &mut Context,
+        selected: &Selected,
+        fetch: Fetch,
+    ) -> Result<Self, Completion> {
         let todo = selected.resolve(&fetch.set, fetch.by)?.into_iter();
+        if let Some(since) = fetch.changed_since.filter(|_| fetch.vanished) {
+            print_vanished(cx, selected, fetch.set.clone(), since)?;
+        }
         let marks_seen =
             selected.access == Access::Write && fetch.items.iter().any(Item::marks_seen);
         let needs = message::needs(&fetch.items);
@@ -111,9 +138,15 @@ impl FetchProgress {
             segments: VecDeque::new(),
             marks_seen,
             has_failed: false,
+            is_undecodable: false,
             existing: 0,
             expunged: 0,
         })
+    }
+
+    /// Leaves \\Seen as it is.
+    pub(crate) fn peek(&mut self) {
+        self.marks_seen = false;
     }
 
     /// Prints the next slice.
@@ -129,11 +162,14 @@ impl FetchProgress {
                     }
                 }
             } else if let Some((number, message)) = self.ready.pop_front() {
-                let is_recent = selected.is_recent(message.uid);
+                let is_recent = !cx.enabled.rev2 && selected.is_recent(message.uid);
                 match message::print(cx, &self.listing, number, &message, is_recent, &self.items) {
                     Ok(segments) => self.segments = segments,
-                    Err(error) if error.is_refusal() => return Slice::Complete(error.into()),
-                    Err(error) => {
+                    Err(PrintError::UnknownEncoding) => self.is_undecodable = true,
+                    Err(PrintError::Store(error)) if error.is_refusal() => {
+                        return Slice::Complete(error.into());
+                    }
+                    Err(PrintError::Store(error)) => {
                         // No response for this message: the client would cache an empty one.
                         tracing::error!(%error, uid = message.uid, "imap: can't read a message");
                         self.has_failed = true;
@@ -148,6 +184,12 @@ impl FetchProgress {
                     Ok(false) if self.has_failed => {
                         return Slice::Complete(
                             Completion::no("some messages could not be read").code("SERVERBUG"),
+                        );
+                    }
+                    Ok(false) if self.is_undecodable => {
+                        // RFC 3516 4.3.
+                        return Slice::Complete(
+                            Completion::no("a transfer encoding is unknown").code("UNKNOWN-CTE"),
                         );
                     }
                     Ok(false) => return Slice::Complete(self.completion()),
@@ -236,6 +278,22 @@ impl FetchProgress {
         let len = len.map_or(MESSAGES_PER_SLICE, |at| at.saturating_add(1));
         self.todo.by_ref().take(len).collect()
     }
+}
+
+/// Prints the UIDs of a set whose messages were expunged since a modseq, before the first FETCH
+/// (RFC 7162 3.2.6).
+fn print_vanished(
+    cx: &mut Context,
+    selected: &Selected,
+    set: Set,
+    since: u64,
+) -> Result<(), Completion> {
+    let Some(folder) = mailbox::folder(&cx.node, selected.folder)? else { return Ok(()) };
+    let changes = mailbox::changes_since(&cx.node, selected.folder, since)?;
+    let known = Known { uids: Some(set), pairs: None };
+    let gone = vanished::earlier(selected, &changes, &known, folder.uid_next);
+    vanished::print(&mut cx.out, &gone, true);
+    Ok(())
 }
 
 /// The messages in order, each with its sequence number.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_core::mailbox::{self, Folder};
+use freehold_core::store::StoreError;
 
 use super::status;
 use crate::imap::completion::Completion;
@@ -152,6 +153,57 @@ pub(crate) fn run(cx: &mut Context, list: &List) -> Result<Completion, Completio
         }
     }
     Ok(Completion::ok("listed"))
+}
+
+/// One name in an untagged LIST that no LIST command asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed<'a> {
+    /// `None` if there is no folder of this name.
+    pub(crate) folder: Option<&'a Folder>,
+    pub(crate) has_children: bool,
+    pub(crate) is_subscribed: bool,
+    /// The name by which the client knows the folder, or knew it: OLDNAME (RFC 9051 6.3.9.7).
+    pub(crate) known_as: Option<&'a str>,
+}
+
+impl Listed<'_> {
+    /// Prints it.
+    pub(crate) fn print(self, cx: &mut Context, name: &str) {
+        let children = if self.has_children { "\\HasChildren" } else { "\\HasNoChildren" };
+        let mut attributes = vec![children];
+        match self.folder {
+            Some(folder) => attributes.extend(attribute(folder)),
+            None => attributes.push("\\NonExistent"),
+        }
+        if self.is_subscribed {
+            attributes.push("\\Subscribed");
+        }
+        cx.out.raw("* LIST ").list(attributes, |out, attribute| {
+            out.raw(attribute);
+        });
+        utf7::print(cx.out.raw(" \"/\" "), name);
+        if let Some(old) = self.known_as {
+            utf7::print(cx.out.raw(" (\"OLDNAME\" ("), old).raw("))");
+        }
+        cx.out.end();
+    }
+}
+
+/// Prints an untagged LIST of one folder that the client named `named`, as SELECT, CREATE and
+/// RENAME do (RFC 9051 6.3.2 to 6.3.6).
+///
+/// # Errors
+/// When the store is unavailable.
+pub(crate) fn print_folder(
+    cx: &mut Context,
+    folder: &Folder,
+    named: &str,
+) -> Result<(), StoreError> {
+    let has_children = !mailbox::folders_below(&cx.node, &folder.name)?.is_empty();
+    let known_as = Some(named).filter(|named| *named != folder.name);
+    let listed = Listed { folder: Some(folder), has_children, is_subscribed: false, known_as };
+    listed.print(cx, &folder.name);
+    Ok(())
 }
 
 /// Every folder, every ancestor and every subscribed name, by name.

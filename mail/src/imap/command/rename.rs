@@ -3,6 +3,7 @@
 
 use freehold_core::mailbox::{self, FolderId, SpecialUse};
 
+use super::list;
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
@@ -37,6 +38,12 @@ pub(crate) async fn run(cx: &mut Context, rename: &Rename) -> Result<Completion,
         move_all(cx, folder.id, target.id).await?;
     } else {
         mailbox::rename_folder(&cx.node, folder.id, &rename.to).await?;
+        if cx.enabled.rev2
+            && let Some(folder) = mailbox::folder(&cx.node, folder.id)?
+            && folder.name != rename.to
+        {
+            list::print_folder(cx, &folder, &rename.to)?;
+        }
     }
     Ok(Completion::ok("renamed"))
 }

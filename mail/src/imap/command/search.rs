@@ -31,6 +31,9 @@ impl Search {
         cursor.space()?;
         let returns = Returns::parse(cursor)?;
         let query = if cursor.eat("CHARSET ") {
+            if cursor.enabled().utf8 {
+                return Err(SyntaxError("no charset is given after ENABLE UTF8=ACCEPT"));
+            }
             Query::parse_in_charset(cursor)?
         } else {
             Query::parse(cursor)?
@@ -57,7 +60,11 @@ impl SearchProgress {
         tag: String,
         search: Search,
     ) -> Result<Self, Completion> {
-        let Search { by, returns, query } = search;
+        let Search { by, mut returns, query } = search;
+        if cx.enabled.rev2 && returns.is_none() {
+            // RFC 9051 6.4.4: there is no other response.
+            returns = Some(Returns { all: true, ..Returns::default() });
+        }
         let modseqs = query.key.has_modseq().then(Modseqs::default);
         let walk = Walk::start(cx, selected, query, Needs::default());
         if returns.is_some_and(|returns| returns.save) {

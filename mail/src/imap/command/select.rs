@@ -1,11 +1,16 @@
-//! SELECT and EXAMINE (RFC 3501 6.3.1 and 6.3.2; the CONDSTORE parameter, RFC 7162 3.1.8;
-//! MAILBOXID, RFC 8474 4.2).
+//! SELECT and EXAMINE (RFC 3501 6.3.1 and 6.3.2; RFC 9051 6.3.2 and 6.3.3; the CONDSTORE parameter,
+//! RFC 7162 3.1.8, and QRESYNC, 3.2.5; MAILBOXID, RFC 8474 4.2).
+
+mod resync;
 
 use freehold_core::mailbox;
 
+pub(crate) use self::resync::Resync;
+use super::list;
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::cursor::{Cursor, SyntaxError};
+use crate::imap::enabled::Enabled;
 use crate::imap::flags;
 use crate::imap::object_id::MailboxId;
 use crate::imap::selected::{Access, Opened, Selected};
@@ -16,19 +21,39 @@ pub(crate) struct Select {
     pub(crate) name: String,
     pub(crate) access: Access,
     pub(crate) condstore: bool,
+    pub(crate) resync: Option<Resync>,
 }
 
 impl Select {
     pub(crate) fn parse(cursor: &mut Cursor<'_>, access: Access) -> Result<Self, SyntaxError> {
         cursor.space()?;
-        let name = cursor.mailbox()?;
-        let mut condstore = false;
-        if cursor.eat(" (") {
-            cursor.expect("CONDSTORE", "unknown parameter of SELECT")?;
-            cursor.expect(")", "unknown parameter of SELECT")?;
-            condstore = true;
+        let mut select = Self { name: cursor.mailbox()?, access, condstore: false, resync: None };
+        if cursor.peek() == Some(b' ') && cursor.rest() != b" " {
+            cursor.space()?;
+            let parameters = cursor.list(|cursor| select.parameter(cursor))?;
+            if parameters.is_empty() {
+                return Err(SyntaxError("SELECT has no parameters"));
+            }
         }
-        Ok(Self { name, access, condstore })
+        Ok(select)
+    }
+
+    fn parameter(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
+        match cursor.atom()?.to_ascii_uppercase().as_str() {
+            "CONDSTORE" => self.condstore = true,
+            "QRESYNC" if self.resync.is_none() => {
+                cursor.space()?;
+                self.resync = Some(Resync::parse(cursor)?);
+            }
+            _ => return Err(SyntaxError("unknown parameter of SELECT")),
+        }
+        Ok(())
+    }
+
+    /// The refusal of QRESYNC to a client that has not enabled it (RFC 7162 3.2.5).
+    pub(crate) fn refusal(&self, enabled: Enabled) -> Option<Completion> {
+        let is_early = self.resync.is_some() && !enabled.qresync;
+        is_early.then(|| Completion::bad("enable QRESYNC first"))
     }
 }
 
@@ -53,9 +78,14 @@ pub(crate) async fn run(
     }
     cx.out.line("] permanent flags");
     cx.out.line(format!("* {} EXISTS", selected.len()));
-    cx.out.line(format!("* {} RECENT", selected.recent_len()));
-    if let Some(number) = first_unseen {
-        cx.out.line(format!("* OK [UNSEEN {number}] first unseen"));
+    if cx.enabled.rev2 {
+        // RFC 9051 appendix E, 10 to 12: LIST is sent, RECENT and UNSEEN are not.
+        list::print_folder(cx, &folder, &select.name)?;
+    } else {
+        cx.out.line(format!("* {} RECENT", selected.recent_len()));
+        if let Some(number) = first_unseen {
+            cx.out.line(format!("* OK [UNSEEN {number}] first unseen"));
+        }
     }
     cx.out.line(format!("* OK [UIDVALIDITY {}] UID validity", folder.uid_validity));
     cx.out.line(format!("* OK [UIDNEXT {}] next UID", folder.uid_next));
@@ -64,6 +94,9 @@ pub(crate) async fn run(
         folder.highest_modseq
     ));
     cx.out.line(format!("* OK [MAILBOXID ({})] mailbox id", MailboxId(folder.id)));
+    if let Some(resync) = &select.resync {
+        resync.print(cx, &selected, &folder)?;
+    }
     Ok((
         selected,
         if writable {

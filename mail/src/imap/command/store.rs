@@ -87,7 +87,7 @@ pub(crate) async fn run(
         selected.mark_reported(*uid, *modseq);
         if !store.silent {
             selected.report_flags(cx, *uid, *modseq, now);
-        } else if cx.condstore
+        } else if cx.enabled.condstore
             && let Some(number) = selected.number_of(*uid)
         {
             // RFC 7162 3.1.3: the new modification sequence is sent even with `.SILENT`.

@@ -63,6 +63,8 @@ pub(super) struct Appending {
     pub(super) tag: String,
     /// The length of the command's text up to the literal that is being received.
     pub(super) parsed: usize,
+    /// True for a message in `UTF8 (…)`, which a parenthesis ends.
+    pub(super) is_open: bool,
 }
 
 /// The purpose of the question in progress.
@@ -94,4 +96,6 @@ pub(super) enum Asked {
     IdleReport {
         tag: String,
     },
+    /// Changes are reported between commands (RFC 5465).
+    Notify,
 }

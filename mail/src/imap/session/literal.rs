@@ -26,15 +26,18 @@ impl Session {
         }
         let text = self.framer.text();
         if let Busy::Appending(appending) = &self.busy {
-            let head = MessageHead::parse(text.get(appending.parsed..).unwrap_or_default());
+            let rest = text.get(appending.parsed..).unwrap_or_default();
+            let head = MessageHead::parse(rest, appending.is_open);
+            let is_open = head.as_ref().is_ok_and(|head| head.is_utf8);
             let question = head.map(|head| Question::AppendNext { head, literal });
-            return self.message(tag, literal, question);
+            return self.message(tag, literal, question, is_open);
         }
         if self.is_logged_in()
-            && let Some(head) = Head::parse(text)
+            && let Some(head) = Head::parse(text, self.enabled)
         {
+            let is_open = head.as_ref().is_ok_and(|head| head.message.is_utf8);
             let question = head.map(|head| Question::Append { head, literal });
-            return self.message(tag, literal, question);
+            return self.message(tag, literal, question, is_open);
         }
         let may_be_binary = SetMetadata::is_begun(text);
         if (may_be_binary || !literal.binary) && self.framer.may_keep(literal) {
@@ -61,6 +64,7 @@ impl Session {
         tag: String,
         literal: Literal,
         question: Result<Question, Completion>,
+        is_open: bool,
     ) -> Step {
         match question {
             Ok(_) if !literal.waits && literal.len > self.link.message_len_max => {
@@ -68,7 +72,7 @@ impl Session {
                 Step::Close
             }
             Ok(question) => {
-                let appending = Appending { tag, parsed: self.framer.text().len() };
+                let appending = Appending { tag, parsed: self.framer.text().len(), is_open };
                 self.ask(question, Asked::Append { appending, literal })
             }
             Err(refusal) => {

@@ -50,6 +50,11 @@ pub(crate) enum Question {
     Compress,
     /// Report the changes in the selected folder.
     Report(Numbers),
+    /// Report what NOTIFY asked for, as far as it changed.
+    Notify {
+        /// True in IDLE.
+        is_idle: bool,
+    },
 }
 
 /// The node's answer. Untagged responses are handed over beside it.

@@ -5,6 +5,7 @@ use freehold_core::testing::fuzz::fuzz;
 use super::transcript;
 use crate::conversations;
 use crate::imap::command::{self, append};
+use crate::imap::enabled::Enabled;
 use crate::imap::{date, utf7};
 
 #[test]
@@ -25,7 +26,10 @@ fn damaged_command_is_parsed_or_refused() {
         .flat_map(|lines| lines.split(|byte| *byte == b'\n').map(<[u8]>::to_vec))
         .collect();
     fuzz("imap command", &lines, |input| {
-        let _ = (command::parse(input).is_ok(), append::Head::parse(input).is_some());
+        let _ = (
+            command::parse(input, Enabled::default()).is_ok(),
+            append::Head::parse(input, Enabled::default()).is_some(),
+        );
         let text = String::from_utf8_lossy(input);
         let _ = (date::day(&text), date::moment(&text), date::Day::of_header(input));
         if let Some(name) = utf7::decode(input) {

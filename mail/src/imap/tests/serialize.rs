@@ -131,7 +131,12 @@ fn item(item: &Item) -> String {
         Item::ModSeq => "MODSEQ".to_owned(),
         Item::Size => "RFC822.SIZE".to_owned(),
         Item::Uid => "UID".to_owned(),
-        Item::EmailId | Item::Preview | Item::SaveDate | Item::ThreadId => {
+        Item::Binary(_)
+        | Item::BinarySize(_)
+        | Item::EmailId
+        | Item::Preview
+        | Item::SaveDate
+        | Item::ThreadId => {
             panic!("{item:?} is not generated")
         }
         Item::Section(BodySection { name, .. }) if name.starts_with(b"RFC822") => {

@@ -25,7 +25,7 @@ use super::oracle;
 use crate::imap::context::Shared;
 use crate::imap::exchange::Exchange;
 use crate::imap::link::{Link, Privacy};
-use crate::imap::session::{Session, Step};
+use crate::imap::session::{Session, Step, Watched};
 use crate::sasl::ScramOffer;
 
 /// How input reaches the session.
@@ -134,6 +134,7 @@ impl Play {
                     let plain = BASE64.encode(format!("\0alice\0{password}").as_bytes());
                     let text = String::from_utf8_lossy(bytes)
                         .replace("$PASSWORD", &password)
+                        .replace("$UIDVALIDITY", &uid_validity(&node))
                         .replace("$PLAIN", &plain);
                     let session =
                         sessions.entry(*number).or_insert_with(|| TestSession::new(&node, privacy));
@@ -185,7 +186,7 @@ fn unescaped(line: &str) -> Vec<u8> {
 async fn report_changes(sessions: &mut BTreeMap<u8, TestSession>) {
     for session in sessions.values_mut() {
         session.session.folder_changed();
-        if session.session.is_idle() {
+        if session.session.watched() != Watched::Nothing {
             session.run().await;
         }
     }
@@ -281,6 +282,12 @@ fn leaves_text_free(wanted: &str) -> bool {
         code.is_none_or(|code| code.starts_with('[') && code.ends_with(']') && !code.contains('…'));
     (is_status && is_code) || (tag == "+" && status.is_none())
 }
+
+/// The UIDVALIDITY of INBOX.
+fn uid_validity(node: &Node) -> String {
+    mailbox::folder_named(node, "INBOX").unwrap().unwrap().uid_validity.to_string()
+}
+
 async fn test_node() -> (TestNode, String) {
     let node = TestNode::without_owner("alice").await;
     publish::profile(&node, profile_of("alice")).await.unwrap();
@@ -309,6 +316,42 @@ fn session(node: &Node, privacy: Privacy) -> (Session, Exchange) {
     let scram = ScramOffer { is_advertised: true, binding: None };
     let link = Link { privacy, may_start_tls, scram, is_compressed: false, message_len_max };
     (Session::new(link), Exchange::new(node.clone(), shared, Ipv4Addr::LOCALHOST.into()))
+}
+
+/// A client that is logged in, and its node.
+pub(super) struct Client {
+    pub(super) node: TestNode,
+    password: String,
+    session: Session,
+    exchange: Exchange,
+}
+
+impl Client {
+    pub(super) async fn start() -> Self {
+        let (node, password) = test_node().await;
+        let (session, exchange) = session(&node, Privacy::Loopback);
+        let mut client = Self { node, password, session, exchange };
+        client.log_in().await;
+        client
+    }
+
+    /// Begins another session.
+    pub(super) async fn restart(&mut self) {
+        (self.session, self.exchange) = session(&self.node, Privacy::Loopback);
+        self.log_in().await;
+    }
+
+    async fn log_in(&mut self) {
+        let login = format!("l LOGIN alice {}\r\n", self.password);
+        assert!(self.send(&login).await.contains("l OK"));
+    }
+
+    /// Sends input and returns what the server sends.
+    pub(super) async fn send(&mut self, input: &str) -> String {
+        self.session.receive(input.as_bytes());
+        run(&mut self.session, &mut self.exchange).await;
+        String::from_utf8(self.session.take_output()).unwrap()
+    }
 }
 
 /// All that the server sends to a session that logs in and then sends `input` at once.

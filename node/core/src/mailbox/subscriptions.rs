@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use super::folders::{
     FOLDERS_MAX, FolderError, NAME_LEN_MAX, NUMBERS, NumbersRow, canonical, load_all, valid_name,
 };
+use crate::events::Event;
 use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table, Tx};
@@ -51,6 +52,7 @@ pub async fn subscribe(node: &Node, name: &str) -> Result<(), FolderError> {
             if !is_known && known.len() >= SUBSCRIPTIONS_MAX {
                 return Err(FolderError::TooManySubscriptions);
             }
+            tx.after(Event::Subscriptions);
             Ok(insert(tx, &name)?)
         })
         .await
@@ -68,6 +70,7 @@ pub async fn unsubscribe(node: &Node, name: &str) -> Result<(), FolderError> {
     node.store
         .commit(move |tx| {
             row::delete::<SubscriptionRow>(tx, name.as_bytes());
+            tx.after(Event::Subscriptions);
             Ok(())
         })
         .await

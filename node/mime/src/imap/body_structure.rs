@@ -5,16 +5,37 @@ use super::print::Printer;
 use crate::media::{Parameters, parametrised};
 use crate::{Kind, PartId, Structure, header};
 
+/// The messages inside a message that are printed with their envelope and body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelopes {
+    /// message/rfc822 (RFC 3501 7.4.2).
+    Rfc822,
+    /// message/global too (RFC 9051 7.5.2).
+    Global,
+}
+
 /// Prints the structure of a part of a message; `extended` is BODYSTRUCTURE, else BODY.
 ///
 /// It recurses as deep as the structure is parsed: 50 levels.
 pub fn print(out: &mut Printer, message: &[u8], structure: &Structure, id: PartId, extended: bool) {
+    print_for(out, message, structure, id, extended, Envelopes::Rfc822);
+}
+
+/// As [`print`], with the envelopes that the client takes.
+pub fn print_for(
+    out: &mut Printer,
+    message: &[u8],
+    structure: &Structure,
+    id: PartId,
+    extended: bool,
+    envelopes: Envelopes,
+) {
     let part = structure.part(id);
     let bytes = structure.header(message, id);
     if part.kind == Kind::Multipart {
         out.raw("(");
         for child in structure.children(id) {
-            print(out, message, structure, child, extended);
+            print_for(out, message, structure, child, extended, envelopes);
         }
         out.raw(" ").string(&part.media.subtype);
         if extended {
@@ -36,13 +57,14 @@ pub fn print(out: &mut Printer, message: &[u8], structure: &Structure, id: PartI
         .filter(|value| !value.is_empty());
     out.string(encoding.as_deref().unwrap_or(b"7bit")).raw(" ").show(part.body.len());
     // IMAP4rev1 has envelope and body for MESSAGE/RFC822 alone, not for message/global (RFC 6532).
-    let is_rfc822 = part.media.is("message", Some("rfc822"));
-    let inner = structure.children(id).next().filter(|_| is_rfc822);
+    let has_envelope = part.media.is("message", Some("rfc822"))
+        || (envelopes == Envelopes::Global && part.media.is("message", Some("global")));
+    let inner = structure.children(id).next().filter(|_| has_envelope);
     if let Some(inner) = inner {
         out.raw(" ");
         envelope::print(out, structure.header(message, inner));
         out.raw(" ");
-        print(out, message, structure, inner, extended);
+        print_for(out, message, structure, inner, extended, envelopes);
     }
     if inner.is_some() || part.media.is("text", None) {
         out.raw(" ").show(part.lines);

@@ -3,40 +3,55 @@
 
 use std::io::Write;
 
+use crate::word;
+
 /// Longest text printed as a quoted string, in bytes. A longer one is printed as a literal, because
 /// many programs limit the length of a line.
 const QUOTED_LEN_MAX: usize = 1_000;
 
 /// Responses waiting to be sent.
 #[derive(Debug, Default)]
-pub struct Printer(Vec<u8>);
+pub struct Printer {
+    bytes: Vec<u8>,
+    takes_utf8: bool,
+}
 
 impl Printer {
+    /// Whether the client takes UTF-8 in quoted strings (RFC 6855 3, RFC 9051 4.3).
+    pub fn set_utf8(&mut self, takes_utf8: bool) {
+        self.takes_utf8 = takes_utf8;
+    }
+
+    /// True if the client takes UTF-8 in quoted strings.
+    pub fn takes_utf8(&self) -> bool {
+        self.takes_utf8
+    }
+
     /// The number of octets printed and not taken.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// True if no octets wait to be taken.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
     /// Takes the printed octets.
     pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.0)
+        std::mem::take(&mut self.bytes)
     }
 
     /// Octets, unchanged.
     pub fn raw(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
-        self.0.extend_from_slice(bytes.as_ref());
+        self.bytes.extend_from_slice(bytes.as_ref());
         self
     }
 
     /// A number or other syntax, by its `Display`.
     pub fn show(&mut self, value: impl std::fmt::Display) -> &mut Self {
         // Writing into a Vec can't fail.
-        let _ = write!(self.0, "{value}");
+        let _ = write!(self.bytes, "{value}");
         self
     }
 
@@ -47,15 +62,15 @@ impl Printer {
 
     /// Drops what was printed after the first `len` octets.
     pub fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
+        self.bytes.truncate(len);
     }
 
     /// Adds responses printed elsewhere.
     pub fn append(&mut self, responses: Vec<u8>) {
-        if self.0.is_empty() {
-            self.0 = responses;
+        if self.bytes.is_empty() {
+            self.bytes = responses;
         } else {
-            self.0.extend_from_slice(&responses);
+            self.bytes.extend_from_slice(&responses);
         }
     }
 
@@ -67,17 +82,19 @@ impl Printer {
     /// `string`.
     pub fn string(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
-        let plain = bytes.len() <= QUOTED_LEN_MAX
-            && bytes.iter().all(|byte| (b' '..0x7f).contains(byte) || *byte == b'\t');
-        if !plain {
+        let is_text = |byte: &u8| (b' '..0x7f).contains(byte) || *byte == b'\t' || *byte > 0x7f;
+        let is_plain = bytes.len() <= QUOTED_LEN_MAX
+            && bytes.iter().all(is_text)
+            && (bytes.is_ascii() || (self.takes_utf8 && std::str::from_utf8(bytes).is_ok()));
+        if !is_plain {
             return self.literal(bytes);
         }
         self.raw("\"");
         for byte in bytes {
             if matches!(byte, b'"' | b'\\') {
-                self.0.push(b'\\');
+                self.bytes.push(b'\\');
             }
-            self.0.push(*byte);
+            self.bytes.push(*byte);
         }
         self.raw("\"")
     }
@@ -90,6 +107,27 @@ impl Printer {
         }
     }
 
+    /// Items that were printed for every client and stored. Their strings that are not US-ASCII get
+    /// the form that this client takes: a quoted string of UTF-8, or encoded words (RFC 2047) for a
+    /// client that has not enabled UTF-8 (RFC 6855 7).
+    pub fn printed(&mut self, printed: &[u8]) -> &mut Self {
+        let mut rest = printed;
+        // A string that is not US-ASCII was printed as a literal.
+        while !rest.is_ascii() {
+            let Some((before, text, after)) = next_literal(rest) else { break };
+            self.raw(before);
+            if text.is_ascii() {
+                self.literal(text);
+            } else if !self.takes_utf8 {
+                self.string(word::encode(&word::decode(text, None)));
+            } else {
+                self.string(text);
+            }
+            rest = after;
+        }
+        self.raw(rest)
+    }
+
     /// `literal`. It can't contain NUL (RFC 3501 section 9, `CHAR8`): NUL is replaced by 0x80,
     /// which keeps the announced length.
     pub fn literal(&mut self, bytes: &[u8]) -> &mut Self {
@@ -99,9 +137,9 @@ impl Printer {
     /// Part of a literal whose length is already printed.
     pub fn octets(&mut self, bytes: &[u8]) -> &mut Self {
         if memchr::memchr(0, bytes).is_none() {
-            self.0.extend_from_slice(bytes);
+            self.bytes.extend_from_slice(bytes);
         } else {
-            self.0.extend(bytes.iter().map(|byte| if *byte == 0 { 0x80 } else { *byte }));
+            self.bytes.extend(bytes.iter().map(|byte| if *byte == 0 { 0x80 } else { *byte }));
         }
         self
     }
@@ -120,6 +158,35 @@ impl Printer {
             print(self, item);
         }
         self.raw(")")
+    }
+}
+
+/// The text up to the first literal, the literal's octets, and the text behind it.
+fn next_literal(printed: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let mut at = 0usize;
+    loop {
+        let found = memchr::memchr2(b'"', b'{', printed.get(at..)?)?.checked_add(at)?;
+        if printed.get(found) == Some(&b'"') {
+            at = after_quoted(printed, found.checked_add(1)?)?;
+            continue;
+        }
+        let (before, literal) = printed.split_at_checked(found)?;
+        let end = memchr::memchr(b'}', literal)?;
+        let digits = std::str::from_utf8(literal.get(1..end)?).ok()?;
+        let octets = literal.get(end..)?.strip_prefix(b"}\r\n")?;
+        let (text, after) = octets.split_at_checked(digits.parse().ok()?)?;
+        return Some((before, text, after));
+    }
+}
+
+/// The position behind a quoted string whose text begins at `at`.
+fn after_quoted(printed: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let found = memchr::memchr2(b'"', b'\\', printed.get(at..)?)?.checked_add(at)?;
+        if printed.get(found) == Some(&b'"') {
+            return found.checked_add(1);
+        }
+        at = found.checked_add(2)?;
     }
 }
 
@@ -167,6 +234,37 @@ mod tests {
             }),
             "(1 2)"
         );
+    }
+
+    #[test]
+    fn stored_strings_get_the_form_that_the_client_takes() {
+        let stored = printed(|p| {
+            p.raw("(").string("a {3}\" b").raw(" ").string("Grüße").raw(" NIL ").string("a\nb");
+            p.raw(" ").string("=?utf-8?q?=C3=BC?= ü").raw(")");
+        });
+        let plain = printed(|p| {
+            p.printed(stored.as_bytes());
+        });
+        let words = "(\"a {3}\\\" b\" \"=?utf-8?B?R3LDvMOfZQ==?=\" NIL {3}\r\na\nb \
+                     \"=?utf-8?B?w7wgw7w=?=\")";
+        assert_eq!(plain, words);
+        let utf8 = printed(|p| {
+            p.set_utf8(true);
+            p.printed(stored.as_bytes());
+        });
+        assert!(utf8.contains("\"Grüße\" NIL {3}\r\na\nb \"=?utf-8?q?=C3=BC?= ü\""), "{utf8}");
+    }
+
+    #[test]
+    fn damaged_items_are_printed_as_they_are() {
+        for text in ["ü", "\"ü", "{9}\r\nü", "{x}\r\nü", "{2\r\nü", "\"\\", "{2}\r\nü{", "\"ü\\"]
+        {
+            let out = printed(|p| {
+                p.set_utf8(true);
+                p.printed(text.as_bytes());
+            });
+            assert!(out.contains('ü') || !text.contains('ü'), "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The data items of FETCH (RFC 3501 6.4.5; MODSEQ, RFC 7162 3.1.4; EMAILID and THREADID, RFC 8474
-//! 5; SAVEDATE, RFC 8514 4.1; PREVIEW, RFC 8970).
+//! The data items of FETCH (RFC 3501 6.4.5; BINARY, RFC 3516 4.2; MODSEQ, RFC 7162 3.1.4; EMAILID
+//! and THREADID, RFC 8474 5; SAVEDATE, RFC 8514 4.1; PREVIEW, RFC 8970).
 
 use freehold_core::mailbox;
 
@@ -17,6 +17,10 @@ const PATH_MAX: usize = freehold_mime::structure::DEPTH_MAX * 2;
 /// One data item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
+    /// `BINARY[<section>]<<partial>>`: a decoded part.
+    Binary(BodySection),
+    /// `BINARY.SIZE[<section>]`: its length.
+    BinarySize(BodySection),
     Body,
     BodyStructure,
     EmailId,
@@ -37,8 +41,8 @@ pub(crate) enum Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BodySection {
     pub(crate) section: Section,
-    /// The first octet and the number of octets.
-    pub(crate) partial: Option<(u32, u32)>,
+    /// The first octet and the number of octets (64 bits, RFC 9051 9).
+    pub(crate) partial: Option<(u64, u64)>,
     /// True when \Seen is not set.
     pub(crate) peek: bool,
     /// The item's name in the response, printed once for all messages.
@@ -87,8 +91,18 @@ impl Item {
             })
         };
         Ok(match name.as_slice() {
-            b"BODY" if cursor.peek() == Some(b'[') => Self::Section(section(cursor, false)?),
-            b"BODY.PEEK" => Self::Section(section(cursor, true)?),
+            b"BINARY" => Self::Binary(part(cursor, "BINARY", false)?),
+            b"BINARY.PEEK" => Self::Binary(part(cursor, "BINARY", true)?),
+            b"BINARY.SIZE" => match part(cursor, "BINARY.SIZE", true)? {
+                BodySection { partial: Some(_), .. } => {
+                    return Err(SyntaxError("a size has no partial range"));
+                }
+                wanted => Self::BinarySize(wanted),
+            },
+            b"BODY" if cursor.peek() == Some(b'[') => {
+                Self::Section(section(cursor, "BODY", false)?)
+            }
+            b"BODY.PEEK" => Self::Section(section(cursor, "BODY", true)?),
             b"BODY" => Self::Body,
             b"BODYSTRUCTURE" => Self::BodyStructure,
             b"EMAILID" => Self::EmailId,
@@ -113,12 +127,21 @@ impl Item {
 
     /// True if fetching the item sets \Seen.
     pub(crate) fn marks_seen(&self) -> bool {
-        matches!(self, Self::Section(wanted) if !wanted.peek)
+        matches!(self, Self::Section(wanted) | Self::Binary(wanted) if !wanted.peek)
+    }
+}
+
+/// `section-binary` and a partial range: part numbers alone (RFC 3516 7).
+fn part(cursor: &mut Cursor<'_>, name: &str, peek: bool) -> Result<BodySection, SyntaxError> {
+    let wanted = section(cursor, name, peek)?;
+    match wanted.section.text {
+        Text::Whole => Ok(wanted),
+        _ => Err(SyntaxError("BINARY takes the number of a part")),
     }
 }
 
 /// `[section]<partial>`.
-fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<BodySection, SyntaxError> {
+fn section(cursor: &mut Cursor<'_>, name: &str, peek: bool) -> Result<BodySection, SyntaxError> {
     cursor.expect("[", "a section is missing")?;
     let mut path = Vec::new();
     let mut dotted = false;
@@ -160,9 +183,12 @@ fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<BodySection, SyntaxErr
     };
     cursor.expect("]", "the section is not closed")?;
     let partial = if cursor.eat("<") {
-        let from = cursor.number()?;
+        let from = cursor.number64()?;
         cursor.expect(".", "the partial range is malformed")?;
-        let len = cursor.nz_number()?;
+        let len = cursor.number64()?;
+        if len == 0 {
+            return Err(SyntaxError("the partial range is empty"));
+        }
         cursor.expect(">", "the partial range is malformed")?;
         Some((from, len))
     } else {
@@ -172,14 +198,14 @@ fn section(cursor: &mut Cursor<'_>, peek: bool) -> Result<BodySection, SyntaxErr
     let is_indexed = matches!(&section.text, Text::Fields { not: false, names }
         if section.path.is_empty() && names.iter().all(|name| mailbox::is_kept(name)));
     let mut out = Printer::default();
-    print_name(&mut out, &section, partial);
+    print_name(&mut out, name, &section, partial);
     Ok(BodySection { section, partial, peek, name: out.take(), is_indexed })
 }
 
 /// Prints the item's name in the response: without PEEK, and with only the origin of a partial
 /// range.
-fn print_name(out: &mut Printer, section: &Section, partial: Option<(u32, u32)>) {
-    out.raw("BODY[");
+fn print_name(out: &mut Printer, name: &str, section: &Section, partial: Option<(u64, u64)>) {
+    out.raw(name).raw("[");
     for (at, number) in section.path.iter().enumerate() {
         if at > 0 {
             out.raw(".");
@@ -217,7 +243,7 @@ mod tests {
 
     fn name(text: &str) -> Result<String, SyntaxError> {
         let items = Item::parse_all(&mut Cursor::new(text.as_bytes()))?;
-        let [Item::Section(wanted)] = items.as_slice() else {
+        let [Item::Section(wanted) | Item::Binary(wanted)] = items.as_slice() else {
             return Err(SyntaxError("no section"));
         };
         Ok(String::from_utf8(wanted.name.clone()).unwrap())
@@ -226,6 +252,9 @@ mod tests {
     #[test]
     fn section_response_has_the_name_of_its_request() {
         assert_eq!(name("BODY.PEEK[]").unwrap(), "BODY[]");
+        assert_eq!(name("binary.peek[1.2]<5.9>").unwrap(), "BINARY[1.2]<5>");
+        assert_eq!(name("BINARY[]").unwrap(), "BINARY[]");
+        assert_eq!(name("BODY[]<4294967296.9>").unwrap(), "BODY[]<4294967296>");
         assert_eq!(name("body[1.2.mime]").unwrap(), "BODY[1.2.MIME]");
         assert_eq!(
             name("BODY[HEADER.FIELDS (Date \"From\")]<0.5>").unwrap(),
@@ -246,6 +275,12 @@ mod tests {
             "BODY[1TEXT]",
             "BODY[]<1>",
             "BODY[]<1.0>",
+            "BODY[]<9223372036854775808.1>",
+            "BINARY",
+            "BINARY[1.MIME]",
+            "BINARY[HEADER]",
+            "BINARY.SIZE[1]<0.1>",
+            "BINARY.SIZE",
             "BODY[",
             "NOSUCH",
             "(FLAGS UID",

@@ -3,14 +3,17 @@
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use freehold_core::blobs::BlobReader;
 use freehold_core::mailbox::{self, Message};
 use freehold_core::store::StoreError;
-use freehold_mime::header;
+use freehold_mime::encoding::Encoding;
 use freehold_mime::structure::{HEADER_LEN_MAX, Structure as Parts};
+use freehold_mime::{Kind, header};
 
+use super::decoded::{Content, Measure};
 use super::item::{BodySection, Item};
 use crate::imap::context::Context;
 use crate::imap::date;
@@ -32,6 +35,23 @@ pub(crate) enum Segment {
         from: u64,
         end: u64,
     },
+    /// A part that is decoded while it is sent.
+    Content(Box<Content>),
+}
+
+/// Why a message has no response.
+#[derive(Debug)]
+pub(crate) enum PrintError {
+    /// A part has a transfer encoding that is unknown (RFC 3516 4.3).
+    UnknownEncoding,
+    /// The store.
+    Store(StoreError),
+}
+
+impl From<StoreError> for PrintError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl Segment {
@@ -45,6 +65,9 @@ impl Segment {
             Self::Text(text) => {
                 out.append(text);
                 Ok(None)
+            }
+            Self::Content(content) => {
+                Ok(content.print(out, len_max)?.map(|rest| Self::Content(Box::new(rest))))
             }
             Self::Bytes { blob, from, end } => {
                 let len =
@@ -75,7 +98,7 @@ pub(crate) fn needs(items: &[Item]) -> Needs {
             Item::Envelope => needs.envelope = true,
             Item::Body | Item::BodyStructure => needs.structure = true,
             Item::Section(wanted) if wanted.is_indexed => needs.header = true,
-            Item::Section(_) => needs.blobs = true,
+            Item::Section(_) | Item::Binary(_) | Item::BinarySize(_) => needs.blobs = true,
             Item::Preview => needs.summary = true,
             Item::EmailId | Item::SaveDate | Item::ThreadId => needs.content = true,
             Item::Flags | Item::InternalDate | Item::ModSeq | Item::Size | Item::Uid => {}
@@ -93,7 +116,7 @@ pub(crate) fn print(
     message: &Message,
     is_recent: bool,
     items: &[Item],
-) -> Result<VecDeque<Segment>, StoreError> {
+) -> Result<VecDeque<Segment>, PrintError> {
     let out = std::mem::take(&mut cx.out);
     let before = out.len();
     let mut response =
@@ -124,7 +147,7 @@ struct Response<'a> {
 }
 
 impl Response<'_> {
-    fn items(&mut self, number: u32, items: &[Item]) -> Result<(), StoreError> {
+    fn items(&mut self, number: u32, items: &[Item]) -> Result<(), PrintError> {
         self.out.show(format_args!("* {number} FETCH ("));
         for (at, item) in items.iter().enumerate() {
             if at > 0 {
@@ -136,7 +159,7 @@ impl Response<'_> {
         Ok(())
     }
 
-    fn item(&mut self, item: &Item) -> Result<(), StoreError> {
+    fn item(&mut self, item: &Item) -> Result<(), PrintError> {
         let message = self.message;
         match item {
             Item::Flags => {
@@ -153,10 +176,12 @@ impl Response<'_> {
             Item::Envelope => {
                 self.out.raw("ENVELOPE ");
                 match self.listing.envelope(message.uid) {
-                    Some(envelope) => drop(self.out.raw(envelope)),
+                    Some(envelope) => drop(self.out.printed(envelope)),
                     None => {
                         let header = self.whole_header()?;
-                        envelope::print(&mut self.out, &header.bytes);
+                        let mut printed = Printer::default();
+                        envelope::print(&mut printed, &header.bytes);
+                        self.out.printed(&printed.take());
                     }
                 }
             }
@@ -164,11 +189,16 @@ impl Response<'_> {
                 let is_body = *item == Item::Body;
                 self.out.raw(if is_body { "BODY " } else { "BODYSTRUCTURE " });
                 let pick = |body, structure| if is_body { body } else { structure };
-                match self.listing.structures(message.uid) {
-                    Some((body, structure)) => drop(self.out.raw(pick(body, structure))),
-                    None => {
+                let stored = self.listing.structures(message.uid);
+                match stored.map(|(body, structure)| pick(body, structure)) {
+                    Some(stored) if !self.has_global(stored) => drop(self.out.printed(stored)),
+                    _ => {
                         let parsed = self.structure()?;
-                        self.out.raw(pick(&*parsed.body, &*parsed.body_structure));
+                        let form = match self.cx.enabled.takes_utf8() {
+                            true => &parsed.global,
+                            false => &parsed.rfc822,
+                        };
+                        self.out.printed(pick(&form.body, &form.body_structure));
                     }
                 }
             }
@@ -199,9 +229,19 @@ impl Response<'_> {
                     None => self.out.raw("SAVEDATE NIL"),
                 };
             }
+            Item::Binary(wanted) => self.binary(wanted)?,
+            Item::BinarySize(wanted) => self.binary_size(wanted)?,
             Item::Section(wanted) => self.section(wanted)?,
         }
         Ok(())
+    }
+
+    /// True if a stored structure has a message/global, which clients that take UTF-8 are sent with
+    /// its envelope and body (RFC 9051 7.5.2).
+    fn has_global(&self, stored: &[u8]) -> bool {
+        let lower = || stored.to_ascii_lowercase();
+        self.cx.enabled.takes_utf8()
+            && memchr::memmem::find(&lower(), b"\"message\" \"global\"").is_some()
     }
 
     /// The header, read from the message.
@@ -258,8 +298,7 @@ impl Response<'_> {
             self.header(wanted, &bytes);
             return Ok(());
         }
-        let (skip, take) =
-            wanted.partial.map_or((0, u64::MAX), |(from, len)| (u64::from(from), u64::from(len)));
+        let (skip, take) = wanted.partial.unwrap_or((0, u64::MAX));
         let from = range.start.saturating_add(skip).min(range.end);
         let end = from.saturating_add(take).min(range.end);
         self.out.show(format_args!("{{{}}}\r\n", end.saturating_sub(from)));
@@ -268,6 +307,64 @@ impl Response<'_> {
             let text = self.out.take();
             self.segments.extend([Segment::Text(text), Segment::Bytes { blob, from, end }]);
         }
+        Ok(())
+    }
+
+    /// The encoded bytes of a part and their encoding; `None` if there is no such part.
+    fn part(&mut self, wanted: &BodySection) -> Result<Option<(Range<u64>, Encoding)>, PrintError> {
+        let whole = 0..self.message.size;
+        if wanted.section.path.is_empty() {
+            return Ok(Some((whole, Encoding::Identity)));
+        }
+        let structure = self.structure()?;
+        let Some(id) = structure.parts.find(&wanted.section.path) else { return Ok(None) };
+        let part = structure.parts.part(id);
+        let range = part.body.start as u64..part.body.end as u64;
+        if part.kind != Kind::Leaf {
+            return Ok(Some((range, Encoding::Identity)));
+        }
+        let (blob, len) = (self.blob()?, part.header.len().min(HEADER_LEN_MAX));
+        let bytes = read_range(&blob, part.header.start as u64, len)?;
+        let field = header::first(&bytes, "content-transfer-encoding");
+        match field.map_or(Some(Encoding::Identity), Encoding::known) {
+            // No RFC has uuencode as a transfer encoding.
+            None | Some(Encoding::Uuencode) => Err(PrintError::UnknownEncoding),
+            Some(encoding) => Ok(Some((range, encoding))),
+        }
+    }
+
+    /// RFC 3516 4.2, `BINARY[<section>]<<partial>>`. A literal8 is sent only where a literal can't
+    /// be: it has a NUL.
+    fn binary(&mut self, wanted: &BodySection) -> Result<(), PrintError> {
+        self.out.raw(&wanted.name).raw(" ");
+        let Some((range, encoding)) = self.part(wanted)? else {
+            self.out.raw("NIL");
+            return Ok(());
+        };
+        let blob = self.blob()?;
+        let (skip, take) = wanted.partial.unwrap_or((0, u64::MAX));
+        let content = |partial| Content::new(Arc::clone(&blob), range.clone(), encoding, partial);
+        let Measure { len, has_nul } = content((skip, take)).measure()?;
+        let take = len.saturating_sub(skip).min(take);
+        self.out.raw(if has_nul { "~" } else { "" }).show(format_args!("{{{take}}}\r\n"));
+        if take > 0 {
+            let text = self.out.take();
+            let content = Segment::Content(Box::new(content((skip, take))));
+            self.segments.extend([Segment::Text(text), content]);
+        }
+        Ok(())
+    }
+
+    /// RFC 3516 4.3, `BINARY.SIZE[<section>]`; zero for a part that is not there.
+    fn binary_size(&mut self, wanted: &BodySection) -> Result<(), PrintError> {
+        let len = match self.part(wanted)? {
+            None => 0,
+            Some((range, Encoding::Identity)) => range.end.saturating_sub(range.start),
+            Some((range, encoding)) => {
+                Content::new(self.blob()?, range, encoding, (0, u64::MAX)).measure()?.len
+            }
+        };
+        self.out.raw(&wanted.name).show(format_args!(" {len}"));
         Ok(())
     }
 
@@ -280,8 +377,9 @@ impl Response<'_> {
             }
             _ => bytes,
         };
+        let index = |number| usize::try_from(number).unwrap_or(usize::MAX);
         let (skip, take) =
-            wanted.partial.map_or((0, usize::MAX), |(from, len)| (from as usize, len as usize));
+            wanted.partial.map_or((0, usize::MAX), |(from, len)| (index(from), index(len)));
         let rest = bytes.get(skip..).unwrap_or_default();
         self.out.literal(rest.get(..take).unwrap_or(rest));
     }
