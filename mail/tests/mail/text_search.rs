@@ -63,7 +63,10 @@ where
 
 /// A response without the tag of its command.
 fn without_tag(line: &str) -> String {
-    line.split_once("(TAG ").and_then(|(_, rest)| rest.split_once(')')).map_or(line, |(_, r)| r).into()
+    line.split_once("(TAG ")
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .map_or(line, |(_, r)| r)
+        .into()
 }
 
 async fn index(node: &Node, steps: usize) {

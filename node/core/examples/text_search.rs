@@ -160,10 +160,10 @@ fn search(node: &Node, folder: &Folder, term: &str) {
     let (mut candidates, mut found) = (0, 0);
     for _ in 0..3 {
         let started = Instant::now();
-        let narrowed =
-            mailbox::text_candidates(node, folder.id, Searched::Body, &[term]).unwrap();
+        let narrowed = mailbox::text_candidates(node, folder.id, Searched::Body, &[term]).unwrap();
         let asked = started.elapsed().as_secs_f64() * 1e3;
-        let uids: Vec<u32> = (1..folder_end(node, folder)).filter(|u| narrowed.contains(*u)).collect();
+        let uids: Vec<u32> =
+            (1..folder_end(node, folder)).filter(|u| narrowed.contains(*u)).collect();
         let term = fold(term);
         let messages = mailbox::messages_named(node, folder.id, &uids).unwrap();
         candidates = messages.len();

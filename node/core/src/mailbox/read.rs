@@ -162,11 +162,7 @@ pub fn messages_in(
 ///
 /// # Errors
 /// As [`messages`].
-pub fn messages_named(
-    node: &Node,
-    id: FolderId,
-    uids: &[u32],
-) -> Result<Vec<Message>, StoreError> {
+pub fn messages_named(node: &Node, id: FolderId, uids: &[u32]) -> Result<Vec<Message>, StoreError> {
     let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(Vec::new()) };
     let Some(folder) = load(&node.store, id)? else { return Ok(Vec::new()) };
     let mut found = Vec::with_capacity(uids.len());

@@ -10,6 +10,9 @@
 //! every term, and each message adds numbers, addresses and ids to it. A gram of an English letter
 //! of 2,500 characters takes 4 bits, all of them a tenth of its length.
 //!
+//! Many messages may have a frequent word. So runs also have the frequent words, by a hash that is
+//! long enough to be certain (`words`): of these messages no text is read.
+//!
 //! A background task ([`TextIndexer`]) reads messages that are new. On disk a new message has a row
 //! with its *signature*, the set of its buckets. Sixty-four signatures become a *run*, and runs are
 //! joined up to 1,024 messages (`run`): for each bucket the messages that have it. A term of six
@@ -27,6 +30,9 @@
 
 use minicbor::{Decode, Encode};
 
+use self::grams::Signature;
+use self::run::Signed;
+use self::words::Word;
 use super::folders::FolderId;
 use super::page;
 use crate::row::{self, Record, Rows};
@@ -39,17 +45,25 @@ mod forget;
 mod grams;
 mod indexer;
 mod run;
+mod words;
 
 pub use candidates::{Searched, TextCandidates, body_text, text_candidates};
 pub(super) use check::check;
 pub(super) use forget::{RemovedRow, record_removed};
-pub(super) use run::{DroppedRow, RunRow};
 pub use indexer::TextIndexer;
+pub(super) use run::{DroppedRow, RunRow};
 
-/// Under `folder ‖ UID`: the signature of a message that is in no run yet.
+/// Under `folder ‖ UID`: a message that is in no run yet.
 #[derive(Encode, Decode)]
-#[cbor(transparent)]
-pub(super) struct SignatureRow(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
+#[cbor(map)]
+pub(super) struct SignatureRow {
+    /// Its buckets.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    signature: Vec<u8>,
+    /// Some of its words, eight bytes each.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    words: Vec<u8>,
+}
 
 impl Record for SignatureRow {
     const TABLE: Table = Table::new("mailbox_text_signatures");
@@ -82,6 +96,27 @@ pub(super) struct IndexedRow {
 impl Record for IndexedRow {
     const TABLE: Table = Table::new("mailbox_text_indexed");
     const VERSION: u8 = 1;
+}
+
+/// The longest words of a signature's row, in bytes: the row is at most 4 KiB.
+const ROW_WORDS_LEN_MAX: usize = 4000;
+
+impl SignatureRow {
+    fn new(signed: &Signed) -> Self {
+        let signature = signed.signature.encode();
+        let room = ROW_WORDS_LEN_MAX.saturating_sub(signature.len()) / 8;
+        let words = signed.words.iter().take(room).flat_map(|word| word.to_be_bytes()).collect();
+        Self { signature, words }
+    }
+
+    fn words(&self) -> impl Iterator<Item = Word> {
+        self.words.as_chunks::<8>().0.iter().map(|word| Word::from_be_bytes(*word))
+    }
+
+    fn signed(&self, key: &[u8]) -> Signed {
+        let signature = Signature::decode(&self.signature);
+        Signed { uid: uid_of(key), signature, words: self.words().collect() }
+    }
 }
 
 fn signature_key(folder: FolderId, uid: u32) -> Vec<u8> {

@@ -148,8 +148,8 @@ impl Terms {
     /// True if the index of texts alone says that a message does not match.
     pub(crate) fn excludes(&self, uid: u32) -> bool {
         let excludes = |key: &Key| match key {
-            Key::Body(text) => !self.may_contain(Searched::Body, text, uid),
-            Key::Text(text) => !self.may_contain(Searched::Whole, text, uid),
+            Key::Body(text) => self.by_index(Searched::Body, text, uid) == Some(false),
+            Key::Text(text) => self.by_index(Searched::Whole, text, uid) == Some(false),
             _ => false,
         };
         match &self.key {
@@ -158,9 +158,14 @@ impl Terms {
         }
     }
 
-    fn may_contain(&self, searched: Searched, text: &str, uid: u32) -> bool {
+    /// Whether a message contains a text, if the index says so for certain.
+    fn by_index(&self, searched: Searched, text: &str, uid: u32) -> Option<bool> {
         let asked = |filter: &&Filter| filter.searched == searched && filter.text == text;
-        self.filters.iter().find(asked).is_none_or(|filter| filter.candidates.contains(uid))
+        let candidates = &self.filters.iter().find(asked)?.candidates;
+        match candidates.contains(uid) {
+            false => Some(false),
+            true => candidates.is_certain(uid).then_some(true),
+        }
     }
 
     /// The columns of the index that the keys need.
@@ -252,17 +257,18 @@ impl Terms {
                     values(header, name).any(|value| contains(value, wanted))
                 })?,
             },
-            Key::Body(wanted) => {
-                self.may_contain(Searched::Body, wanted, message.uid)
-                    && candidate.body()?.contains(wanted.as_str())
-            }
-            Key::Text(wanted) => {
-                self.may_contain(Searched::Whole, wanted, message.uid) && {
+            Key::Body(wanted) => match self.by_index(Searched::Body, wanted, message.uid) {
+                Some(contains) => contains,
+                None => candidate.body()?.contains(wanted.as_str()),
+            },
+            Key::Text(wanted) => match self.by_index(Searched::Whole, wanted, message.uid) {
+                Some(contains) => contains,
+                None => {
                     let header = candidate.header()?;
                     text::fold(&text::header(&header.bytes)).contains(wanted)
                         || candidate.body()?.contains(wanted.as_str())
                 }
-            }
+            },
         })
     }
 }

@@ -76,9 +76,8 @@ impl Walk {
         let listing = Listing::read(&cx.node, selected.folder, self.needs, first, last)?;
         let mut rest = refs.iter().peekable();
         let (mut bytes, mut blobs) = (0u64, 0usize);
-        let is_full = |bytes: u64, blobs: usize| {
-            bytes >= BYTES_PER_SLICE || blobs >= BLOBS_PER_SLICE
-        };
+        let is_full =
+            |bytes: u64, blobs: usize| bytes >= BYTES_PER_SLICE || blobs >= BLOBS_PER_SLICE;
         for message in &messages {
             // A message that arrived meanwhile has no sequence number, one expunged has no row.
             while rest.next_if(|named| named.uid < message.uid).is_some() {}

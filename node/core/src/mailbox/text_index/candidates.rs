@@ -7,6 +7,7 @@ use freehold_mime::search::{self, fold};
 
 use super::grams::{GramHash, Part, Signature};
 use super::run::{self, RUN_LEN_MAX, Run, list_in};
+use super::words::{self, Word, WordHash};
 use super::{SignatureRow, bits, uid_of};
 use crate::mailbox::folders::FolderId;
 use crate::mailbox::read::{MESSAGE_LEN_MAX, Message, body};
@@ -35,6 +36,8 @@ pub enum Searched {
 pub struct TextCandidates {
     /// The UIDs of messages that do not contain them; ascending.
     excluded: Vec<u32>,
+    /// The UIDs of messages that contain them; ascending.
+    certain: Vec<u32>,
 }
 
 impl TextCandidates {
@@ -42,6 +45,12 @@ impl TextCandidates {
     /// must be compared.
     pub fn contains(&self, uid: u32) -> bool {
         self.excluded.binary_search(&uid).is_err()
+    }
+
+    /// True if the message with this UID certainly contains all terms: then its text need not be
+    /// compared.
+    pub fn is_certain(&self, uid: u32) -> bool {
+        self.certain.binary_search(&uid).is_ok()
     }
 
     /// The number of messages that are excluded.
@@ -55,8 +64,8 @@ impl TextCandidates {
 /// so nothing is missed. Terms of one or two letters exclude no message, except in scripts that
 /// write words so (Chinese, Japanese, Korean).
 ///
-/// A caller that wants certainty compares [`body_text`] of the candidates with the terms in the
-/// form of [`freehold_mime::search::fold`]. Blocks: reads some rows for each 1,024 messages.
+/// A caller that wants certainty compares [`body_text`] of the candidates that are not certain with
+/// the terms in the form of [`freehold_mime::search::fold`]. Blocks: reads some rows for each 1,024 messages.
 ///
 /// # Errors
 /// When the store is unavailable. Damaged rows of the index exclude no message.
@@ -66,18 +75,21 @@ pub fn text_candidates(
     searched: Searched,
     terms: &[&str],
 ) -> Result<TextCandidates, StoreError> {
-    let hash = GramHash::new(&node.store)?;
-    let mut wanted = Wanted::new(hash, searched, terms);
-    let mut excluded = Vec::new();
-    if wanted.0.is_empty() {
-        return Ok(TextCandidates { excluded });
+    let mut wanted = Wanted::new(node, searched, terms)?;
+    let mut found = TextCandidates::default();
+    if wanted.terms.is_empty() {
+        return Ok(found);
     }
     let in_runs = run::each(&node.store, folder, |run| {
         match wanted.places(node, folder, &run) {
-            Ok(Some(places)) => {
-                let without = |(place, _): &(usize, &u32)| !places.contains(*place);
-                let uids = run.uids.iter().enumerate().filter(without);
-                excluded.extend(uids.map(|(_, uid)| *uid));
+            Ok(Some((candidates, certain))) => {
+                for (place, uid) in run.uids.iter().enumerate() {
+                    match (candidates.contains(place), certain.contains(place)) {
+                        (false, _) => found.excluded.push(*uid),
+                        (true, true) => found.certain.push(*uid),
+                        (true, false) => {}
+                    }
+                }
             }
             Ok(None) | Err(StoreError::Corrupt { .. }) => {}
             Err(error) => return Err(error),
@@ -85,9 +97,10 @@ pub fn text_candidates(
         Ok(true)
     });
     without_damage(in_runs)?;
-    without_damage(wanted.exclude_by_signature(node, folder, &mut excluded))?;
-    excluded.sort_unstable();
-    Ok(TextCandidates { excluded })
+    without_damage(wanted.judge_signatures(node, folder, &mut found))?;
+    found.excluded.sort_unstable();
+    found.certain.sort_unstable();
+    Ok(found)
 }
 
 /// A damaged row ends a walk; what was excluded before it counts.
@@ -113,8 +126,13 @@ pub fn body_text(node: &Node, message: &Message) -> Result<String, StoreError> {
 /// in the latest run in which it was looked up; the rarest first.
 struct Buckets(Vec<(usize, u32)>);
 
-/// For each term the parts of the message one of which must have all buckets.
-struct Wanted(Vec<Vec<Buckets>>);
+/// The terms as the index knows them.
+struct Wanted {
+    /// For each term the parts of the message one of which must have all buckets.
+    terms: Vec<Vec<Buckets>>,
+    /// The terms as words, if each of them can be one.
+    words: Option<Vec<Word>>,
+}
 
 /// Places of messages in a run.
 #[derive(Clone)]
@@ -144,36 +162,64 @@ impl Places {
 }
 
 impl Wanted {
-    fn new(hash: GramHash, searched: Searched, terms: &[&str]) -> Self {
+    fn new(node: &Node, searched: Searched, terms: &[&str]) -> Result<Self, StoreError> {
+        let (hash, words) = (GramHash::new(&node.store)?, WordHash::new(&node.store)?);
         let parts: &[Part] = match searched {
             Searched::Body => &[Part::Body],
             Searched::Whole => &[Part::Body, Part::Header],
         };
-        let of_term = |term: &&str| {
-            let term = fold(term);
+        let folded: Vec<String> = terms.iter().map(|term| fold(term)).collect();
+        let of_term = |term: &String| {
             let of_part = |part: &Part| {
-                let all = hash.buckets(*part, &term);
+                let all = hash.buckets(*part, term);
                 // A long term: some of its grams, from all of it.
                 let step = all.len().div_ceil(TRIED_MAX).max(1);
                 Buckets(all.into_iter().step_by(step).map(|bucket| (0, bucket)).collect())
             };
             parts.iter().map(of_part).collect::<Vec<_>>()
         };
-        let terms = terms.iter().map(of_term);
-        Self(terms.filter(|parts| parts.iter().all(|part| !part.0.is_empty())).collect())
+        let terms = folded.iter().map(of_term);
+        Ok(Self {
+            terms: terms.filter(|parts| parts.iter().all(|part| !part.0.is_empty())).collect(),
+            words: folded.iter().map(|term| words.of_term(term)).collect(),
+        })
     }
 
-    /// The places of the messages of a run that have the buckets; `None` if the run was replaced
-    /// meanwhile.
+    /// The places of the messages of a run that certainly have all terms.
+    fn certain_places(
+        &self,
+        node: &Node,
+        folder: FolderId,
+        run: &Run,
+    ) -> Result<Option<Places>, StoreError> {
+        let Some(words) = &self.words else { return Ok(Some(Places::NONE)) };
+        let mut all = Places::ALL;
+        for word in words {
+            let Some(number) = run.row_of_word(*word) else { return Ok(Some(Places::NONE)) };
+            let Some(row) = run.postings(&node.store, folder, number)? else { return Ok(None) };
+            let mut having = Places::NONE;
+            words::each(&row, |found, list| {
+                if found == *word {
+                    bits::decode(list).for_each(|place| having.insert(place as usize));
+                }
+                found < *word
+            });
+            all.combine(&having, |a, b| a & b);
+        }
+        Ok(Some(all))
+    }
+
+    /// The places of the messages of a run that may have the terms, and those that have them;
+    /// `None` if the run was replaced meanwhile.
     fn places(
         &mut self,
         node: &Node,
         folder: FolderId,
         run: &Run,
-    ) -> Result<Option<Places>, StoreError> {
+    ) -> Result<Option<(Places, Places)>, StoreError> {
         let mut all = Places::ALL;
         let mut read = BTreeMap::new();
-        for term in &mut self.0 {
+        for term in &mut self.terms {
             let mut any = Places::NONE;
             for Buckets(buckets) in term {
                 let is_first = buckets.iter().all(|(count, _)| *count == 0);
@@ -209,25 +255,33 @@ impl Wanted {
                 break;
             }
         }
-        Ok(Some(all))
+        if all.is_empty() {
+            return Ok(Some((all, Places::NONE)));
+        }
+        let certain = self.certain_places(node, folder, run)?;
+        Ok(certain.map(|certain| (all, certain)))
     }
 
-    fn exclude_by_signature(
+    /// Looks through the messages that are in no run.
+    fn judge_signatures(
         &self,
         node: &Node,
         folder: FolderId,
-        excluded: &mut Vec<u32>,
+        into: &mut TextCandidates,
     ) -> Result<(), StoreError> {
         let mut scan = Scan::prefix(&folder.key(), SIGNATURES_PER_READ);
         loop {
             let found = row::scan::<SignatureRow>(&node.store, &scan)?;
             for (key, row) in &found {
-                let signature = Signature::decode(&row.0);
+                let signature = Signature::decode(&row.signature);
                 let has = |Buckets(buckets): &Buckets| {
                     buckets.iter().all(|(_, bucket)| signature.contains(*bucket))
                 };
-                if !self.0.iter().all(|term| term.iter().any(has)) {
-                    excluded.push(uid_of(key));
+                let is_in = |word: &Word| row.words().any(|found| found == *word);
+                if !self.terms.iter().all(|term| term.iter().any(has)) {
+                    into.excluded.push(uid_of(key));
+                } else if self.words.as_ref().is_some_and(|words| words.iter().all(is_in)) {
+                    into.certain.push(uid_of(key));
                 }
             }
             match found.into_iter().last() {

@@ -80,7 +80,8 @@ pub(super) async fn forget_some(node: &Node, now: Timestamp) -> Result<bool, Sto
             rewrite(node, folder, run).await?;
         }
     }
-    let mut signatures = node.store.keys(SignatureRow::TABLE, &Scan::prefix(&folder.key(), 1000))?;
+    let mut signatures =
+        node.store.keys(SignatureRow::TABLE, &Scan::prefix(&folder.key(), 1000))?;
     signatures.retain(|key| is_removed(uid_of(key)));
     signatures.truncate(1000 - 2 * ROWS_EACH);
     let is_late = due.iter().any(|(_, row)| now.millis_since(row.at) >= LATE);
@@ -119,20 +120,22 @@ async fn rewrite(node: &Node, folder: FolderId, run: Run) -> Result<(), StoreErr
     let reading = node.clone();
     let load = move || {
         let signed = run.load(&reading.store, folder);
-        // The texts of a damaged run are not known; its messages become candidates.
+        // The content of a damaged run is not known.
         let signed = match signed {
             Err(StoreError::Corrupt { .. }) => None,
             signed => signed?,
         };
-        Ok::<_, StoreError>((run, signed.unwrap_or_default()))
+        Ok::<_, StoreError>((run, signed))
     };
     let (run, signed) = try_blocking(load).await?;
-    let replaced = Replaced { runs: vec![run.clone()], signatures: Vec::new() };
-    match replace(node, folder, replaced, signed).await {
-        Ok(_) | Err(StoreError::Full) => {}
-        Err(error) => return Err(error),
+    if let Some(signed) = signed {
+        let replaced = Replaced { runs: vec![run.clone()], signatures: Vec::new() };
+        match replace(node, folder, replaced, signed).await {
+            Ok(_) | Err(StoreError::Full) => {}
+            Err(error) => return Err(error),
+        }
     }
-    // The disk is full, or another message of the run was removed just now.
+    // The run is damaged, the disk is full, or another message of it was removed just now.
     node.store.commit(move |tx| drop_unreplaced(tx, folder, &run)).await
 }
 

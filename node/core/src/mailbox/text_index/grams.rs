@@ -10,6 +10,7 @@ use freehold_mime::structure::{HEADER_LEN_MAX, Structure};
 use freehold_mime::{header_end, search};
 
 use super::bits;
+use super::words::{Word, WordHash};
 use crate::node::KeyedHash;
 use crate::row::{self, Rows};
 use crate::store::StoreError;
@@ -121,17 +122,18 @@ impl Default for Signature {
 }
 
 impl Signature {
-    /// The signature of a message, from its bytes.
-    pub(super) fn of(message: &[u8], hash: GramHash) -> Self {
+    /// The signature of a message, from its bytes, and some of its words.
+    pub(super) fn of(message: &[u8], hash: GramHash, words: &WordHash) -> (Self, Vec<Word>) {
         let mut signature = Self::default();
         let mut add = |part: Part, text: &str| {
             grams(text, |gram| {
                 signature.insert(hash.bucket(part, gram));
             });
         };
-        add(Part::Body, &search::fold(&search::body(message, &Structure::parse(message))));
+        let body = search::fold(&search::body(message, &Structure::parse(message)));
+        add(Part::Body, &body);
         add(Part::Header, &search::fold(&search::header(header(message))));
-        signature
+        (signature, words.all_of(&body))
     }
 
     /// Adds a bucket; true if it was there.
@@ -223,9 +225,12 @@ mod tests {
             text in "(?s).{0,80}", from in 0usize..80, len in 0usize..20,
         ) {
             let message = format!("Content-Type: text/plain; charset=utf-8\r\n\r\n{text}");
-            let signature = Signature::of(message.as_bytes(), HASH);
+            let mut signature = Signature::default();
             let parsed = Structure::parse(message.as_bytes());
             let body = search::fold(&search::body(message.as_bytes(), &parsed));
+            for bucket in HASH.buckets(Part::Body, &body) {
+                signature.insert(bucket);
+            }
             let piece: String = body.chars().skip(from).take(len).collect();
             for bucket in HASH.buckets(Part::Body, &search::fold(&piece)) {
                 // A piece that folds further is not in the folded text either.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::forget;
 use super::grams::{GramHash, Signature};
 use super::run::{self, DroppedRow, Encoded, ROWS_MAX, RUN_LEN_MAX, Run, Signed};
+use super::words::WordHash;
 use super::{IndexedRow, SignatureRow, indexed, present, signature_key, uid_of};
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
@@ -87,9 +88,9 @@ impl TextIndexer {
         for entry in entries {
             let is_known = |known: &Vec<u32>| known.binary_search(&entry.uid).is_ok();
             if !batch.known.as_ref().is_some_and(is_known)
-                && let Some(signature) = read_message(node, folder.id, &entry, hash).await?
+                && let Some(signed) = read_message(node, folder.id, &entry, hash).await?
             {
-                batch.signed.push((entry.uid, signature));
+                batch.signed.push(signed);
             }
             batch.last = entry.uid;
         }
@@ -137,7 +138,8 @@ fn next_batch(node: &Node) -> Result<Option<Batch>, StoreError> {
 
 /// The messages of a folder that are indexed.
 fn known(node: &Node, folder: FolderId) -> Result<Vec<u32>, StoreError> {
-    let keys = node.store.keys(SignatureRow::TABLE, &Scan::prefix(&folder.key(), usize::MAX >> 1))?;
+    let keys =
+        node.store.keys(SignatureRow::TABLE, &Scan::prefix(&folder.key(), usize::MAX >> 1))?;
     let mut known: Vec<u32> = keys.iter().map(|key| uid_of(key)).collect();
     run::all(&node.store, folder)?.iter().for_each(|run| known.extend(&run.uids));
     known.sort_unstable();
@@ -154,22 +156,23 @@ fn next_entries(node: &Node, folder: &Folder, last: u32) -> Result<Vec<Entry>, S
     Ok(entries)
 }
 
-/// The signature of a message; `None` if it was expunged meanwhile or can't be read: it stays a
+/// Reads a message; `None` if it was expunged meanwhile or can't be read: it stays a
 /// candidate, and a search meets the damage.
 async fn read_message(
     node: &Node,
     folder: FolderId,
     entry: &Entry,
     hash: GramHash,
-) -> Result<Option<Signature>, StoreError> {
+) -> Result<Option<Signed>, StoreError> {
     let row = match row::get::<MessageRow>(&node.store, &read::key(folder, entry.uid)) {
         Ok(Some(row)) => row,
         Ok(None) | Err(StoreError::Corrupt { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let signature = move |message: &[u8]| Signature::of(message, hash);
+    let words = WordHash::new(&node.store)?;
+    let signature = move |message: &[u8]| Signature::of(message, hash, &words);
     match read_bytes(node, row.blob, entry.size, signature).await {
-        Ok(signature) => Ok(Some(signature)),
+        Ok((signature, words)) => Ok(Some(Signed { uid: entry.uid, signature, words })),
         Err(StoreError::Corrupt { .. } | StoreError::NoBlob) => Ok(None),
         Err(error) => Err(error),
     }
@@ -204,14 +207,14 @@ async fn write(node: &Node, batch: Batch) -> Result<(), StoreError> {
         match missing.is_empty() {
             true if is_all => return Ok(()),
             true => drop(signed.drain(..count)),
-            false => signed.retain(|(uid, _)| missing.binary_search(uid).is_err()),
+            false => signed.retain(|signed| missing.binary_search(&signed.uid).is_err()),
         }
     }
 }
 
 /// A run of the first messages, as many as fit.
 fn split(signed: Vec<Signed>) -> (Encoded, Vec<Signed>) {
-    let mut count = run::fitting(signed.iter().map(|(uid, _)| *uid)).max(1);
+    let mut count = run::fitting(signed.iter().map(|signed| signed.uid)).max(1);
     loop {
         match run::encode(signed.get(..count).unwrap_or_default()) {
             Some(encoded) => return (encoded, signed),
@@ -230,12 +233,10 @@ fn put_signatures(
     if load(tx, folder)?.is_none() {
         return Ok(());
     }
-    let uids: Vec<u32> = signed.iter().map(|(uid, _)| *uid).collect();
+    let uids: Vec<u32> = signed.iter().map(|signed| signed.uid).collect();
     let present = present(tx, folder, &uids)?;
-    for (uid, signature) in signed {
-        if present.binary_search(uid).is_ok() {
-            row::put(tx, &signature_key(folder, *uid), &SignatureRow(signature.encode()))?;
-        }
+    for signed in signed.iter().filter(|signed| present.binary_search(&signed.uid).is_ok()) {
+        row::put(tx, &signature_key(folder, signed.uid), &SignatureRow::new(signed))?;
     }
     row::put(tx, &folder.key(), &indexed)
 }
@@ -257,8 +258,7 @@ async fn join_signatures(node: &Node, folder: FolderId) -> Result<bool, StoreErr
     if found.len() < JOINED_MIN {
         return Ok(false);
     }
-    let signature = |(key, row): &(Vec<u8>, SignatureRow)| (uid_of(key), Signature::decode(&row.0));
-    let signed: Vec<Signed> = found.iter().map(signature).collect();
+    let signed: Vec<Signed> = found.iter().map(|(key, row)| row.signed(key)).collect();
     let keys = found.into_iter().map(|(key, _)| key).collect();
     replace(node, folder, Replaced { runs: Vec::new(), signatures: keys }, signed).await
 }
@@ -282,7 +282,7 @@ async fn join_runs(node: &Node, folder: FolderId) -> Result<bool, StoreError> {
             // There is no other writer: a run that is gone was in a folder that was deleted.
             signed.append(&mut run.load(&reading.store, folder)?.unwrap_or_default());
         }
-        signed.sort_by_key(|(uid, _)| *uid);
+        signed.sort_by_key(|message| message.uid);
         Ok::<_, StoreError>((runs, signed))
     };
     let (runs, signed) = try_blocking(load).await?;
@@ -304,10 +304,10 @@ pub(super) async fn replace(
     replaced: Replaced,
     mut signed: Vec<Signed>,
 ) -> Result<bool, StoreError> {
-    let uids: Vec<u32> = signed.iter().map(|(uid, _)| *uid).collect();
+    let uids: Vec<u32> = signed.iter().map(|signed| signed.uid).collect();
     let there = present(&node.store, folder, &uids)?;
-    signed.retain(|(uid, _)| there.binary_search(uid).is_ok());
-    if run::fitting(signed.iter().map(|(uid, _)| *uid)) < signed.len() {
+    signed.retain(|signed| there.binary_search(&signed.uid).is_ok());
+    if run::fitting(signed.iter().map(|signed| signed.uid)) < signed.len() {
         return Ok(false);
     }
     let encode = move || Ok::<_, StoreError>(run::encode(&signed));

@@ -5,11 +5,13 @@
 //! used again. So a reader that meets a run while it is replaced finds its rows or none.
 //!
 //! In a row of postings each bucket has the difference from the bucket before it, the length of its
-//! list and the list: the places of messages in the run ([`super::bits`]).
+//! list and the list: the places of messages in the run ([`super::bits`]). The rows behind them have
+//! the frequent words ([`super::words`]).
 
 use minicbor::{Decode, Encode};
 
 use super::grams::{BUCKETS, Signature};
+use super::words::{self, Word};
 use super::{PostingRow, bits};
 use crate::mailbox::folders::FolderId;
 use crate::mailbox::varint;
@@ -44,6 +46,9 @@ pub(in crate::mailbox) struct RunRow {
     /// The first bucket of each row of postings, as the difference from the one before.
     #[cbor(n(2), with = "minicbor::bytes")]
     firsts: Vec<u8>,
+    /// The same for the rows of words.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    first_words: Vec<u8>,
 }
 
 impl Record for RunRow {
@@ -61,8 +66,13 @@ impl Record for DroppedRow {
     const VERSION: u8 = 1;
 }
 
-/// A message and its signature.
-pub(super) type Signed = (u32, Signature);
+/// What the index knows of a message.
+pub(super) struct Signed {
+    pub(super) uid: u32,
+    pub(super) signature: Signature,
+    /// Some of its words.
+    pub(super) words: Vec<Word>,
+}
 
 /// A run in memory, without its postings.
 #[derive(Clone, Debug)]
@@ -72,12 +82,15 @@ pub(super) struct Run {
     pub(super) uids: Vec<u32>,
     /// The first bucket of each row of postings.
     firsts: Vec<u32>,
+    /// The first bits of the first word of each row of words.
+    first_words: Vec<u32>,
 }
 
 /// A run to be written.
 pub(super) struct Encoded {
     pub(super) uids: Vec<u32>,
     rows: Vec<(u32, Vec<u8>)>,
+    words: Vec<(u32, Vec<u8>)>,
 }
 
 fn put_ascending(numbers: impl IntoIterator<Item = u32>) -> Vec<u8> {
@@ -120,8 +133,8 @@ pub(super) fn encode(messages: &[Signed]) -> Option<Encoded> {
     let (mut lists, mut before) = (vec![Vec::<u32>::new(); 64], 0u32);
     let mut entry = Vec::new();
     for word in 0..BUCKETS as usize / 64 {
-        for (place, (_, signature)) in (0u32..).zip(messages) {
-            let mut bits = signature.words().get(word).copied().unwrap_or(0);
+        for (place, message) in (0u32..).zip(messages) {
+            let mut bits = message.signature.words().get(word).copied().unwrap_or(0);
             while bits != 0 {
                 if let Some(list) = lists.get_mut(bits.trailing_zeros() as usize) {
                     list.push(place);
@@ -151,7 +164,8 @@ pub(super) fn encode(messages: &[Signed]) -> Option<Encoded> {
             before = bucket;
         }
     }
-    Some(Encoded { uids: messages.iter().map(|(uid, _)| *uid).collect(), rows })
+    let uids = messages.iter().map(|message| message.uid).collect();
+    Some(Encoded { uids, rows, words: words::encode(messages) })
 }
 
 /// Calls `visit` with each bucket of a row of postings that begins with bucket `first`, and its
@@ -192,8 +206,10 @@ fn key(folder: FolderId, first: u32) -> Vec<u8> {
 impl Run {
     fn of(key: &[u8], row: RunRow) -> Result<Self, StoreError> {
         let uids = take_ascending(&row.uids).filter(|uids| !uids.is_empty());
-        match (uids, take_ascending(&row.firsts)) {
-            (Some(uids), Some(firsts)) => Ok(Self { row, uids, firsts }),
+        match (uids, take_ascending(&row.firsts), take_ascending(&row.first_words)) {
+            (Some(uids), Some(firsts), Some(first_words)) => {
+                Ok(Self { row, uids, firsts, first_words })
+            }
             _ => Err(StoreError::Corrupt {
                 table: RunRow::TABLE.name().to_owned(),
                 key: key.to_vec(),
@@ -205,9 +221,16 @@ impl Run {
         self.uids.first().copied().unwrap_or(0)
     }
 
-    /// The number of its rows of postings.
+    /// The number of its rows of postings and words.
     pub(super) fn rows(&self) -> usize {
-        self.firsts.len()
+        self.firsts.len() + self.first_words.len()
+    }
+
+    /// The number of the row of a word.
+    pub(super) fn row_of_word(&self, word: Word) -> Option<u16> {
+        let start = words::start_of(word);
+        let at = self.first_words.partition_point(|first| *first <= start).checked_sub(1)?;
+        u16::try_from(self.firsts.len() + at).ok()
     }
 
     /// True if it is worth being joined with others.
@@ -239,14 +262,27 @@ impl Run {
         rows: &impl Rows,
         folder: FolderId,
     ) -> Result<Option<Vec<Signed>>, StoreError> {
-        let mut messages: Vec<Signed> =
-            self.uids.iter().map(|uid| (*uid, Signature::default())).collect();
+        let signed =
+            |uid: &u32| Signed { uid: *uid, signature: Signature::default(), words: Vec::new() };
+        let mut messages: Vec<Signed> = self.uids.iter().map(signed).collect();
         for (number, first) in (0u16..).zip(&self.firsts) {
             let Some(row) = self.postings(rows, folder, number)? else { return Ok(None) };
             each_list(*first, &row, |bucket, list| {
                 for place in bits::decode(list) {
-                    if let Some((_, signature)) = messages.get_mut(place as usize) {
-                        signature.insert(bucket);
+                    if let Some(message) = messages.get_mut(place as usize) {
+                        message.signature.insert(bucket);
+                    }
+                }
+                true
+            });
+        }
+        let last = u16::try_from(self.rows()).unwrap_or(u16::MAX);
+        for number in u16::try_from(self.firsts.len()).unwrap_or(u16::MAX)..last {
+            let Some(row) = self.postings(rows, folder, number)? else { return Ok(None) };
+            words::each(&row, |word, list| {
+                for place in bits::decode(list) {
+                    if let Some(message) = messages.get_mut(place as usize) {
+                        message.words.push(word);
                     }
                 }
                 true
@@ -278,8 +314,10 @@ impl Encoded {
         let Some(first) = self.uids.first() else { return Ok(()) };
         let uids = put_ascending(self.uids.iter().copied());
         let firsts = put_ascending(self.rows.iter().map(|(first, _)| *first));
-        row::put(tx, &key(folder, *first), &RunRow { id, uids, firsts })?;
-        for (number, (_, postings)) in (0u16..).zip(&self.rows) {
+        let first_words = put_ascending(self.words.iter().map(|(first, _)| *first));
+        let run = RunRow { id, uids, firsts, first_words };
+        row::put(tx, &key(folder, *first), &run)?;
+        for (number, (_, postings)) in (0u16..).zip(self.rows.iter().chain(&self.words)) {
             row::put(tx, &posting_key(folder, id, number), &PostingRow(postings.clone()))?;
         }
         Ok(())
@@ -340,7 +378,7 @@ mod tests {
         for bucket in buckets {
             signature.insert(bucket);
         }
-        (uid, signature)
+        Signed { uid, signature, words: Vec::new() }
     }
 
     #[test]
@@ -351,7 +389,7 @@ mod tests {
         for bucket in [0, 1, 6, 97, 16_384, BUCKETS - 1] {
             let (first, row) = run.rows.iter().rfind(|(first, _)| *first <= bucket).unwrap();
             let list = list_in(*first, row, bucket).unwrap_or_default();
-            let has = |place: &u32| messages[*place as usize].1.contains(bucket);
+            let has = |place: &u32| messages[*place as usize].signature.contains(bucket);
             let expected: Vec<u32> = (0..100).filter(has).collect();
             assert_eq!(bits::decode(list).collect::<Vec<_>>(), expected, "{bucket}");
         }
@@ -362,7 +400,7 @@ mod tests {
     fn run_of_full_signatures_is_bounded() {
         let full = |uid| signed(uid, 0..BUCKETS);
         let some: Vec<Signed> = (1..=64).map(full).collect();
-        assert!(encode(&some).is_some_and(|run| run.rows.len() < ROWS_MAX / 4));
+        assert!(encode(&some).is_some_and(|run| run.rows.len() < ROWS_MAX / 3));
         let many: Vec<Signed> = (1..=1024).map(full).collect();
         assert!(encode(&many).is_none());
         assert_eq!(fitting((0..5000).map(|n| n * 800_000)), UIDS_LEN_MAX / 3);

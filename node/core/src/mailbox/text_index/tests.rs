@@ -49,27 +49,53 @@ pub(super) fn plain(text: &str) -> Vec<u8> {
     format!("Subject: s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n").into_bytes()
 }
 
-/// The UIDs that SEARCH BODY or TEXT finds by a walk over the texts.
-fn walked(node: &Node, folder: FolderId, searched: Searched, term: &str) -> Vec<u32> {
-    let term = fold(term);
-    let contains = |message: &crate::mailbox::Message| {
-        let bytes = crate::mailbox::body(node, message).unwrap().read_all(1 << 30).unwrap();
-        let header = fold(&freehold_mime::search::header(grams::header(&bytes)));
-        body_text(node, message).unwrap().contains(&term)
-            || searched == Searched::Whole && header.contains(&term)
-    };
-    let all = messages(node, folder, 1, u32::MAX, usize::MAX >> 1).unwrap();
-    all.iter().filter(|message| contains(message)).map(|message| message.uid).collect()
+/// The folded texts of a folder's messages: UID, body, header.
+pub(super) struct Texts(Vec<(u32, String, String)>);
+
+impl Texts {
+    pub(super) fn of(node: &Node, folder: FolderId) -> Self {
+        let read = |message: &crate::mailbox::Message| {
+            let bytes = crate::mailbox::body(node, message).unwrap().read_all(1 << 30).unwrap();
+            let header = fold(&freehold_mime::search::header(grams::header(&bytes)));
+            (message.uid, body_text(node, message).unwrap(), header)
+        };
+        let all = messages(node, folder, 1, u32::MAX, usize::MAX >> 1).unwrap();
+        Self(all.iter().map(read).collect())
+    }
+
+    /// The UIDs that SEARCH BODY or TEXT finds by a walk.
+    fn walk(&self, searched: Searched, term: &str) -> Vec<u32> {
+        let term = fold(term);
+        let contains = |(_, body, header): &&(u32, String, String)| {
+            body.contains(&term) || searched == Searched::Whole && header.contains(&term)
+        };
+        self.0.iter().filter(contains).map(|(uid, ..)| *uid).collect()
+    }
+
+    /// The number of candidates, among which are all messages that a walk finds; the certain ones
+    /// are found by it.
+    pub(super) fn check(
+        &self,
+        node: &Node,
+        folder: FolderId,
+        searched: Searched,
+        term: &str,
+    ) -> usize {
+        let found = text_candidates(node, folder, searched, &[term]).unwrap();
+        let walked = self.walk(searched, term);
+        for uid in &walked {
+            assert!(found.contains(*uid), "{term:?} is in message {uid}, which is no candidate");
+        }
+        for (uid, ..) in self.0.iter().filter(|(uid, ..)| found.is_certain(*uid)) {
+            assert!(walked.contains(uid), "{term:?} is not in message {uid}");
+        }
+        self.0.iter().filter(|(uid, ..)| found.contains(*uid)).count()
+    }
 }
 
-/// The number of candidates, among which are all messages that a walk finds.
+/// As [`Texts::check`].
 pub(super) fn candidates(node: &Node, folder: FolderId, searched: Searched, term: &str) -> usize {
-    let found = text_candidates(node, folder, searched, &[term]).unwrap();
-    for uid in walked(node, folder, searched, term) {
-        assert!(found.contains(uid), "{term:?} is in message {uid}, which is no candidate");
-    }
-    let all = messages(node, folder, 1, u32::MAX, usize::MAX >> 1).unwrap();
-    all.iter().filter(|message| found.contains(message.uid)).count()
+    Texts::of(node, folder).check(node, folder, searched, term)
 }
 
 pub(super) fn rows_of<T: Record>(node: &Node) -> usize {
@@ -77,16 +103,38 @@ pub(super) fn rows_of<T: Record>(node: &Node) -> usize {
 }
 
 const WORDS: [&str; 24] = [
-    "meeting", "invoice", "Straße", "GRÜSSE", "naïve", "ΣΊΣΥΦΟΣ", "привет", "мир", "日本語",
-    "東京", "한국어", "中文信件", "שלום", "مرحبا", "हिन्दी", "ไทย", "x-ray", "3.14", "a@b.example",
-    "İstanbul", "e\u{301}te\u{301}", "ﬁne", "100%", "foo_bar",
+    "meeting",
+    "invoice",
+    "Straße",
+    "GRÜSSE",
+    "naïve",
+    "ΣΊΣΥΦΟΣ",
+    "привет",
+    "мир",
+    "日本語",
+    "東京",
+    "한국어",
+    "中文信件",
+    "שלום",
+    "مرحبا",
+    "हिन्दी",
+    "ไทย",
+    "x-ray",
+    "3.14",
+    "a@b.example",
+    "İstanbul",
+    "e\u{301}te\u{301}",
+    "ﬁne",
+    "100%",
+    "foo_bar",
 ];
 
 /// A message with words of many scripts in one of many charsets and encodings.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let words = prop::collection::vec(select(&WORDS[..]), 0..12);
     let separators = select(vec![" ", ", ", "\r\n", "-", ""]);
-    let form = select(vec!["plain", "html", "quoted", "base64", "latin1", "mixed", "flowed", "raw"]);
+    let form =
+        select(vec!["plain", "html", "quoted", "base64", "latin1", "mixed", "flowed", "raw"]);
     (words, separators, form, ".{0,12}").prop_map(|(words, separator, form, noise)| {
         let text = format!("{}{noise}", words.join(separator));
         let head = |kind: &str, encoding: &str| {
@@ -137,11 +185,12 @@ fn generated(count: usize) -> Vec<Vec<u8>> {
 }
 
 /// Terms that are in some messages: words, pieces of words, pieces across words.
-fn terms(node: &Node, folder: FolderId) -> Vec<String> {
+fn terms(texts: &Texts) -> Vec<String> {
     let mut terms: Vec<String> = WORDS.iter().map(|word| (*word).to_owned()).collect();
-    terms.extend(["eet", "caf\u{e9}", "subject", "本", "рив", "--", "g,", "zzzzz", ""].map(String::from));
-    for message in messages(node, folder, 1, u32::MAX, usize::MAX >> 1).unwrap().iter().step_by(9) {
-        let text: Vec<char> = body_text(node, message).unwrap().chars().collect();
+    let others = ["eet", "caf\u{e9}", "subject", "本", "рив", "--", "g,", "zzzzz", ""];
+    terms.extend(others.map(String::from));
+    for (_, body, _) in texts.0.iter().step_by(9) {
+        let text: Vec<char> = body.chars().collect();
         for (from, len) in [(0, 4), (2, 9), (text.len() / 2, 6), (text.len() / 3, 3)] {
             terms.push(text.iter().skip(from).take(len).collect());
         }
@@ -150,9 +199,10 @@ fn terms(node: &Node, folder: FolderId) -> Vec<String> {
 }
 
 fn check_terms(node: &Node, folder: FolderId) {
-    for term in terms(node, folder) {
-        candidates(node, folder, Searched::Body, &term);
-        candidates(node, folder, Searched::Whole, &term);
+    let texts = Texts::of(node, folder);
+    for term in terms(&texts) {
+        texts.check(node, folder, Searched::Body, &term);
+        texts.check(node, folder, Searched::Whole, &term);
     }
 }
 
@@ -196,6 +246,12 @@ async fn small_runs_are_joined() {
     assert_eq!(candidates(&alice, inbox, Searched::Body, "round16"), 64);
     let both = text_candidates(&alice, inbox, Searched::Body, &["number1007", "round3"]).unwrap();
     assert_eq!(both.excluded_len(), 17 * 64);
+    // A frequent word is certain after all joins; a piece of one never.
+    let certain = |term: &str| {
+        let found = text_candidates(&alice, inbox, Searched::Whole, &[term]).unwrap();
+        (1..=17 * 64).filter(|uid| found.is_certain(*uid)).count()
+    };
+    assert_eq!([certain("Letter"), certain("round16"), certain("lette")], [17 * 64, 64, 0]);
 }
 
 #[tokio::test]

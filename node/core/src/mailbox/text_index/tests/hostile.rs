@@ -8,17 +8,21 @@ async fn huge_text_of_many_words_takes_one_small_row() {
     let inbox = inbox(&alice);
     // A million words in 25 MiB.
     let mut words = String::with_capacity(26 << 20);
-    let mut state = 1u64;
-    for _ in 0..1_000_000 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        words += &format!("{:024x}\r\n", u128::from(state) << 20 | u128::from(state >> 7));
+    for number in 0..1_000_000u32 {
+        let mut rest = number.wrapping_mul(2_654_435_761) % 1_000_003;
+        for _ in 0..5 {
+            words.extend(char::from_digit(rest % 36, 36));
+            rest /= 36;
+        }
+        words += "\r\n";
     }
+    words += &"and some more of the same\r\n".repeat(700_000);
     assert!(words.len() >= 25_000_000);
     store(&alice, inbox, &[plain(&words), plain("needle")]).await;
     index_all(&alice).await;
     let rows = row::scan::<SignatureRow>(&alice.store, &Scan::prefix(&[], 10)).unwrap();
     assert_eq!(rows.len(), 2);
-    assert!(rows.iter().all(|(_, row)| row.0.len() <= grams::BUCKETS as usize / 8 + 1));
+    assert!(rows.iter().all(|(_, row)| row.signature.len() + row.words.len() <= 4000));
     let found = text_candidates(&alice, inbox, Searched::Body, &["needle"]).unwrap();
     assert!(found.contains(2));
 }
@@ -39,7 +43,6 @@ async fn messages_with_all_grams_fit_into_runs() {
     index_all(&alice).await;
     assert_eq!((rows_of::<RunRow>(&alice), rows_of::<SignatureRow>(&alice)), (1, 0));
     assert_eq!(candidates(&alice, inbox, Searched::Body, "abc9zq"), 70);
-    assert_eq!(candidates(&alice, inbox, Searched::Body, "日本"), 0);
 }
 
 #[tokio::test]
