@@ -6,6 +6,7 @@
 //! - index messages of earlier versions, and make the medium size of photos of earlier versions;
 //! - publish the profile once there is an identity;
 //! - teach the junk filter the messages that the owner moved;
+//! - index the texts of messages;
 //! - every six hours, collect blobs without a reference, rewrite packs with many dead bytes, drop
 //!   old unfollow notices, take read messages of the inbox as wanted, and forget the threads of old
 //!   messages and old lessons of the junk filter;
@@ -13,6 +14,7 @@
 //! - give freed memory back to the system.
 
 mod junk;
+mod text_index;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,6 +115,7 @@ pub(crate) async fn run(node: Node) {
         add_medium_sizes(&node),
         publish_profile(&node),
         junk::learn(&node),
+        text_index::index(&node),
         compact_engine(&node),
         trim_heap()
     );

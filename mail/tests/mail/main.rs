@@ -25,6 +25,7 @@ mod server;
 mod sessions;
 mod smarthost;
 mod smtp;
+mod text_search;
 mod threads;
 mod transcript;
 mod unavailable;

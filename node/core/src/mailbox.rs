@@ -42,6 +42,7 @@ mod sent;
 mod store_flags;
 mod subscriptions;
 mod summary;
+mod text_index;
 mod thread;
 mod transfer;
 mod varint;
@@ -85,7 +86,7 @@ pub use queue::{
 pub use quota::{Quota, deleted_size, quota};
 pub use read::{
     Content, MESSAGE_LEN_MAX, Message, MessageId, View, body, content, contents, judgement,
-    message, messages, messages_in, preview, summaries, summary, view,
+    message, messages, messages_in, messages_named, preview, summaries, summary, view,
 };
 pub use recent::claim_recent;
 pub use refused::{
@@ -100,6 +101,7 @@ pub use sent::append;
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};
+pub use text_index::{Searched, TextCandidates, TextIndexer, body_text, text_candidates};
 pub use thread::{ThreadId, forget_old_threads};
 pub use transfer::{
     Missing, TransferError, copy_messages, copy_named, move_messages, move_named,

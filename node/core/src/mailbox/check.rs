@@ -7,7 +7,7 @@ use super::change::{self, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::page::{self, State};
 use super::read::{body, contents, message_in};
-use super::{Flags, Message, columns, flags, removals, transfer};
+use super::{Flags, Message, columns, flags, removals, text_index, transfer};
 use crate::node::Node;
 use crate::store::StoreError;
 
@@ -63,6 +63,7 @@ pub fn check_rows(node: &Node) -> Result<Vec<String>, StoreError> {
         check_counts(folder, &all, &mut wrong);
         check_expunges(node, folder, &all, &mut wrong)?;
         check_message_rows(node, folder, &all, &mut wrong)?;
+        text_index::check(node, folder, &all, &mut wrong)?;
     }
     transfer::check(node, &folders, &mut wrong)?;
     Ok(wrong)

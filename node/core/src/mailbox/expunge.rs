@@ -12,7 +12,7 @@ use super::read::{MessageRow, uid_of};
 use super::removals::{self, RemovalRow};
 use super::remove::{self, MessageRows};
 use super::summary::OldSummaryRow;
-use super::{FlagError, Flags, columns, deliver, details};
+use super::{FlagError, Flags, columns, deliver, details, text_index};
 use crate::clock::Timestamp;
 use crate::erasure;
 use crate::node::Node;
@@ -22,7 +22,7 @@ use crate::store::{BlobId, Scan, StoreError, Tx};
 /// How many messages of a deleted folder one commit removes.
 const MESSAGES_PER_COMMIT: usize = 100;
 /// How many rows of each table of the index of a deleted folder one commit removes.
-const INDEX_ROWS_PER_COMMIT: usize = 100;
+const INDEX_ROWS_PER_COMMIT: usize = 70;
 
 /// Expunges the messages with \Deleted, only those among `uids` if given (UID EXPUNGE, RFC 4315
 /// 2.1), and returns their UIDs in order. Messages of several pages take several commits, each
@@ -112,7 +112,7 @@ pub(super) fn expunge_within(
         return Ok(Vec::new());
     }
     let removed: Vec<_> = messages.iter().map(|(entry, flags)| (entry, flags)).collect();
-    remove::remove(tx, &mut folder, &removed, MessageRows::Keep)?;
+    remove::remove(tx, now, &mut folder, &removed, MessageRows::Keep)?;
     save(tx, &folder)?;
     let uids: Vec<u32> = messages.iter().map(|(entry, _)| entry.uid).collect();
     removals::record(tx, now, &folder, &uids)?;
@@ -146,7 +146,13 @@ pub(super) fn remove_batch(
         + delete_rows::<columns::ChunkRow>(tx, folder)?
         + delete_rows::<ChangeRow>(tx, folder)?
         + delete_rows::<RemovalRow>(tx, folder)?
-        + delete_rows::<MetadataRow>(tx, folder)?)
+        + delete_rows::<MetadataRow>(tx, folder)?
+        + delete_rows::<text_index::IndexedRow>(tx, folder)?
+        + delete_rows::<text_index::SignatureRow>(tx, folder)?
+        + delete_rows::<text_index::RunRow>(tx, folder)?
+        + delete_rows::<text_index::PostingRow>(tx, folder)?
+        + delete_rows::<text_index::DroppedRow>(tx, folder)?
+        + delete_rows::<text_index::RemovedRow>(tx, folder)?)
 }
 
 /// Deletes some rows of one table of a deleted folder and returns their number.

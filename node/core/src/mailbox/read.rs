@@ -9,7 +9,7 @@ use super::folders::{Folder, FolderId, load};
 use super::idempotency::IdempotencyKey;
 use super::index_older;
 use super::junk::Judgement;
-use super::page::{self, Entry};
+use super::page::{self, Entry, PAGE_LEN};
 use super::summary::{OldSummaryRow, Summary};
 use super::thread::ThreadId;
 use crate::blobs::BlobReader;
@@ -155,6 +155,40 @@ pub fn messages_in(
         }
         entry.uid < last && found.len() < limit
     })?;
+    Ok(found)
+}
+
+/// Those of `uids`, which ascend, that are in the folder. Reads the pages that have them only.
+///
+/// # Errors
+/// As [`messages`].
+pub fn messages_named(node: &Node, id: FolderId, uids: &[u32]) -> Result<Vec<Message>, StoreError> {
+    let (Some(first), Some(last)) = (uids.first(), uids.last()) else { return Ok(Vec::new()) };
+    let Some(folder) = load(&node.store, id)? else { return Ok(Vec::new()) };
+    let mut found = Vec::with_capacity(uids.len());
+    // A page that is looked up costs more than one that is walked over.
+    let pages = (last.saturating_sub(*first) as usize / PAGE_LEN).saturating_add(1);
+    if !folder.is_paged || pages <= uids.len().saturating_mul(2) {
+        let mut rest = uids.iter().peekable();
+        each_entry(&node.store, &folder, *first, |entry| {
+            while rest.next_if(|uid| **uid < entry.uid).is_some() {}
+            if rest.peek() == Some(&&entry.uid) {
+                found.push(entry.message(id, &folder.keywords));
+            }
+            entry.uid < *last
+        })?;
+        return Ok(found);
+    }
+    let mut rest = uids;
+    while let Some(uid) = rest.first() {
+        let page = page::holding(&node.store, id, *uid)?;
+        let until = page.as_ref().and_then(|page| page.entries.last()).map_or(*uid, |e| e.uid);
+        let count = rest.partition_point(|named| *named <= until.max(*uid));
+        let (of_page, later) = rest.split_at_checked(count).unwrap_or_default();
+        let entries = of_page.iter().filter_map(|uid| page.as_ref()?.entry(*uid));
+        found.extend(entries.map(|entry| entry.message(id, &folder.keywords)));
+        rest = later;
+    }
     Ok(found)
 }
 

@@ -8,7 +8,8 @@ use super::folders::{Folder, FolderId};
 use super::page::{self, Entry, Page, State};
 use super::read::{MessageRow, from_uid, key, uid_of};
 use super::summary::OldSummaryRow;
-use super::{Flags, change, flags, recent};
+use super::{Flags, change, flags, recent, text_index};
+use crate::clock::Timestamp;
 use crate::node::Node;
 use crate::row::{self, Rows};
 use crate::store::{StoreError, Tx};
@@ -136,6 +137,7 @@ fn stored_in(
 /// folder's next modseq.
 pub(super) fn remove(
     tx: &mut Tx<'_>,
+    now: Timestamp,
     folder: &mut Folder,
     messages: &[(&Entry, &Flags)],
     message_rows: MessageRows,
@@ -162,6 +164,7 @@ pub(super) fn remove(
         folder.size = folder.size.saturating_sub(entry.size);
     }
     let uids: Vec<u32> = messages.iter().map(|(entry, _)| entry.uid).collect();
+    text_index::record_removed(tx, now, folder.id, folder.highest_modseq, &uids)?;
     change::record_expunge(tx, folder, &uids)
 }
 

@@ -233,7 +233,7 @@ fn move_batch(
         return Ok(Vec::new());
     }
     let removed: Vec<_> = messages.iter().map(|moved| (&moved.entry, &moved.flags)).collect();
-    remove::remove(tx, &mut source, &removed, MessageRows::Delete)?;
+    remove::remove(tx, now, &mut source, &removed, MessageRows::Delete)?;
     save(tx, &source)?;
     let mut appender = Appender::open(tx, to)?;
     let mut uids = Vec::new();

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use freehold_core::clock::Timestamp;
-use freehold_core::mailbox::{self, MESSAGE_LEN_MAX, Message};
+use freehold_core::mailbox::{self, Message, Searched, TextCandidates};
 use freehold_core::store::StoreError;
-use freehold_mime::{Structure, header, search as text};
+use freehold_mime::{header, search as text};
 
 use super::key::{Cost, Dated, Key, Order};
 use crate::imap::context::Context;
@@ -18,6 +18,10 @@ use crate::imap::selected::Selected;
 use crate::imap::sequence::{Numbering, Set};
 use crate::imap::structure_cache::Header;
 
+/// The most texts of one search for which the index of texts is asked: an answer takes up to 4
+/// bytes for each message of the folder.
+const FILTERS_MAX: usize = 16;
+
 /// Search keys with resolved sets and folded texts.
 #[derive(Debug)]
 pub(crate) struct Terms {
@@ -25,6 +29,15 @@ pub(crate) struct Terms {
     cost: Cost,
     needs: Needs,
     now: Timestamp,
+    filters: Vec<Filter>,
+}
+
+/// The messages that may contain a text, by the index.
+#[derive(Debug)]
+struct Filter {
+    searched: Searched,
+    text: String,
+    candidates: TextCandidates,
 }
 
 /// The message being examined, with the parts of it that were read for earlier keys.
@@ -48,6 +61,11 @@ impl<'a> Candidate<'a> {
         is_recent: bool,
     ) -> Self {
         Self { cx, listing, message, number, is_recent, header: None, body: None }
+    }
+
+    /// True if its bytes were read.
+    pub(crate) fn was_read(&self) -> bool {
+        self.header.is_some() || self.body.is_some()
     }
 
     /// The message.
@@ -92,23 +110,62 @@ impl<'a> Candidate<'a> {
     fn body(&mut self) -> Result<&str, StoreError> {
         let body = match self.body.take() {
             Some(body) => body,
-            None => {
-                let len_max = usize::try_from(MESSAGE_LEN_MAX).unwrap_or(usize::MAX);
-                let bytes = mailbox::body(&self.cx.node, self.message)?.read_all(len_max)?;
-                text::fold(&text::body(&bytes, &Structure::parse(&bytes)))
-            }
+            None => mailbox::body_text(&self.cx.node, self.message)?,
         };
         Ok(self.body.insert(body))
     }
 }
 
 impl Terms {
-    /// Resolves keys for one folder at one moment. A sequence number without a message matches
-    /// none: RFC 3501 section 9 makes it an error, but programs search for one that another session
-    /// has just expunged.
-    pub(crate) fn new(key: Key, selected: &Selected, now: Timestamp) -> Self {
+    /// Resolves keys for one folder at one moment, and asks the index of texts. A sequence number
+    /// without a message matches none: RFC 3501 section 9 makes it an error, but programs search
+    /// for one that another session has just expunged.
+    ///
+    /// # Errors
+    /// When the store is unavailable.
+    pub(crate) fn new(
+        cx: &Context,
+        key: Key,
+        selected: &Selected,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let (cost, needs) = (key.cost(), key.needs());
-        Self { key: resolve(key, selected), cost, needs, now }
+        let key = resolve(key, selected);
+        let mut filters: Vec<Filter> = Vec::new();
+        for (searched, text) in texts(&key) {
+            let is_known =
+                filters.iter().any(|known| known.searched == searched && known.text == text);
+            if filters.len() >= FILTERS_MAX || is_known {
+                continue;
+            }
+            let candidates =
+                mailbox::text_candidates(&cx.node, selected.folder, searched, &[text])?;
+            filters.push(Filter { searched, text: text.to_owned(), candidates });
+        }
+        Ok(Self { key, cost, needs, now, filters })
+    }
+
+    /// True if the index of texts alone says that a message does not match.
+    pub(crate) fn excludes(&self, uid: u32) -> bool {
+        let excludes = |key: &Key| match key {
+            Key::Body(text) => self.by_index(Searched::Body, text, uid) == Some(false),
+            Key::Text(text) => self.by_index(Searched::Whole, text, uid) == Some(false),
+            _ => false,
+        };
+        match &self.key {
+            Key::And(keys) => keys.iter().any(excludes),
+            key => excludes(key),
+        }
+    }
+
+    /// Whether a message contains a text, if the index says so for certain.
+    fn by_index(&self, searched: Searched, text: &str, uid: u32) -> Option<bool> {
+        let asked = |filter: &&Filter| filter.searched == searched && filter.text == text;
+        let candidates = &self.filters.iter().find(asked)?.candidates;
+        match candidates.contains(uid) {
+            false => Some(false),
+            true => candidates.is_certain(uid).then_some(true),
+        }
     }
 
     /// The columns of the index that the keys need.
@@ -200,13 +257,31 @@ impl Terms {
                     values(header, name).any(|value| contains(value, wanted))
                 })?,
             },
-            Key::Body(wanted) => candidate.body()?.contains(wanted.as_str()),
-            Key::Text(wanted) => {
-                let header = candidate.header()?;
-                text::fold(&text::header(&header.bytes)).contains(wanted)
-                    || candidate.body()?.contains(wanted.as_str())
-            }
+            Key::Body(wanted) => match self.by_index(Searched::Body, wanted, message.uid) {
+                Some(contains) => contains,
+                None => candidate.body()?.contains(wanted.as_str()),
+            },
+            Key::Text(wanted) => match self.by_index(Searched::Whole, wanted, message.uid) {
+                Some(contains) => contains,
+                None => {
+                    let header = candidate.header()?;
+                    text::fold(&text::header(&header.bytes)).contains(wanted)
+                        || candidate.body()?.contains(wanted.as_str())
+                }
+            },
         })
+    }
+}
+
+/// The texts that a key looks for in bodies and whole messages.
+fn texts(key: &Key) -> Vec<(Searched, &str)> {
+    match key {
+        Key::Body(text) => vec![(Searched::Body, text)],
+        Key::Text(text) => vec![(Searched::Whole, text)],
+        Key::And(keys) => keys.iter().flat_map(texts).collect(),
+        Key::Not(key) => texts(key),
+        Key::Or(a, b) => [texts(a), texts(b)].concat(),
+        _ => Vec::new(),
     }
 }
 
