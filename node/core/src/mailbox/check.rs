@@ -7,7 +7,7 @@ use super::change::{self, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::page::{self, State};
 use super::read::{body, contents, message_in};
-use super::{Flags, Message, columns, flags, removals, transfer};
+use super::{Flags, Message, columns, flags, removals, thread_members, transfer};
 use crate::node::Node;
 use crate::store::StoreError;
 
@@ -65,6 +65,7 @@ pub fn check_rows(node: &Node) -> Result<Vec<String>, StoreError> {
         check_message_rows(node, folder, &all, &mut wrong)?;
     }
     transfer::check(node, &folders, &mut wrong)?;
+    thread_members::check(node, &mut wrong)?;
     Ok(wrong)
 }
 
