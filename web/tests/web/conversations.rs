@@ -75,12 +75,11 @@ async fn thread_is_one_row_with_names_and_count() {
 async fn page_shows_the_thread_with_read_letters_folded() {
     let alice = TestNode::new("alice").await;
     let seen = Flags::of(Flags::SEEN);
-    let flags = seen.clone();
-    let first = put(&alice, SpecialUse::Inbox, &letter(0, "Joost <j@x.example>", "tides"), flags);
-    let first = first.await;
+    let text = letter(0, "Joost <j@x.example>", "tides");
+    let first = put(&alice, SpecialUse::Inbox, &text, seen.clone()).await;
     alice.clock.advance(60_000);
-    let sent = put(&alice, SpecialUse::Sent, &letter(1, "a@alice.example", "tides"), seen.clone());
-    let sent = sent.await;
+    let text = letter(1, "a@alice.example", "tides");
+    let sent = put(&alice, SpecialUse::Sent, &text, seen.clone()).await;
     put(&alice, SpecialUse::Trash, &letter(7, "t@x.example", "tides"), seen.clone()).await;
     put(&alice, SpecialUse::Inbox, &letter(8, "o@x.example", "other"), seen.clone()).await;
     alice.clock.advance(60_000);
