@@ -144,7 +144,9 @@ async fn folder(
 
 /// A page with a list and no open message.
 fn list_page(site: &Site, sidebar: Sidebar, done: Done) -> PageResult {
-    let page = site.owner_layout(&sidebar.title, "Mail")?.saying(done);
+    let is_search = !sidebar.search.scope.is_empty();
+    let title = if is_search { "Search" } else { &sidebar.title };
+    let page = site.owner_layout(title, "Mail")?.saying(done);
     let mut response = response::page(&ListPage { page, sidebar })?;
     let policy = headers::PAGE_WITH_MAILBOX_POLICY.clone();
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
