@@ -89,7 +89,7 @@ struct Sidebar {
     /// True if the list is by threads.
     by_threads: bool,
     search: Search,
-    /// What can be done with several messages; `None` beside an open message.
+    /// The changes that are offered for several messages; `None` beside an open message.
     chooser: Option<Chooser>,
     /// Where the messages are that were moved away from this folder just now, to undo that.
     moved: Option<Moved>,

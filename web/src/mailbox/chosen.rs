@@ -25,7 +25,7 @@ pub(super) fn routes() -> Routes {
     Routes::new().post("/home/mail/chosen", Access::Owner, change)
 }
 
-/// What can be done with the messages that are chosen in a list.
+/// The changes that a list offers for the messages that are chosen in it.
 pub(super) struct Chooser {
     /// The special folders to which they can be moved: form value and label.
     pub(super) targets: Vec<(&'static str, &'static str)>,

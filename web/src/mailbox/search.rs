@@ -29,7 +29,7 @@ pub(super) struct Search {
     pub(super) query: String,
     /// `here` or `all`.
     pub(super) scope: &'static str,
-    /// What was searched, in words.
+    /// The extent of the search, in words.
     pub(super) told: String,
     /// The terms that have no meaning.
     pub(super) not_understood: String,

@@ -1,6 +1,6 @@
 //! The other messages of an open message's thread: in order, read ones folded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_core::blocking::try_blocking;
 use freehold_core::mailbox::{
@@ -17,9 +17,9 @@ use crate::dates;
 use crate::problem::Problem;
 use crate::site::Site;
 
-/// Most messages of a thread that are looked at.
-const MEMBERS_MAX: usize = 500;
-/// Most other messages that are listed: the newest.
+/// Most messages of a thread that are looked for.
+const MEMBERS_MAX: usize = 5_000;
+/// Most other messages that are listed: the newest. So many are read of each folder.
 const LISTED_MAX: usize = 50;
 /// Most other messages whose text is on the page: the newest.
 const SHOWN_MAX: usize = 10;
@@ -169,8 +169,15 @@ fn others(
     };
     let mut known = BTreeSet::from([content.id.0]);
     let mut found = Vec::new();
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
     let places = mailbox::thread_messages(node, thread, MEMBERS_MAX)?;
-    for (folder, uid) in places.into_iter().filter(|(folder, _)| !is_left_out(*folder)) {
+    for (folder, uid) in places.into_iter().rev().filter(|(folder, _)| !is_left_out(*folder)) {
+        let count = counts.entry(folder.0).or_default();
+        *count = count.saturating_add(1);
+        // The open message may be one of them.
+        if *count > LISTED_MAX + 1 {
+            continue;
+        }
         let Some(message) = mailbox::message(node, folder, uid)? else { continue };
         let Some(content) = mailbox::content(node, &message)? else { continue };
         if known.insert(content.id.0) {
