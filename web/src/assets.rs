@@ -29,15 +29,18 @@ pub(crate) enum Script {
     Editor,
     /// Makes the frames of a message as high as their content.
     Message,
+    /// Keys and a choice of several messages in the mailbox.
+    Mailbox,
 }
 
 impl Script {
-    const ALL: [Self; 2] = [Self::Editor, Self::Message];
+    const ALL: [Self; 3] = [Self::Editor, Self::Message, Self::Mailbox];
 
     fn file(self) -> (&'static str, &'static str) {
         match self {
             Self::Editor => ("editor.js", include_str!("../../themes/scripts/editor.js")),
             Self::Message => ("message.js", include_str!("../../themes/scripts/message.js")),
+            Self::Mailbox => ("mailbox.js", include_str!("../../themes/scripts/mailbox.js")),
         }
     }
 
@@ -205,6 +208,12 @@ mod tests {
     #[test]
     fn style_sheet_stays_under_twenty_kibibytes() {
         let len = site_styles().len();
+        assert!(len < 20 * 1024, "{len}");
+    }
+
+    #[test]
+    fn scripts_stay_under_twenty_kibibytes_together() {
+        let len: usize = Script::ALL.iter().map(|script| script.file().1.len()).sum();
         assert!(len < 20 * 1024, "{len}");
     }
 

@@ -38,6 +38,11 @@ pub(crate) enum Done {
     MarkedUnread,
     MessageDeleted,
     FolderEmptied,
+    LettersMoved,
+    LettersBack,
+    LettersMarked,
+    LettersDeleted,
+    NothingChosen,
     BinDaysSaved,
     SenderAllowed,
     SenderBlocked,
@@ -57,7 +62,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 42] = [
+const NAMES: [(Done, &str); 47] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -84,6 +89,11 @@ const NAMES: [(Done, &str); 42] = [
     (Done::MarkedUnread, "unread"),
     (Done::MessageDeleted, "deleted"),
     (Done::FolderEmptied, "emptied"),
+    (Done::LettersMoved, "letters-moved"),
+    (Done::LettersBack, "letters-back"),
+    (Done::LettersMarked, "letters-marked"),
+    (Done::LettersDeleted, "letters-deleted"),
+    (Done::NothingChosen, "nothing-chosen"),
     (Done::BinDaysSaved, "bin-days"),
     (Done::SenderAllowed, "sender-in"),
     (Done::SenderBlocked, "sender-out"),

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::assets::Script;
 
 /// Nothing loads but our own styles, images and fonts; no site may frame us; forms are sent to this
-/// site only. No script runs but those of [`with_script`]; `connect-src` lets tools that inspect a
+/// site only. No script runs but those of [`with_scripts`]; `connect-src` lets tools that inspect a
 /// page fetch robots.txt.
 pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
@@ -15,21 +15,26 @@ pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 );
 /// A page with a form for a long text.
 pub(crate) static PAGE_WITH_EDITOR_POLICY: LazyLock<HeaderValue> =
-    LazyLock::new(|| with_script(PAGE_POLICY, Script::Editor));
+    LazyLock::new(|| with_scripts(PAGE_POLICY, &[Script::Editor]));
+/// A page with a list of messages.
+pub(crate) static PAGE_WITH_MAILBOX_POLICY: LazyLock<HeaderValue> =
+    LazyLock::new(|| with_scripts(PAGE_POLICY, &[Script::Mailbox]));
 /// A page that shows a message in frames from this site.
 pub(crate) static PAGE_WITH_MESSAGE_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let page = HeaderValue::from_static(
         "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-src 'self'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     );
-    with_script(page, Script::Message)
+    with_scripts(page, &[Script::Message, Script::Mailbox])
 });
 
-/// The policy that also allows one script. It is named by its hash (CSP 3, 8.4), so no other file
-/// of this site can be a script.
-fn with_script(policy: HeaderValue, script: Script) -> HeaderValue {
+/// The policy that also allows some scripts. Each is named by its hash (CSP 3, 8.4), so no other
+/// file of this site can be a script.
+fn with_scripts(policy: HeaderValue, scripts: &[Script]) -> HeaderValue {
+    let hashes: Vec<String> =
+        scripts.iter().map(|script| format!("'{}'", script.integrity())).collect();
     let longer =
-        format!("{}; script-src '{}'", policy.to_str().unwrap_or_default(), script.integrity());
+        format!("{}; script-src {}", policy.to_str().unwrap_or_default(), hashes.join(" "));
     HeaderValue::from_str(&longer).unwrap_or(policy)
 }
 

@@ -116,6 +116,11 @@ impl Layout {
         Script::Message.element()
     }
 
+    /// The element that loads the script of the mailbox.
+    pub(crate) fn mailbox_script(&self) -> String {
+        Script::Mailbox.element()
+    }
+
     /// The address of the one font that every page needs at once.
     pub(crate) fn font(&self) -> &'static str {
         assets::address("vollkorn.woff2")

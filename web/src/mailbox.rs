@@ -3,13 +3,16 @@
 
 mod away;
 mod blocks;
+mod chosen;
 mod compose;
 mod empty;
 mod file_names;
 mod host_names;
 #[cfg(test)]
 mod hostile;
+mod keys;
 mod links;
+mod list;
 mod message;
 mod named_people;
 mod normalize;
@@ -22,16 +25,21 @@ mod queue;
 mod refused;
 mod rules;
 mod sanitise;
+mod search;
 mod senders;
+mod thread;
 mod why;
 
-use axum::extract::{Path, Query, State};
-use freehold_core::mailbox::queue::NOT_DELIVERED;
-use freehold_core::mailbox::{self, Flags, Folder, FolderId, Message, SpecialUse, Summary};
+use axum::extract::{Form, Path, Query, State};
+use axum::http::header;
+use freehold_core::mailbox::{self, Folder, SpecialUse};
 use serde::Deserialize;
 
-use crate::dates;
+use self::chosen::{Chooser, Moved};
+use self::list::MessageRow;
+use self::search::Search;
 use crate::done::Done;
+use crate::headers;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -39,21 +47,22 @@ use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::viewer::Owner;
 
-/// Number of messages in one page of a list.
-const LIST_LEN: usize = 30;
-
 pub(crate) fn routes() -> Routes {
     Routes::new()
         .get("/home/mail", Access::Owner, inbox)
         .get("/home/mail/{folder}", Access::Owner, folder)
+        .post("/home/mail/listing", Access::Owner, save_listing)
         .merge(away::routes())
+        .merge(chosen::routes())
         .merge(compose::routes())
         .merge(empty::routes())
+        .merge(keys::routes())
         .merge(message::routes())
         .merge(parts::routes())
         .merge(queue::routes())
         .merge(refused::routes())
         .merge(rules::routes())
+        .merge(search::routes())
         .merge(senders::routes())
 }
 
@@ -67,23 +76,6 @@ struct FolderRow {
     is_current: bool,
 }
 
-/// A message in the list.
-struct MessageRow {
-    uid: u32,
-    /// The sender; in the folders Sent and Drafts the first recipient.
-    correspondent: String,
-    subject: String,
-    preview: String,
-    time: String,
-    machine_time: String,
-    is_unread: bool,
-    is_current: bool,
-    /// True if it is in the queue for at least one recipient.
-    is_queued: bool,
-    /// True if it did not reach every recipient.
-    has_failed: bool,
-}
-
 /// The folders and the list of messages beside the open message.
 struct Sidebar {
     folder: u32,
@@ -92,10 +84,15 @@ struct Sidebar {
     messages: Vec<MessageRow>,
     /// The text shown if the list is empty.
     empty_text: &'static str,
-    /// The UID before which older messages begin.
-    older: Option<u32>,
-    /// Where the message is that was moved away from this folder just now, to undo that.
-    moved: Option<(u32, u32)>,
+    /// The address of the next page; empty at the end.
+    older: String,
+    /// True if the list is by threads.
+    by_threads: bool,
+    search: Search,
+    /// The changes that are offered for several messages; `None` beside an open message.
+    chooser: Option<Chooser>,
+    /// Where the messages are that were moved away from this folder just now, to undo that.
+    moved: Option<Moved>,
     /// The id in the queue of a message that was sent just now, to undo that.
     sent: Option<String>,
     /// The number of messages that wait to be sent.
@@ -114,7 +111,7 @@ struct ListPage {
 #[derive(Default, Deserialize)]
 struct ListQuery {
     before: Option<u32>,
-    /// The message that was moved away from this folder, as `folder.uid`.
+    /// The messages that were moved away from this folder, as `folder.uid,uid`.
     #[serde(default)]
     moved: String,
     /// The id in the queue of the message that was sent.
@@ -122,9 +119,14 @@ struct ListQuery {
     sent: String,
 }
 
-async fn inbox(State(site): State<Site>, owner: Owner, done: Done) -> PageResult {
+async fn inbox(
+    State(site): State<Site>,
+    owner: Owner,
+    Query(query): Query<ListQuery>,
+    done: Done,
+) -> PageResult {
     let inbox = mailbox::special_folder(&site.node, SpecialUse::Inbox)?.ok_or(Problem::NotFound)?;
-    folder(State(site), owner, Path(inbox.id.0), Query(ListQuery::default()), done).await
+    folder(State(site), owner, Path(inbox.id.0), Query(query), done).await
 }
 
 async fn folder(
@@ -134,16 +136,26 @@ async fn folder(
     Query(query): Query<ListQuery>,
     done: Done,
 ) -> PageResult {
-    let sidebar = sidebar(&site, id, query.before, None)?;
-    let moved = message::moved(&site, &query.moved)?;
+    let sidebar = sidebar(&site, id, query.before, None).await?;
+    let moved = chosen::moved(&site, &query.moved)?;
     let sidebar = Sidebar { moved, sent: queue::undoable(&site, &query.sent)?, ..sidebar };
-    let page = site.owner_layout(&sidebar.title, "Mail")?.saying(done);
-    response::page(&ListPage { page, sidebar })
+    list_page(&site, sidebar, done)
+}
+
+/// A page with a list and no open message.
+fn list_page(site: &Site, sidebar: Sidebar, done: Done) -> PageResult {
+    let is_search = !sidebar.search.scope.is_empty();
+    let title = if is_search { "Search" } else { &sidebar.title };
+    let page = site.owner_layout(title, "Mail")?.saying(done);
+    let mut response = response::page(&ListPage { page, sidebar })?;
+    let policy = headers::PAGE_WITH_MAILBOX_POLICY.clone();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
 }
 
 /// The folders, and the messages of folder `id` with a UID below `before`; `open` is the UID of the
-/// open message.
-fn sidebar(
+/// open message, around which the list is shown.
+async fn sidebar(
     site: &Site,
     id: u32,
     before: Option<u32>,
@@ -151,65 +163,49 @@ fn sidebar(
 ) -> Result<Sidebar, Problem> {
     let folders = mailbox::folders(&site.node)?;
     let current = folders.iter().find(|folder| folder.id.0 == id).ok_or(Problem::NotFound)?;
-    let is_outgoing = matches!(current.special, Some(SpecialUse::Sent | SpecialUse::Drafts));
-    let now = site.node.clock.now();
-    let listed = mailbox::summaries(&site.node, FolderId(id), before, LIST_LEN)?;
-    let older =
-        (listed.len() == LIST_LEN).then(|| listed.last().map(|(message, _)| message.uid)).flatten();
-    let queued = if current.special == Some(SpecialUse::Sent) {
-        queued_uids(site, &listed)?
-    } else {
-        Vec::new()
-    };
-    let messages = listed.into_iter().map(|(message, summary)| {
-        let other = if is_outgoing { summary.to.first() } else { Some(&summary.from) };
-        let correspondent = other
-            .map(|person| host_names::honest_address(person.shown()).into_owned())
-            .filter(|shown| !shown.is_empty())
-            .unwrap_or_else(|| "Nobody named".to_owned());
-        MessageRow {
-            uid: message.uid,
-            correspondent,
-            subject: if summary.subject.is_empty() {
-                "No subject".to_owned()
-            } else {
-                summary.subject
-            },
-            preview: summary.preview,
-            time: dates::brief(message.internal_date, now),
-            machine_time: dates::machine(message.internal_date),
-            is_unread: !message.flags.has(Flags::SEEN) && open != Some(message.uid),
-            is_current: open == Some(message.uid),
-            is_queued: queued.contains(&message.uid),
-            has_failed: message.flags.has_keyword(NOT_DELIVERED),
-        }
-    });
+    // A draft is one letter, also if it answers another.
+    let by_threads = mailbox::lists_threads(&site.node)?;
+    let is_grouped = by_threads && current.special != Some(SpecialUse::Drafts);
+    let listed = list::listed(site, current, before, open, is_grouped).await?;
     let empty_text =
         if before.is_some() { "That was all of it." } else { empty_text(current.special) };
     Ok(Sidebar {
         folder: id,
         title: current.title().to_owned(),
         empty_text,
-        folders: folders.iter().map(|folder| folder_row(folder, id)).collect(),
-        messages: messages.collect(),
-        older,
+        messages: listed.rows,
+        older: listed.older.map(|uid| format!("/home/mail/{id}?before={uid}")).unwrap_or_default(),
+        by_threads,
+        search: Search { folder: id, ..Search::default() },
+        chooser: open.is_none().then(|| Chooser::of(current, &folders)),
         moved: None,
         sent: None,
         waiting: mailbox::queued_blobs(&site.node)?.len(),
         can_be_emptied: empty::is_purgeable(current.special) && current.total > 0,
+        folders: folders.iter().map(|folder| folder_row(folder, id)).collect(),
     })
 }
 
-/// The UIDs of messages that are still to be sent.
-fn queued_uids(site: &Site, listed: &[(Message, Summary)]) -> Result<Vec<u32>, Problem> {
-    let blobs = mailbox::queued_blobs(&site.node)?;
-    let mut uids = Vec::new();
-    for (message, _) in listed.iter().filter(|_| !blobs.is_empty()) {
-        if mailbox::content(&site.node, message)?.is_some_and(|c| blobs.contains(&c.blob)) {
-            uids.push(message.uid);
-        }
-    }
-    Ok(uids)
+#[derive(Deserialize)]
+struct ListingForm {
+    /// `threads` or `letters`.
+    by: String,
+    folder: u32,
+}
+
+/// Sets whether folders are listed by threads.
+async fn save_listing(
+    State(site): State<Site>,
+    _: Owner,
+    Form(form): Form<ListingForm>,
+) -> PageResult {
+    let by_threads = match form.by.as_str() {
+        "threads" => true,
+        "letters" => false,
+        _ => return Err(Problem::BadRequest),
+    };
+    mailbox::set_lists_threads(&site.node, by_threads).await?;
+    Ok(response::see_other(&format!("/home/mail/{}", form.folder)))
 }
 
 /// The text that explains an empty folder.

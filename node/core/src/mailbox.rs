@@ -37,13 +37,17 @@ mod removals;
 mod remove;
 mod replace;
 mod rules;
+mod search;
 mod senders;
 mod sent;
+mod settings;
 mod store_flags;
 mod subscriptions;
 mod summary;
 mod text_index;
 mod thread;
+mod thread_list;
+mod thread_members;
 mod transfer;
 mod varint;
 
@@ -56,9 +60,7 @@ pub use columns::{Values, values};
 pub use delete_folder::delete_folder;
 pub use deliver::{DeliverError, Delivery, deliver, discard};
 pub use details::{Column, is_kept, searched, structures};
-pub use empty::{
-    BIN_DAYS_MAX, bin_days, delete_for_good, empty_folder, purge_old_messages, set_bin_days,
-};
+pub use empty::{delete_for_good, empty_folder, purge_old_messages};
 pub use expunge::expunge;
 pub use flags::{FlagError, Flags};
 pub use folders::{
@@ -96,13 +98,19 @@ pub use refused::{
 pub use removals::remove_expunged;
 pub use replace::{ReplaceError, replace};
 pub use rules::{RULES_MAX, Rule, RuleError, RuleId, add_rule, remove_rule, rules};
+pub use search::{
+    SearchCursor, SearchHit, SearchLimits, SearchPage, SearchQuery, TERMS_MAX, search,
+};
 pub use senders::{StrangersLimits, UsedUp, allowances};
 pub use sent::append;
+pub use settings::{BIN_DAYS_MAX, bin_days, lists_threads, set_bin_days, set_lists_threads};
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};
 pub use text_index::{Searched, TextCandidates, TextIndexer, body_text, text_candidates};
 pub use thread::{ThreadId, forget_old_threads};
+pub use thread_list::{ListedThread, THREAD_COUNTED_MAX, ThreadList, threads};
+pub use thread_members::{thread_messages, with_threads};
 pub use transfer::{
     Missing, TransferError, copy_messages, copy_named, move_messages, move_named,
     undo_failed_copies,

@@ -25,14 +25,15 @@ fn normalized(path: &str) -> String {
     normal.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
-/// The paths of all POST routes.
-fn post_routes() -> BTreeSet<String> {
+/// The paths of all routes that these calls add.
+fn routes_of(calls: &[&str]) -> BTreeSet<String> {
     let mut routes = BTreeSet::new();
     for path in files_below(&root().join("web/src"), &[".rs"]) {
         let text = read(&path);
-        let calls = text.split(".post(").skip(1).chain(text.split(".post_up_to(").skip(1));
         routes.extend(
             calls
+                .iter()
+                .flat_map(|call| text.split(*call).skip(1))
                 .filter_map(|call| {
                     call.split(',').take(2).find_map(|part| part.trim().strip_prefix('"'))
                 })
@@ -58,21 +59,27 @@ fn without_tags(template: &str) -> String {
 }
 
 #[test]
-fn every_form_action_is_a_post_route() {
-    let routes = post_routes();
-    assert!(routes.len() > 20, "only {} routes were found", routes.len());
+fn every_form_action_is_a_route() {
+    let (posts, gets) = (routes_of(&[".post(", ".post_up_to("]), routes_of(&[".get("]));
+    assert!(posts.len() > 20, "only {} routes were found", posts.len());
     let mut checked = 0;
     for path in files_below(&root().join("themes/templates"), &[".html"]) {
         let template = without_tags(&read(&path));
-        for action in template.split("action=\"").skip(1) {
-            let action = normalized(action.split('"').next().unwrap_or_default());
+        for (at, _) in template.match_indices("action=\"") {
+            let (before, rest) = template.split_at(at + "action=\"".len());
+            let action = normalized(rest.split('"').next().unwrap_or_default());
+            // A form without a method is sent by GET.
+            let start = before.rsplit('<').next().unwrap_or_default();
+            let tag = format!("{start}{}", rest.split('>').next().unwrap_or_default());
+            let is_post = !tag.starts_with("form") || tag.contains("method=\"post\"");
+            let (method, routes) = if is_post { ("POST", &posts) } else { ("GET", &gets) };
             // An action that begins with a variable is chosen by a handler, and tested there.
             if action.starts_with("{}") {
                 continue;
             }
             checked += 1;
             let is_route = routes.iter().any(|route| matches(route, &action));
-            assert!(is_route, "{}: no route for POST {action}", shown(&path));
+            assert!(is_route, "{}: no route for {method} {action}", shown(&path));
         }
     }
     assert!(checked > 20, "only {checked} forms were found");

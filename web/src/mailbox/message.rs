@@ -20,6 +20,7 @@ use super::parsed::{ParsedMessage, parsed};
 use super::pictures;
 use super::proof::Proof;
 use super::queue::{self, RecipientStatus};
+use super::thread::Thread;
 use super::why::Why;
 use super::{Sidebar, sidebar};
 use crate::avatar::Avatar;
@@ -92,9 +93,26 @@ struct OpenMessage {
 }
 
 /// A block with the address of its picture.
-struct ShownBlock {
-    block: Block,
-    picture: String,
+pub(super) struct ShownBlock {
+    pub(super) block: Block,
+    pub(super) picture: String,
+}
+
+/// The blocks of a message with the addresses of their pictures.
+pub(super) fn shown(
+    site: &Site,
+    message: &Message,
+    blocks: Vec<Block>,
+) -> Result<Vec<ShownBlock>, Problem> {
+    let mut shown = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let picture = match &block {
+            Block::Picture { place, .. } => pictures::address(site, message, *place)?,
+            _ => String::new(),
+        };
+        shown.push(ShownBlock { block, picture });
+    }
+    Ok(shown)
 }
 
 /// The people of a message and its blocks.
@@ -142,6 +160,8 @@ struct MessagePage {
     page: Layout,
     sidebar: Sidebar,
     message: OpenMessage,
+    /// The other messages of its thread.
+    thread: Thread,
 }
 
 async fn show(
@@ -152,17 +172,22 @@ async fn show(
 ) -> PageResult {
     let (message, summary) = find(&site, folder, uid)?;
     // A link on another site must not mark a message as read.
-    if !is_from_elsewhere(&headers) {
+    let is_elsewhere = is_from_elsewhere(&headers);
+    if !is_elsewhere {
         match change_flags(&site, &message, FlagChange::Add(Flags::of(Flags::SEEN))).await {
             // A disk that can't be written must not prevent reading.
             Err(FlagError::Store(error)) if error.is_refusal() => {}
             changed => changed?,
         }
     }
-    let sidebar = sidebar(&site, folder, uid.checked_add(super::LIST_LEN as u32 / 2), Some(uid))?;
+    let thread = Thread::of(&site, &message).await?;
+    if !is_elsewhere {
+        thread.mark_read(&site).await?;
+    }
+    let sidebar = sidebar(&site, folder, None, Some(uid)).await?;
     let message = open_message(&site, &message, summary).await?;
     let page = site.owner_layout(&message.subject, "Mail")?;
-    let mut response = response::page(&MessagePage { page, sidebar, message })?;
+    let mut response = response::page(&MessagePage { page, sidebar, message, thread })?;
     response
         .headers_mut()
         .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_MESSAGE_POLICY.clone());
@@ -194,14 +219,7 @@ async fn open_message(
     let parts = parsed(site, message, Parts::of).await?;
     let is_too_long = parts.is_none();
     let parts = parts.unwrap_or_default();
-    let mut shown = Vec::with_capacity(parts.blocks.blocks.len());
-    for block in parts.blocks.blocks {
-        let picture = match &block {
-            Block::Picture { place, .. } => pictures::address(site, message, *place)?,
-            _ => String::new(),
-        };
-        shown.push(ShownBlock { block, picture });
-    }
+    let shown = shown(site, message, parts.blocks.blocks)?;
     let joined = |people: &[Person]| named_people::joined(people);
     let is_sender = |person: &Person| person.address.eq_ignore_ascii_case(&summary.from.address);
     let answers_elsewhere = !parts.reply_to.iter().all(is_sender);
@@ -280,7 +298,7 @@ fn delivery(site: &Site, message: &Message) -> Result<Vec<RecipientStatus>, Prob
 }
 
 /// The folders to which a message can be moved from its folder: form value and label.
-fn targets(from: Option<SpecialUse>) -> Vec<(&'static str, &'static str)> {
+pub(super) fn targets(from: Option<SpecialUse>) -> Vec<(&'static str, &'static str)> {
     match from {
         Some(SpecialUse::Junk) => vec![("inbox", "Not junk"), ("trash", "Throw away")],
         Some(SpecialUse::Trash) => vec![("inbox", "Take back")],
@@ -304,15 +322,6 @@ async fn mark_unread(
     let (message, _) = find(&site, folder, uid)?;
     change_flags(&site, &message, FlagChange::Remove(Flags::of(Flags::SEEN))).await?;
     Ok(response::see_other(&Done::MarkedUnread.at(&format!("/home/mail/{folder}"))))
-}
-
-/// The folder and UID of a message that was moved, if it is still there.
-pub(super) fn moved(site: &Site, text: &str) -> Result<Option<(u32, u32)>, Problem> {
-    let place = text
-        .split_once('.')
-        .and_then(|(folder, uid)| Some((folder.parse::<u32>().ok()?, uid.parse::<u32>().ok()?)));
-    let Some((folder, uid)) = place else { return Ok(None) };
-    Ok(mailbox::message(&site.node, FolderId(folder), uid)?.map(|_| (folder, uid)))
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use freehold_core::mailbox::{
 };
 use serde::Deserialize;
 
-use super::message;
+use super::chosen;
 use crate::dates;
 use crate::done::Done;
 use crate::fault::Fault;
@@ -123,7 +123,8 @@ async fn move_along(
     message: &str,
     listing: Listing,
 ) -> Result<Option<String>, Problem> {
-    let Some((folder, uid)) = message::moved(site, message)? else { return Ok(None) };
+    let Some(named) = chosen::moved(site, message)? else { return Ok(None) };
+    let (folder, Some(uid)) = (named.folder, named.only()) else { return Ok(None) };
     let from = mailbox::folder(&site.node, FolderId(folder))?.and_then(|folder| folder.special);
     let target = match (listing, from) {
         (Listing::Blocked, Some(SpecialUse::Junk | SpecialUse::Trash)) => None,

@@ -7,7 +7,11 @@ mod away;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod chosen;
+#[cfg(test)]
 mod compose;
+#[cfg(test)]
+mod conversations;
 #[cfg(test)]
 mod friends;
 #[cfg(test)]
@@ -41,6 +45,8 @@ mod refused;
 mod requests;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod search;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::details::Details;
 use super::folders::{Folder, FolderId, load, save};
 use super::page::{self, Entry, PAGE_LEN, Page};
 use super::read::{Message, MessageRow, key};
-use super::{Flags, change, flags, recent};
+use super::{Flags, change, flags, recent, thread_members};
 use crate::clock::Timestamp;
 use crate::row;
 use crate::store::{StoreError, Tx};
@@ -68,6 +68,7 @@ impl Appender {
         };
         entry.set_flags(folder, &new.flags);
         row::put_referring(tx, &key(folder.id, uid), &new.row, &[new.row.blob])?;
+        thread_members::add(tx, folder.id, uid, &new.row)?;
         if let Some(idempotency) = new.row.delivery {
             let delivered = DeliveredRow { folder: folder.id, uid, expunged: None };
             row::put(tx, &idempotency.0, &delivered)?;

@@ -7,7 +7,7 @@ use super::read::Message;
 use crate::node::Node;
 
 /// How many messages are appended together at most: a commit has at most 1,000 rows, of which a
-/// message takes up to about 14, and small blobs of 16 MiB, of which it takes up to 128 KiB. The
+/// message takes up to about 15, and small blobs of 16 MiB, of which it takes up to 128 KiB. The
 /// small blobs are in memory until the commit.
 pub const APPENDED_TOGETHER_MAX: usize = 64;
 

@@ -7,7 +7,7 @@ use super::change::{self, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::page::{self, State};
 use super::read::{body, contents, message_in};
-use super::{Flags, Message, columns, flags, removals, text_index, transfer};
+use super::{Flags, Message, columns, flags, removals, text_index, thread_members, transfer};
 use crate::node::Node;
 use crate::store::StoreError;
 
@@ -66,6 +66,7 @@ pub fn check_rows(node: &Node) -> Result<Vec<String>, StoreError> {
         text_index::check(node, folder, &all, &mut wrong)?;
     }
     transfer::check(node, &folders, &mut wrong)?;
+    thread_members::check(node, &mut wrong)?;
     Ok(wrong)
 }
 

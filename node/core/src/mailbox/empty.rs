@@ -2,56 +2,21 @@
 //! those that were put there some days ago.
 
 use futures::future::join_all;
-use minicbor::{Decode, Encode};
 
 use super::expunge::expunge_batch;
 use super::folders::FolderId;
 use super::read::{MessageRow, from_uid, uid_of};
 use super::remove;
+use super::settings::bin_days;
 use super::{FlagError, SpecialUse, page, special_folder};
 use crate::clock::Timestamp;
 use crate::node::Node;
-use crate::row::{self, Record};
-use crate::store::{StoreError, Table, Tx};
+use crate::row;
+use crate::store::Tx;
 
-/// The longest time for which the bin can keep messages, in days.
-pub const BIN_DAYS_MAX: u16 = 3650;
 const DAY_MS: u64 = 24 * 3_600_000;
 /// Messages read at once.
 const PAGE: usize = 500;
-
-/// The owner's settings of the mailbox.
-#[derive(Default, Encode, Decode)]
-#[cbor(map)]
-struct SettingsRow {
-    /// After so many days messages in bin and junk are deleted for good; `None` means never.
-    #[n(0)]
-    bin_days: Option<u16>,
-}
-
-impl Record for SettingsRow {
-    const TABLE: Table = Table::new("mailbox_settings");
-    const VERSION: u8 = 1;
-}
-
-const OWN: &[u8] = b"own";
-
-/// After how many days messages in bin and junk are deleted for good; `None` means never.
-///
-/// # Errors
-/// When the store is unavailable.
-pub fn bin_days(node: &Node) -> Result<Option<u16>, StoreError> {
-    Ok(row::get::<SettingsRow>(&node.store, OWN)?.unwrap_or_default().bin_days)
-}
-
-/// Sets [`bin_days`], to at least 1 and at most [`BIN_DAYS_MAX`].
-///
-/// # Errors
-/// When the store refuses.
-pub async fn set_bin_days(node: &Node, days: Option<u16>) -> Result<(), StoreError> {
-    let bin_days = days.map(|days| days.clamp(1, BIN_DAYS_MAX));
-    node.store.commit(move |tx| row::put(tx, OWN, &SettingsRow { bin_days })).await
-}
 
 /// Deletes messages of a folder for good and returns their UIDs; UIDs that don't exist are skipped.
 ///

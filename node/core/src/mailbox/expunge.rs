@@ -12,7 +12,7 @@ use super::read::{MessageRow, uid_of};
 use super::removals::{self, RemovalRow};
 use super::remove::{self, MessageRows};
 use super::summary::OldSummaryRow;
-use super::{FlagError, Flags, columns, deliver, details, text_index};
+use super::{FlagError, Flags, columns, deliver, details, text_index, thread_members};
 use crate::clock::Timestamp;
 use crate::erasure;
 use crate::node::Node;
@@ -126,7 +126,8 @@ pub(super) fn remove_batch(
     folder: FolderId,
 ) -> Result<usize, StoreError> {
     let found = row::scan::<MessageRow>(tx, &Scan::prefix(&folder.key(), MESSAGES_PER_COMMIT))?;
-    for (key, _) in &found {
+    for (key, message) in &found {
+        thread_members::remove(tx, folder, uid_of(key), message);
         row::delete::<MessageRow>(tx, key);
         row::delete::<OldSummaryRow>(tx, key);
     }

@@ -127,6 +127,10 @@ pub(super) struct NumbersRow {
     #[n(3)]
     #[cbor(default)]
     pub(super) is_indexed: bool,
+    /// Whether all messages are listed in their threads.
+    #[n(4)]
+    #[cbor(default)]
+    pub(super) has_thread_members: bool,
 }
 
 impl Record for NumbersRow {
@@ -196,6 +200,7 @@ fn insert(
         last_uid_validity: 0,
         has_subscription_rows: true,
         is_indexed: true,
+        has_thread_members: true,
     });
     let uid_validity = u32::try_from(now_secs)
         .unwrap_or(u32::MAX)

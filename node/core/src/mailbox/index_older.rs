@@ -22,6 +22,7 @@ use super::page::{self, Entry, PAGE_LEN, Page, State};
 use super::read::{MessageRow, from_uid, key, uid_of};
 use super::summary::{OldSummaryRow, Summary};
 use super::thread::{self, ThreadId};
+use super::thread_members;
 use crate::clock::Timestamp;
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
@@ -163,12 +164,17 @@ fn count_keywords(tx: &mut Tx<'_>, folder: &mut Folder) -> Result<(), StoreError
     Ok(())
 }
 
-/// Reads the details of all messages of earlier versions, and deletes the rows that pages replaced.
-/// Returns at once if that was done.
+/// Reads the details of all messages of earlier versions, deletes the rows that pages replaced, and
+/// lists the messages in their threads. Returns at once if that was done.
 ///
 /// # Errors
 /// When the store refuses; the next call goes on.
 pub async fn index_older_messages(node: &Node) -> Result<(), StoreError> {
+    read_all_details(node).await?;
+    thread_members::add_older(node).await
+}
+
+async fn read_all_details(node: &Node) -> Result<(), StoreError> {
     let numbers = row::get::<NumbersRow>(&node.store, NUMBERS)?;
     if numbers.is_none_or(|numbers| numbers.is_indexed) {
         return Ok(());
@@ -306,6 +312,7 @@ fn pack_page(
             let arrived = entry.internal_date;
             row.thread = Some(thread::join(tx, &message.thread_keys, message.new_thread, arrived)?);
             row::put_referring(tx, &key, &row, &[row.blob])?;
+            thread_members::add(tx, folder, entry.uid, &row)?;
         }
         row::delete::<OldSummaryRow>(tx, &key);
         known.push((entry.uid, message.reading.details));

@@ -249,7 +249,7 @@ pub fn summaries(
 }
 
 /// The summary of a message. One of a message that was expunged meanwhile is empty.
-fn summary_of(
+pub(super) fn summary_of(
     rows: &impl Rows,
     values: &Values,
     folder: FolderId,

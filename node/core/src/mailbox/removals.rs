@@ -11,6 +11,7 @@ use super::deliver;
 use super::folders::{Folder, FolderId};
 use super::idempotency::IdempotencyKey;
 use super::read::{MessageRow, key};
+use super::thread_members;
 use crate::clock::Timestamp;
 use crate::erasure;
 use crate::node::Node;
@@ -77,6 +78,7 @@ fn remove(tx: &mut Tx<'_>, recorded: &[u8]) -> Result<(), StoreError> {
         let key = key(folder, uid);
         let Some(message) = row::get::<MessageRow>(tx, &key)? else { continue };
         row::delete::<MessageRow>(tx, &key);
+        thread_members::remove(tx, folder, uid, &message);
         blobs.push(message.blob);
         deliveries.extend(message.delivery.map(|delivery| (uid, delivery)));
     }

@@ -11,6 +11,7 @@ use super::index_older;
 use super::junk;
 use super::read::MessageRow;
 use super::remove::{self, MessageRows, Stored};
+use super::thread_members;
 use crate::clock::Timestamp;
 use crate::node::Node;
 use crate::store::{StoreError, Tx};
@@ -234,6 +235,9 @@ fn move_batch(
     }
     let removed: Vec<_> = messages.iter().map(|moved| (&moved.entry, &moved.flags)).collect();
     remove::remove(tx, now, &mut source, &removed, MessageRows::Delete)?;
+    for message in &messages {
+        thread_members::remove(tx, from, message.entry.uid, &message.row);
+    }
     save(tx, &source)?;
     let mut appender = Appender::open(tx, to)?;
     let mut uids = Vec::new();

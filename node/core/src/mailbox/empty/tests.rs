@@ -1,7 +1,7 @@
 use super::*;
 use crate::erasure;
 use crate::mailbox::tests::filled;
-use crate::mailbox::{check, folder, messages_in, move_messages, remove_expunged};
+use crate::mailbox::{check, folder, messages_in, move_messages, remove_expunged, set_bin_days};
 use crate::testing::TestNode;
 
 fn bin(node: &TestNode) -> FolderId {

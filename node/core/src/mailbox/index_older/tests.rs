@@ -59,7 +59,7 @@ async fn make_older(alice: &TestNode, id: FolderId) {
         (folder.is_paged, folder.keyword_counts) = (false, Vec::new());
         save(tx, &folder)?;
         let mut numbers = row::get::<NumbersRow>(tx, NUMBERS)?.unwrap();
-        numbers.is_indexed = false;
+        (numbers.is_indexed, numbers.has_thread_members) = (false, false);
         row::put(tx, NUMBERS, &numbers)
     });
     delete.await.unwrap();
@@ -68,6 +68,7 @@ async fn make_older(alice: &TestNode, id: FolderId) {
 fn write_older(tx: &mut Tx<'_>, message: &Message, summary: &Summary) -> Result<(), StoreError> {
     let key = key(message.folder, message.uid);
     let now = row::get::<MessageRow>(tx, &key)?.unwrap();
+    thread_members::remove(tx, message.folder, message.uid, &now);
     let older = FirstMessageRow {
         modseq: message.modseq,
         flags: message.flags.clone(),
@@ -121,6 +122,8 @@ async fn messages_of_the_first_version_are_indexed() {
     assert!(changes.iter().all(|(_, change)| change.is_expunged));
     assert_eq!(folder(&alice, inbox).unwrap().unwrap().keyword_counts, [2]);
     assert_eq!(check(&alice).unwrap(), Vec::<String>::new());
+    let listed = crate::mailbox::threads(&alice, inbox, None, 1000).unwrap();
+    assert_eq!(listed.threads.len(), 148);
     // Complete: the next start has nothing to do.
     index_older_messages(&alice).await.unwrap();
 }
