@@ -45,6 +45,9 @@ pub(crate) enum Done {
     AddressMade,
     RuleMade,
     RuleRemoved,
+    ListLeft,
+    LeaveMailSent,
+    ListNotLeft,
     FriendAdded,
     RequestRejected,
     FriendRemoved,
@@ -57,7 +60,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 42] = [
+const NAMES: [(Done, &str); 45] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -91,6 +94,9 @@ const NAMES: [(Done, &str); 42] = [
     (Done::AddressMade, "address-made"),
     (Done::RuleMade, "rule-made"),
     (Done::RuleRemoved, "rule-removed"),
+    (Done::ListLeft, "list-left"),
+    (Done::LeaveMailSent, "leave-sent"),
+    (Done::ListNotLeft, "list-not-left"),
     (Done::FriendAdded, "let-in"),
     (Done::RequestRejected, "not-now"),
     (Done::FriendRemoved, "removed"),

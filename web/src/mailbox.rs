@@ -9,7 +9,9 @@ mod file_names;
 mod host_names;
 #[cfg(test)]
 mod hostile;
+mod leave;
 mod links;
+mod mailto;
 mod message;
 mod named_people;
 mod normalize;
@@ -20,9 +22,11 @@ mod pictures;
 mod proof;
 mod queue;
 mod refused;
+pub(crate) mod remote_pictures;
 mod rules;
 mod sanitise;
 mod senders;
+mod unsubscribe;
 mod why;
 
 use axum::extract::{Path, Query, State};
@@ -49,10 +53,12 @@ pub(crate) fn routes() -> Routes {
         .merge(away::routes())
         .merge(compose::routes())
         .merge(empty::routes())
+        .merge(leave::routes())
         .merge(message::routes())
         .merge(parts::routes())
         .merge(queue::routes())
         .merge(refused::routes())
+        .merge(remote_pictures::routes())
         .merge(rules::routes())
         .merge(senders::routes())
 }

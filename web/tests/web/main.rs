@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod aliases;
 #[cfg(test)]
+mod attachments;
+#[cfg(test)]
 mod away;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod compose;
+#[cfg(test)]
+mod elsewhere;
 #[cfg(test)]
 mod friends;
 #[cfg(test)]
