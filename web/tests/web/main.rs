@@ -40,6 +40,7 @@ mod public_pages;
 mod queue;
 #[cfg(test)]
 mod reading;
+#[cfg(test)]
 mod refused;
 #[cfg(test)]
 mod requests;

@@ -101,7 +101,8 @@ fn blob_len(node: &Node, blob: &Pinned) -> Result<u64, StoreError> {
     Ok(node.blobs.open(&blob.id)?.len())
 }
 
-/// At most `len` bytes from the start of a range.
+/// At most `len` bytes from the start of a range. Blocks.
+#[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 fn read(reader: &BlobReader, range: &Range<u64>, len: usize) -> Result<Vec<u8>, StoreError> {
     let left = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
     let mut bytes = vec![0; len.min(left)];

@@ -119,6 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test may block")]
     fn file_name_is_read_back_as_written() {
         let long = format!("{}.pdf", "Gezeitentafel ".repeat(9));
         for name in ["a.pdf", "a b.pdf", "Grüße.txt", "字.txt", "a;b='c'%.txt", &long, "100%.csv"]

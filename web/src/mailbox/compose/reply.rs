@@ -72,7 +72,7 @@ impl Recipients<'_> {
     /// The addresses of people who are not named yet, without the owner's unless they may be.
     fn add(&mut self, people: &[Person], may_be_own: bool) -> Result<String, Problem> {
         let mut added = Vec::new();
-        for person in people.iter().filter(|person| has_address(person)) {
+        for person in people.iter().filter(has_address) {
             let address = person.address.to_ascii_lowercase();
             let is_own = !may_be_own && aliases::owns(&self.site.node, &person.address)?;
             if !is_own && !self.named.contains(&address) {
