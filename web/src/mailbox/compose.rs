@@ -49,7 +49,11 @@ const PAUSE_MS: u64 = 2000;
 const PAUSE_MS_PER_MIB: u64 = 500;
 
 pub(super) fn routes() -> Routes {
-    Routes::new().get(PAGE, Access::Owner, show).post(PAGE, Access::Owner, take)
+    Routes::new().get("/home/mail/write", Access::Owner, show).post(
+        "/home/mail/write",
+        Access::Owner,
+        take,
+    )
 }
 
 /// The longest message that the form makes, in bytes: as long as one that is sent may be, and not

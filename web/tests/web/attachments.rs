@@ -309,7 +309,7 @@ async fn whole_message_is_forwarded_as_it_is() {
 }
 
 #[tokio::test]
-async fn reply_goes_to_the_list_or_where_the_author_asks() {
+async fn reply_goes_to_list_or_followup_address() {
     let alice = TestNode::new("alice").await;
     let mut owner = Browser::owner(&alice).await;
     let message = "From: Ada <ada@x.example>\r\nTo: list@l.example, Alice <alice@alice.example>\r\n\

@@ -1,4 +1,4 @@
-//! What a message may fetch: pictures from elsewhere and leaving a list, both only when asked.
+//! Requests that a message leads to: pictures from elsewhere and leaving a list, both only when asked.
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
-//! What the form has and a message lacks, in a field of the draft's header: recipients as they were
-//! typed, the moment at which it is to be sent, and the message that it answers or forwards. A
-//! message that is sent has no such field.
+//! The values that the form has and a message lacks, in a field of the draft's header: recipients
+//! as they were typed, the moment at which it is to be sent, and the message that it answers or
+//! forwards. A message that is sent has no such field.
 
 use freehold_mime::header;
 use freehold_mime::media::percent_decoded;
