@@ -285,6 +285,8 @@ fn mail_place(config: &Config, ports: &ListenConfig) -> MailEndpoints {
         imaps: ports.imaps.port(),
         smtps: ports.smtps.port(),
         is_loopback_only: ports.imaps.ip().is_loopback() && ports.smtps.ip().is_loopback(),
+        message_len_max: config.mail.message_len_max,
+        trusted_roots: config.mail.trusted_roots.clone(),
         domains: config.mail.routes.keys().cloned().collect(),
         limits: config.mail.send_limits(),
         undo_ms: config.mail.undo_seconds.saturating_mul(1000),

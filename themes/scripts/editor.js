@@ -3,15 +3,21 @@
 //
 // The form's attributes: data-saved is "yes" if the node has the form's content; data-autosave has
 // the text for a draft that the node refuses for no field of it, and is absent if nothing may be
-// saved without a button; data-unreached has the text for a node that does not answer.
+// saved without a button; data-unreached has the text for a node that does not answer; data-pause
+// has another pause. Files are sent by a button alone. #enclosed lists the files that are stored.
 
 /** The pause in typing after which a draft is saved, in milliseconds. */
 const PAUSE_MS = 2000;
 /** The longest pause before a node that does not answer is asked again, in milliseconds. */
 const RETRY_MS_MAX = 60_000;
 
+/** The fields that name the version of the draft, and those that the node fills in. */
+const VERSION = 'input[name=id], input[name=revision], input[name=draft]';
+const NODES_OWN = ['revision', 'id', 'draft', 'forward', 'forwarded', 'take', 'files'];
+
 const form = document.querySelector('form[data-saved]');
 const state = document.querySelector('#state');
+const pauseMs = Number(form.dataset.pause) || PAUSE_MS;
 
 let saved = form.dataset.saved === 'yes' ? content() : '';
 let timer = 0;
@@ -19,12 +25,11 @@ let request = null;
 let isSubmitted = false;
 let isRefused = false;
 let refusal = '';
-let retryMs = PAUSE_MS;
+let retryMs = pauseMs;
 
 function content() {
   const fields = new FormData(form);
-  fields.delete('revision');
-  fields.delete('id');
+  for (const name of NODES_OWN) fields.delete(name);
   return new URLSearchParams(fields).toString();
 }
 
@@ -40,22 +45,26 @@ function isEmpty() {
 /** Takes over the address and the revision of the stored draft from the node's page of it. */
 function adopt(page, address) {
   const stored = page.querySelector('form[data-saved]');
-  const revision = stored?.querySelector('input[name=revision]');
-  if (!revision) return false;
+  const version = stored?.querySelector('input[name=revision], input[name=draft]');
+  if (!version?.value) return false;
   const [before, after] = [form.getAttribute('action'), stored.getAttribute('action')];
   form.setAttribute('action', after);
   for (const button of form.querySelectorAll('[formaction]')) {
     button.setAttribute('formaction', button.getAttribute('formaction').replace(before, after));
   }
-  form.querySelector('input[name=id], input[name=revision]').replaceWith(document.importNode(revision));
-  history.replaceState(history.state, '', address.pathname);
+  form.querySelector(VERSION).replaceWith(document.importNode(version));
+  const enclosed = stored.querySelector('#enclosed');
+  if (enclosed) form.querySelector('#enclosed').replaceWith(document.importNode(enclosed, true));
+  history.replaceState(history.state, '', address.pathname + (version.name === 'draft' ? `?draft=${version.value}` : ''));
   state.textContent = page.querySelector('#state')?.textContent ?? '';
   return true;
 }
 
 /** Sends a draft. Throws if the node does not answer or cannot save now. */
 async function send(sent) {
-  const body = new URLSearchParams(new FormData(form));
+  const fields = new FormData(form);
+  fields.delete('files');
+  const body = new URLSearchParams(fields);
   body.append('intent', 'draft');
   const response = await fetch(form.action, { method: 'POST', body });
   const text = await response.text();
@@ -73,7 +82,7 @@ async function save() {
   request = send(content());
   try {
     await request;
-    retryMs = PAUSE_MS;
+    retryMs = pauseMs;
     if (isRefused) state.textContent = refusal;
   } catch {
     retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
@@ -92,11 +101,11 @@ function schedule(ms) {
 if ('autosave' in form.dataset) {
   form.addEventListener('input', () => {
     isRefused = false;
-    schedule(PAUSE_MS);
+    schedule(pauseMs);
   });
   document.addEventListener('visibilitychange', () => { if (document.hidden) save(); });
   addEventListener('online', save);
-  if (isChanged()) schedule(PAUSE_MS);
+  if (isChanged()) schedule(pauseMs);
 }
 
 form.addEventListener('submit', (event) => {

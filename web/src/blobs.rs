@@ -110,6 +110,15 @@ pub(crate) async fn upload_writer(site: &Site) -> Result<BlobWriter, StoreError>
     try_blocking(move || photos::upload_writer(&node)).await
 }
 
+/// A writer for a blob whose length its writer bounds.
+///
+/// # Errors
+/// [`StoreError::Full`].
+pub(crate) async fn writer(site: &Site) -> Result<BlobWriter, StoreError> {
+    let blobs = site.node.blobs.clone();
+    try_blocking(move || blobs.writer(u64::MAX)).await
+}
+
 /// Writes the next bytes of a blob.
 ///
 /// # Errors

@@ -50,6 +50,9 @@ pub(crate) enum Done {
     AddressMade,
     RuleMade,
     RuleRemoved,
+    ListLeft,
+    LeaveMailSent,
+    ListNotLeft,
     FriendAdded,
     RequestRejected,
     FriendRemoved,
@@ -62,7 +65,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 47] = [
+const NAMES: [(Done, &str); 50] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -101,6 +104,9 @@ const NAMES: [(Done, &str); 47] = [
     (Done::AddressMade, "address-made"),
     (Done::RuleMade, "rule-made"),
     (Done::RuleRemoved, "rule-removed"),
+    (Done::ListLeft, "list-left"),
+    (Done::LeaveMailSent, "leave-sent"),
+    (Done::ListNotLeft, "list-not-left"),
     (Done::FriendAdded, "let-in"),
     (Done::RequestRejected, "not-now"),
     (Done::FriendRemoved, "removed"),

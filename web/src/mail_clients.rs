@@ -15,6 +15,11 @@ pub struct MailEndpoints {
     pub smtps: u16,
     /// True if both listen on the loopback interface only.
     pub is_loopback_only: bool,
+    /// The longest message that is taken from mail clients, in bytes.
+    pub message_len_max: u64,
+    /// A file of certificates (PEM) that a server's may be signed by, besides those of public
+    /// authorities; empty for none.
+    pub trusted_roots: String,
     /// The domains to which the node can send, besides the owner's.
     pub domains: Vec<String>,
     /// The caps on what the owner sends in a day.

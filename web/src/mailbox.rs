@@ -11,8 +11,10 @@ mod host_names;
 #[cfg(test)]
 mod hostile;
 mod keys;
+mod leave;
 mod links;
 mod list;
+mod mailto;
 mod message;
 mod named_people;
 mod normalize;
@@ -23,11 +25,13 @@ mod pictures;
 mod proof;
 mod queue;
 mod refused;
+pub(crate) mod remote_pictures;
 mod rules;
 mod sanitise;
 mod search;
 mod senders;
 mod thread;
+mod unsubscribe;
 mod why;
 
 use axum::extract::{Form, Path, Query, State};
@@ -57,10 +61,12 @@ pub(crate) fn routes() -> Routes {
         .merge(compose::routes())
         .merge(empty::routes())
         .merge(keys::routes())
+        .merge(leave::routes())
         .merge(message::routes())
         .merge(parts::routes())
         .merge(queue::routes())
         .merge(refused::routes())
+        .merge(remote_pictures::routes())
         .merge(rules::routes())
         .merge(search::routes())
         .merge(senders::routes())

@@ -11,9 +11,11 @@ use freehold_core::store::{Health, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::config::WebConfig;
+use crate::internet::Internet;
 use crate::layout::Layout;
 use crate::made_once::MadeOnce;
 use crate::mail_clients::MailEndpoints;
+use crate::mailbox::remote_pictures::RemotePictures;
 use crate::page_cache::PageCache;
 use crate::routes;
 use crate::site_service::SiteService;
@@ -32,6 +34,10 @@ pub(crate) struct Site {
     pub(crate) cookie: Arc<str>,
     /// Secrets that forms made a moment ago.
     pub(crate) made_once: MadeOnce,
+    /// The way to servers that messages name.
+    pub(crate) internet: Internet,
+    /// The messages whose pictures from elsewhere are shown.
+    pub(crate) remote_pictures: RemotePictures,
     /// One permit: messages are parsed one at a time.
     pub(crate) message_parsing: Arc<Semaphore>,
 }
@@ -86,6 +92,22 @@ pub fn service_with_mail(
     port: u16,
     mail: Option<MailEndpoints>,
 ) -> Result<SiteService, StoreError> {
+    let roots = mail.as_ref().map_or("", |mail| mail.trusted_roots.as_str());
+    let internet = Internet::trusting(roots);
+    service_with_internet(node, config, port, mail, internet)
+}
+
+/// The same, with another way to the servers that messages name.
+///
+/// # Errors
+/// As [`service`].
+pub fn service_with_internet(
+    node: Node,
+    config: WebConfig,
+    port: u16,
+    mail: Option<MailEndpoints>,
+    internet: Internet,
+) -> Result<SiteService, StoreError> {
     let page_cache = Arc::new(PageCache::new(node.events.subscribe(), node.clock.clone()));
     let mac = node.keyed("web.cookie", b"")?;
     let cookie =
@@ -97,6 +119,8 @@ pub fn service_with_mail(
         port,
         cookie,
         made_once: MadeOnce::default(),
+        internet,
+        remote_pictures: RemotePictures::default(),
         message_parsing: Arc::new(Semaphore::new(1)),
         mail,
     };

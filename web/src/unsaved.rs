@@ -24,12 +24,12 @@ use crate::viewer;
 /// The longest form that is shown again, in bytes: longer than any post with every byte
 /// percent-encoded, and than any message of ASCII.
 const FORM_LEN_MAX: usize = UNIT_LEN * UNITS_MAX;
-/// The longest text fields of the form that sends a photo, in bytes.
-const PHOTO_FIELDS_LEN_MAX: usize = UNIT_LEN;
 /// The most fields of a form that is shown again: each is more markup in the answer.
 const FIELDS_MAX: usize = 200;
-/// The form that sends a photo.
-const PHOTO_FORM: &str = "/home/photos/add";
+/// The forms with files: their path, the name of the file's field, and the units that are held for
+/// their texts.
+const FILE_FORMS: [(&str, &str, u32); 2] =
+    [("/home/photos/add", "file", 1), ("/home/mail/write", "files", 5)];
 /// The forms that are held at one time are counted in units of so many bytes.
 const UNIT_LEN: usize = 256 * 1024;
 /// The most units that are held at one time.
@@ -54,8 +54,8 @@ const TEXTS: [(&str, &str); 11] = [
 pub(crate) struct UnsavedForm<'a> {
     action: String,
     fields: Vec<(String, String)>,
-    /// True for the form that sends a file, which is not kept.
-    has_file: bool,
+    /// The name of the field with files, which are not kept; empty for a form without them.
+    files: &'static str,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -68,12 +68,16 @@ fn units<B>(request: &Request<B>) -> Option<u32> {
     if request.method() != Method::POST {
         return None;
     }
-    if request.uri().path() == PHOTO_FORM {
-        return is_kind("multipart/form-data").then_some(1);
+    if is_kind("multipart/form-data") {
+        return file_form(request.uri().path()).map(|(_, _, units)| units);
     }
     let is_form = has_text(request.uri().path()) && is_kind("application/x-www-form-urlencoded");
     let len = len.filter(|len| is_form && (1..=FORM_LEN_MAX).contains(len))?;
     u32::try_from(len.div_ceil(UNIT_LEN)).ok()
+}
+
+fn file_form(path: &str) -> Option<(&'static str, &'static str, u32)> {
+    FILE_FORMS.into_iter().find(|(known, ..)| *known == path)
 }
 
 fn has_text(path: &str) -> bool {
@@ -101,12 +105,12 @@ pub(crate) async fn read<'a>(
         return None;
     }
     let permit = forms.try_acquire_many(units).ok()?;
-    if request.uri().path() == PHOTO_FORM {
-        return read_photo_form(request, permit).await;
+    let kind = request.headers().get(header::CONTENT_TYPE)?.clone();
+    if kind.to_str().is_ok_and(|kind| kind.starts_with("multipart/form-data")) {
+        return read_file_form(request, permit).await;
     }
     let body = std::mem::take(request.body_mut());
     let bytes = axum::body::to_bytes(body, FORM_LEN_MAX).await.ok()?;
-    let kind = request.headers().get(header::CONTENT_TYPE)?.clone();
     let copy = Request::post("/").header(header::CONTENT_TYPE, kind).body(bytes.clone().into());
     *request.body_mut() = bytes.into();
     let form = Form::<Vec<(String, String)>>::from_request(copy.ok()?, &()).await;
@@ -118,14 +122,14 @@ pub(crate) async fn read<'a>(
     fields.iter().any(has_content).then_some(UnsavedForm {
         action,
         fields,
-        has_file: false,
+        files: "",
         _permit: permit,
     })
 }
 
-/// Reads the text fields of the form that sends a photo. The router gets no copy of its body: it
-/// refuses the form by its head.
-async fn read_photo_form<'a>(
+/// Reads the text fields of a form with files. The router gets no copy of its body: it refuses the
+/// form by its head.
+async fn read_file_form<'a>(
     request: &mut Request<Body>,
     permit: SemaphorePermit<'a>,
 ) -> Option<UnsavedForm<'a>> {
@@ -134,11 +138,12 @@ async fn read_photo_form<'a>(
     let body = std::mem::take(request.body_mut());
     let mut sent = Request::post("/").header(header::CONTENT_TYPE, kind).body(body).ok()?;
     let len_max = usize::try_from(FILE_LEN_MAX).unwrap_or(usize::MAX);
-    let len_max = len_max.saturating_add(PHOTO_FIELDS_LEN_MAX);
+    let (_, files, units) = file_form(request.uri().path())?;
+    let mut room = UNIT_LEN.saturating_mul(usize::try_from(units).ok()?);
+    let len_max = len_max.saturating_add(room);
     DefaultBodyLimit::max(len_max).apply(&mut sent);
     let mut form = Multipart::from_request(sent, &()).await.ok()?;
-    let mut read = UnsavedForm { action, fields: Vec::new(), has_file: true, _permit: permit };
-    let mut room = PHOTO_FIELDS_LEN_MAX;
+    let mut read = UnsavedForm { action, fields: Vec::new(), files, _permit: permit };
     // A file that breaks off or is over the limit leaves the fields before it.
     while let Ok(Some(mut field)) = form.next_field().await {
         if field.file_name().is_some() {
@@ -178,7 +183,7 @@ struct UnsavedPage {
     action: String,
     shown: Vec<ShownField>,
     hidden: Vec<(String, String)>,
-    has_file: bool,
+    files: &'static str,
 }
 
 /// The page with the text, and a form that sends it again.
@@ -194,6 +199,6 @@ pub(crate) fn page(site: &Site, form: UnsavedForm<'_>) -> PageResult {
         }
     }
     let page = Layout::public(site.profile()?.as_deref(), "Not saved", "");
-    let page = UnsavedPage { page, action: form.action, shown, hidden, has_file: form.has_file };
+    let page = UnsavedPage { page, action: form.action, shown, hidden, files: form.files };
     response::page_with_status(StatusCode::FORBIDDEN, &page)
 }

@@ -26,6 +26,7 @@ mod idempotency;
 mod import;
 mod index_older;
 mod junk;
+mod left_lists;
 mod metadata;
 mod page;
 pub mod queue;
@@ -58,7 +59,7 @@ pub use change::{Changes, EXPUNGES_REMEMBERED, changes_since};
 pub use check::{check, check_bodies, check_rows};
 pub use columns::{Values, values};
 pub use delete_folder::delete_folder;
-pub use deliver::{DeliverError, Delivery, deliver, discard};
+pub use deliver::{DeliverError, Delivery, deliver, delivered_to, discard};
 pub use details::{Column, is_kept, searched, structures};
 pub use empty::{delete_for_good, empty_folder, purge_old_messages};
 pub use expunge::expunge;
@@ -77,6 +78,7 @@ pub use junk::{
     ReasonKind, forget_old_lessons, learn_from_inbox, learn_next, lessons_learnt, list_sender,
     listed_senders, unlist_sender,
 };
+pub use left_lists::{left_list, record_left_list};
 pub use metadata::{
     METADATA_ENTRIES_MAX, METADATA_NAME_LEN_MAX, METADATA_VALUE_LEN_MAX, MetadataError, metadata,
     set_metadata,

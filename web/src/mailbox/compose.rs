@@ -1,30 +1,32 @@
-//! The form that writes a message or a reply.
+//! The form that writes a message, an answer, or a forwarded message.
 
 pub(super) mod draft;
+mod enclosures;
+mod file_type;
+mod form;
+mod form_state;
+mod forward;
+mod gather;
 mod outgoing;
+mod quote;
 mod recipients;
+pub(super) mod reply;
+mod send;
 
 use askama::Template;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use freehold_core::aliases::{self, Standing};
-use freehold_core::mailbox::queue::{
-    Outbound, QueueId, ReportRequest, SendLimits, SubmitError, outbound,
-};
-use freehold_core::mailbox::{
-    self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
-};
+use freehold_core::aliases;
+use freehold_core::mailbox::queue::{Outbound, outbound};
+use freehold_core::mailbox::{self, FolderId, SpecialUse};
 use freehold_core::profile;
-use freehold_mime::people::{self, Person};
-use freehold_mime::{Content, Shown, content, html};
-use serde::Deserialize;
 
-use self::recipients::{KnownFriend, Recipient};
-use super::host_names::honest_address;
-use super::message;
-use super::parsed::{ParsedMessage, parsed};
-use super::queue;
-use crate::blobs;
+use self::draft::Listed;
+use self::form::{Fields, MessageForm, Posted};
+use self::forward::Offered;
+use self::recipients::KnownFriend;
+pub(super) use self::send::send_mailto;
+use super::parsed::PARSED_LEN_MAX;
 use crate::done::Done;
 use crate::fault::Fault;
 use crate::idempotency;
@@ -33,54 +35,32 @@ use crate::problem::Problem;
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
 use crate::site::Site;
+use crate::sizes::size;
 use crate::viewer::Owner;
 
+const PAGE: &str = "/home/mail/write";
 /// The longest text, in bytes.
 const TEXT_LEN_MAX: usize = 1024 * 1024;
-/// How much of the original message a reply quotes, in bytes.
-const QUOTED_LEN_MAX: usize = 64 * 1024;
+/// The limit on a message where no mail server is configured, in bytes.
+const MESSAGE_LEN_MAX: u64 = 50 * 1024 * 1024;
+/// The pause in typing after which a draft is saved, in milliseconds, and that for each MiB of its
+/// files, which are written again with it.
+const PAUSE_MS: u64 = 2000;
+const PAUSE_MS_PER_MIB: u64 = 500;
 
 pub(super) fn routes() -> Routes {
     Routes::new().get("/home/mail/write", Access::Owner, show).post(
         "/home/mail/write",
         Access::Owner,
-        send,
+        take,
     )
 }
 
-/// The form's fields.
-#[derive(Clone, Default, Deserialize)]
-struct MessageForm {
-    #[serde(default)]
-    to: String,
-    /// The recipients of copies.
-    #[serde(default)]
-    cc: String,
-    #[serde(default)]
-    subject: String,
-    #[serde(default)]
-    text: String,
-    /// The owner's address in From; empty for the first.
-    #[serde(default)]
-    from: String,
-    /// `folder.uid` of the message to which this replies.
-    #[serde(default)]
-    reply: String,
-    /// `folder.uid` of the draft that this goes on with.
-    #[serde(default)]
-    draft: String,
-    /// When it is to be sent, as a `datetime-local` field has it; empty to send it at once.
-    #[serde(default)]
-    later: String,
-    /// Not empty for a reply to all.
-    #[serde(default)]
-    all: String,
-    /// Not empty if a message without subject and text is meant.
-    #[serde(default)]
-    empty: String,
-    /// The idempotency key.
-    #[serde(default)]
-    key: String,
+/// The longest message that the form makes, in bytes: as long as one that is sent may be, and not
+/// longer than one that a page can take apart.
+fn message_len_max(site: &Site) -> u64 {
+    let len_max = site.mail.as_ref().map_or(MESSAGE_LEN_MAX, |mail| mail.message_len_max);
+    len_max.min(PARSED_LEN_MAX as u64)
 }
 
 #[derive(Template)]
@@ -100,16 +80,25 @@ struct ComposePage {
     is_direct: bool,
     /// The smarthost, by which mail for other domains goes.
     smarthost: Option<String>,
+    /// The files of the draft.
+    files: Vec<Listed>,
+    /// The files of the message that is forwarded.
+    offered: Vec<Offered>,
+    /// The most bytes of files, for a person.
+    room: String,
 }
 
 impl ComposePage {
-    fn new(site: &Site, form: MessageForm, fault: Option<Fault>) -> Result<Self, Problem> {
+    async fn new(site: &Site, form: MessageForm, fault: Option<Fault>) -> Result<Self, Problem> {
         let friends = recipients::known_friends(site)?;
         let outbound = outbound(&site.node)?;
         let domains = || site.mail.as_ref().map(|mail| mail.domains.clone());
         Ok(Self {
             page: site.owner_layout("Write a letter", "Mail")?,
-            form,
+            files: draft::files(site, &form.draft).await?,
+            offered: forward::offered(site, &form).await?,
+            room: size(gather::files_len_max(site)),
+            form: MessageForm { key: idempotency::new_key(site), ..form },
             fault,
             addresses: addresses(site)?,
             friends: friends.iter().map(KnownFriend::typed).collect(),
@@ -125,6 +114,12 @@ impl ComposePage {
     fn fault_of(&self, field: &str) -> Option<&str> {
         Fault::of(self.fault.as_ref(), field)
     }
+
+    /// The pause after which the draft is saved, in milliseconds.
+    fn pause_ms(&self) -> u64 {
+        let len: u64 = self.files.iter().map(Listed::len).sum();
+        PAUSE_MS.saturating_add((len >> 20).saturating_mul(PAUSE_MS_PER_MIB))
+    }
 }
 
 /// The addresses as which the owner can write, the first one first; empty if there is only that.
@@ -138,225 +133,115 @@ fn addresses(site: &Site) -> Result<Vec<String>, Problem> {
     Ok(all)
 }
 
-/// The alias to which a message was sent, to answer as that; empty for the owner's first address.
-fn addressed(site: &Site, people: &[Person]) -> Result<String, Problem> {
-    for person in people {
-        if let Standing::Alias(local) = aliases::standing(&site.node, &person.address)?
-            && let Some(owner) = site.profile()?
-        {
-            return Ok(aliases::address(&owner, &local));
-        }
-    }
-    Ok(String::new())
-}
-
-/// The folder and the UID in the field `reply`.
-fn reply_target(reply: &str) -> Option<(u32, u32)> {
-    let (folder, uid) = reply.split_once('.')?;
+/// The folder and the UID in a field such as `reply`.
+fn reply_target(field: &str) -> Option<(u32, u32)> {
+    let (folder, uid) = field.split_once('.')?;
     Some((folder.parse().ok()?, uid.parse().ok()?))
 }
 
 async fn show(
     State(site): State<Site>,
     _: Owner,
-    Query(query): Query<MessageForm>,
+    Query(query): Query<Fields>,
     done: Done,
 ) -> PageResult {
-    let form = match (draft::place(&site, &query.draft)?, reply_target(&query.reply)) {
-        (Some(place), _) => draft::form(&site, place).await?,
-        (None, Some((folder, uid))) => {
-            reply_form(&site, folder, uid, !query.all.is_empty()).await?
+    let query = MessageForm::of(query);
+    let draft = draft::place(&site, &query.draft)?;
+    let form = match (draft, reply_target(&query.reply), reply_target(&query.forward)) {
+        (Some(place), ..) => draft::form(&site, place).await?.0,
+        // It was sent, thrown away, or saved again.
+        (None, ..) if !query.draft.is_empty() => return Err(Problem::NotFound),
+        (None, Some((folder, uid)), _) => reply::form(&site, folder, uid, query.answer).await?,
+        (None, None, Some((folder, uid))) => {
+            forward::form(&site, folder, uid, query.is_whole).await?
         }
-        (None, None) => query,
+        (None, None, None) => MessageForm { key: String::new(), ..query },
     };
-    let form = MessageForm { key: idempotency::new_key(&site), ..form };
-    let shown = ComposePage::new(&site, form, None)?;
+    let shown = ComposePage::new(&site, form, None).await?;
     let page = shown.page.saying(done);
     response::with_editor(response::page(&ComposePage { page, ..shown }))
 }
 
-/// The parts of a message that a reply repeats.
-#[derive(Default)]
-struct Original {
-    from: Vec<Person>,
-    reply_to: Vec<Person>,
-    to: Vec<Person>,
-    cc: Vec<Person>,
-    text: String,
-}
-
-impl Original {
-    fn of(message: &ParsedMessage) -> Self {
-        let charset = content::main_charset(&message.structure);
-        let people = |name: &str| people::of(message.header(), name, charset.as_deref());
-        Self {
-            from: people::first(message.header(), "from", charset.as_deref()),
-            reply_to: people("reply-to"),
-            to: people("to"),
-            cc: people("cc"),
-            text: text(message),
-        }
-    }
-}
-
-/// The texts of a message that are shown, to be quoted.
-fn text(message: &ParsedMessage) -> String {
-    let (bytes, structure) = (&message.bytes, &message.structure);
-    let mut text = String::new();
-    for shown in Content::of(bytes, structure).shown {
-        let next = match shown {
-            Shown::Text(id) => content::text_of(bytes, structure, id, 4 * QUOTED_LEN_MAX),
-            Shown::Html(id) => {
-                html::to_plain(&content::html_of(bytes, structure, id, TEXT_LEN_MAX))
+async fn take(State(site): State<Site>, _: Owner, posted: Posted) -> PageResult {
+    let intent = posted.form.intent.clone();
+    match intent.as_str() {
+        "draft" | "attach" => save(&site, posted, None).await,
+        "discard" => discard(&site, &posted.form.draft).await,
+        other => match other.strip_prefix("remove-") {
+            Some(number) => {
+                let number = number.parse().map_err(|_| Problem::BadRequest)?;
+                save(&site, posted, Some(number)).await
             }
-            Shown::Image(_) | Shown::Message(_) => continue,
-        };
-        text.push_str(next.trim_end());
-        text.push('\n');
-        if text.len() >= QUOTED_LEN_MAX {
-            break;
-        }
-    }
-    if text.len() > QUOTED_LEN_MAX {
-        text.truncate(text.floor_char_boundary(QUOTED_LEN_MAX));
-        text.truncate(text.rfind('\n').unwrap_or(text.len()));
-        text.push_str("\n[…]");
-    }
-    text
-}
-
-/// A reply to the people of Reply-To, else of From (RFC 5322 3.6.2); one to all also to the others
-/// of To and Cc. A reply to the owner's own message goes to the people whom that was for.
-async fn reply_form(
-    site: &Site,
-    folder: u32,
-    uid: u32,
-    to_all: bool,
-) -> Result<MessageForm, Problem> {
-    let (message, summary) = message::find(site, folder, uid)?;
-    let original = parsed(site, &message, Original::of).await?.unwrap_or_default();
-    let quoted: String =
-        original.text.trim_end().lines().map(|line| format!("> {line}\n")).collect();
-    let is_reply = summary.subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
-    let mut named: Vec<String> = Vec::new();
-    let mut add = |people: &[Person], may_be_own: bool| -> Result<String, Problem> {
-        let mut added = Vec::new();
-        for person in people.iter().filter(|person| !person.address.is_empty()) {
-            let address = person.address.to_ascii_lowercase();
-            let is_own = !may_be_own && aliases::owns(&site.node, &person.address)?;
-            if !is_own && !named.contains(&address) {
-                named.push(address);
-                added.push(honest_address(&person.address).into_owned());
-            }
-        }
-        Ok(added.join(", "))
-    };
-    let sender = Person { name: summary.from.name.clone(), address: summary.from.address.clone() };
-    let has_author = original.from.iter().any(|person| !person.address.is_empty());
-    let authors = if has_author { original.from } else { vec![sender] };
-    let has_reply_to = original.reply_to.iter().any(|person| !person.address.is_empty());
-    let asked = if has_reply_to { &original.reply_to } else { &authors };
-    let mut is_own = true;
-    for person in asked.iter().filter(|person| !person.address.is_empty()) {
-        is_own &= aliases::owns(&site.node, &person.address)?;
-    }
-    let mut to = if is_own { add(&original.to, false)? } else { String::new() };
-    if to.is_empty() {
-        to = add(asked, true)?;
-    }
-    let people: Vec<Person> = original.to.iter().chain(&original.cc).cloned().collect();
-    let from = addressed(site, &people)?;
-    let others: Vec<Person> = original.to.into_iter().chain(original.cc).collect();
-    let cc = if to_all { add(&others, false)? } else { String::new() };
-    Ok(MessageForm {
-        to,
-        cc,
-        subject: if is_reply {
-            summary.subject.clone()
-        } else {
-            format!("Re: {}", summary.subject)
+            None => send::send(&site, posted).await,
         },
-        text: format!("\n\n{} wrote:\n{quoted}", summary.from.shown()),
-        from,
-        reply: format!("{folder}.{uid}"),
-        ..MessageForm::default()
-    })
+    }
 }
 
-async fn send(State(site): State<Site>, _: Owner, Form(form): Form<MessageForm>) -> PageResult {
-    let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let friends = recipients::known_friends(&site)?;
-    let to = recipients::complete(recipients::typed(&form.to), &friends);
-    let cc = recipients::complete(recipients::typed(&form.cc), &friends);
-    let all: Vec<Recipient> = to.iter().chain(&cc).cloned().collect();
-    if let Some(fault) = outgoing::check(&site, &profile, &form, &all)? {
-        return send_back(&site, form, fault);
+/// Saves the form as a draft, without one of the files that the draft had.
+async fn save(site: &Site, posted: Posted, without: Option<usize>) -> PageResult {
+    if posted.form.text.len() > TEXT_LEN_MAX {
+        let len = posted.form.text.len();
+        let fault = crate::fault::too_long("message", len, TEXT_LEN_MAX);
+        return send_back(site, posted.form, Fault::new("text", fault)).await;
     }
-    let from = match form.from.as_str() {
-        "" => profile::address(&profile),
-        from if aliases::owns(&site.node, from)? => from.to_owned(),
-        _ => return Err(Problem::BadRequest),
+    let (form, gathered) = gather::gather(site, posted, without).await?;
+    match draft::save(site, &form, gathered.enclosures).await {
+        Ok(place) => match gathered.fault {
+            None => {
+                let page = format!("{PAGE}?draft={}.{}", place.0, place.1);
+                Ok(response::see_other(&Done::Saved.at(&page)))
+            }
+            Some(fault) => send_back(site, saved_form(form, place), fault).await,
+        },
+        Err(error) => send::not_saved(site, form, error).await,
+    }
+}
+
+/// The form once it is saved: what it took from a forwarded message is in the draft.
+fn saved_form(form: MessageForm, (folder, uid): (u32, u32)) -> MessageForm {
+    let forwarded = if form.forwarded.is_empty() { form.forward } else { form.forwarded };
+    let draft = format!("{folder}.{uid}");
+    MessageForm { draft, forwarded, forward: String::new(), take: Vec::new(), ..form }
+}
+
+/// Moves the draft to the bin.
+async fn discard(site: &Site, field: &str) -> PageResult {
+    let Some((folder, uid)) = draft::place(site, field)? else {
+        return Ok(response::see_other("/home/mail"));
     };
-    let message = outgoing::message(&site, (&profile, &from), &form, &to, &cc)?;
-    let blob = blobs::put(&site, message).await?;
-    let texts = [form.to.as_str(), &form.cc, &form.subject, &form.text, &form.reply];
-    // Without copies the id is that of the form without the field, so that a form that was opened
-    // before an update is still recognised.
-    let without_cc = [form.to.as_str(), &form.subject, &form.text, &form.reply];
-    let texts: &[&str] = if form.cc.is_empty() { &without_cc } else { &texts };
-    let id = IdempotencyKey(idempotency::id_for(&site, &form.key, texts));
-    let recipients = all.into_iter().map(|recipient| recipient.address.into()).collect();
-    let request = ReportRequest::default();
-    let limits = site.mail.as_ref().map_or(SendLimits::NONE, |mail| mail.limits);
-    let undo_ms = site.mail.as_ref().map_or(0, |mail| mail.undo_ms);
-    let at_once = site.node.clock.now().plus_millis(undo_ms);
-    let not_before = match outgoing::later(&form, site.node.clock.now()) {
-        Ok(later) => later.or((undo_ms > 0).then_some(at_once)),
-        Err(fault) => return send_back(&site, form, fault),
-    };
-    let submission =
-        Submission { id, from, recipients, blob, copy_to_sent: true, request, limits, not_before };
-    match mailbox::submit(&site.node, submission).await {
-        Ok(id) => sent(&site, &form, id).await,
-        Err(SubmitError::Store(error)) => Err(error.into()),
-        Err(error) => send_back(&site, form, refusal(&error)),
+    let trash = mailbox::special_folder(&site.node, SpecialUse::Trash)?.ok_or(Problem::NotFound)?;
+    match mailbox::move_messages(&site.node, FolderId(folder), &[uid], trash.id).await {
+        Err(mailbox::TransferError::Store(error)) => Err(error.into()),
+        Err(_) => Err(Problem::NotFound),
+        Ok(moved) => {
+            let undo = moved.first().map(|(_, new)| format!("?moved={}.{new}", trash.id.0));
+            let list = format!("/home/mail/{folder}{}", undo.unwrap_or_default());
+            Ok(response::see_other(&Done::MovedToTrash.at(&list)))
+        }
     }
 }
 
-async fn sent(site: &Site, form: &MessageForm, id: QueueId) -> PageResult {
-    mark_answered(site, &form.reply).await;
-    draft::delete(site, &form.draft).await;
-    if mailbox::queue::item(&site.node, id)?.is_some_and(|item| item.held) {
-        return Ok(response::see_other(&Done::MessageHeld.at("/home/mail/queue")));
-    }
-    if !form.later.trim().is_empty() {
-        return Ok(response::see_other(&Done::MessageScheduled.at("/home/mail/queue")));
-    }
-    let sent = mailbox::special_folder(&site.node, SpecialUse::Sent)?.ok_or(Problem::NotFound)?;
-    let undo = queue::undoable(site, &id.to_string())?.map(|id| format!("?sent={id}"));
-    let list = format!("/home/mail/{}{}", sent.id.0, undo.unwrap_or_default());
-    Ok(response::see_other(&Done::MessageSent.at(&list)))
+async fn send_back(site: &Site, form: MessageForm, fault: Fault) -> PageResult {
+    send_back_with(site, StatusCode::UNPROCESSABLE_ENTITY, form, fault).await
 }
 
-fn refusal(error: &SubmitError) -> Fault {
-    Fault::new("to", format!("The message was not sent: {error}. Nothing you typed is lost."))
-}
-
-fn send_back(site: &Site, form: MessageForm, fault: Fault) -> PageResult {
-    let page = ComposePage::new(site, form, Some(fault))?;
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
+async fn send_back_with(
+    site: &Site,
+    status: StatusCode,
+    form: MessageForm,
+    fault: Fault,
+) -> PageResult {
+    let page = ComposePage::new(site, form, Some(fault)).await?;
     response::with_editor(response::page_with_status(status, &page))
 }
 
-/// Sets `\Answered` on the message to which this replied. The reply is queued already, so a failure
-/// is only logged.
-async fn mark_answered(site: &Site, reply: &str) {
-    if let Some((folder, uid)) = reply_target(reply) {
-        let change = FlagChange::Add(Flags::of(Flags::ANSWERED));
-        if let Err(error) =
-            mailbox::store_flags(&site.node, FolderId(folder), &[uid], change, None).await
-        {
-            tracing::warn!(%error, "the flag \\Answered could not be set");
-        }
-    }
+/// The answer to a form whose draft was changed elsewhere: its text comes back, as a new draft.
+async fn changed(site: &Site, form: MessageForm) -> PageResult {
+    let form = MessageForm { draft: String::new(), ..form };
+    let fault = Fault::new(
+        "form",
+        "This draft was changed, sent or thrown away in another window. The text here is yours; \
+         saved now, it becomes a second draft, without the files that the other one has.",
+    );
+    send_back_with(site, StatusCode::CONFLICT, form, fault).await
 }

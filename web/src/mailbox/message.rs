@@ -1,7 +1,7 @@
 //! One message: sender, recipients, text, attachments, and the actions on it.
 
 use askama::Template;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, header};
 use freehold_core::mailbox::queue::NOT_DELIVERED;
 use freehold_core::mailbox::{
@@ -13,14 +13,18 @@ use freehold_mime::{Structure, content};
 use serde::Deserialize;
 
 use super::blocks::{self, Attachment, Block, Blocks};
-use super::compose::draft;
+use super::compose::{draft, reply};
 use super::host_names::honest_address;
+use super::leave::{self, Leaving};
 use super::named_people;
 use super::parsed::{ParsedMessage, parsed};
+use super::parts::PicturesQuery;
 use super::pictures;
 use super::proof::Proof;
 use super::queue::{self, RecipientStatus};
+use super::remote_pictures;
 use super::thread::Thread;
+use super::unsubscribe::List;
 use super::why::Why;
 use super::{Sidebar, sidebar};
 use crate::avatar::Avatar;
@@ -78,6 +82,10 @@ struct OpenMessage {
     is_own: bool,
     /// True but for drafts and reports of mail servers.
     can_be_answered: bool,
+    /// True but for drafts.
+    can_be_forwarded: bool,
+    /// True if an answer can go to a mailing list.
+    has_list: bool,
     /// True for a draft that the form can show.
     can_be_continued: bool,
     /// The state of delivery for each recipient; empty once all have it.
@@ -88,6 +96,10 @@ struct OpenMessage {
     why: Why,
     /// The sender's domain, if the sender can be let in or kept out; else empty.
     listable_domain: String,
+    /// How to leave its mailing list.
+    leaving: Option<Leaving>,
+    /// The grant of pictures from elsewhere; empty without one.
+    pictures: String,
     /// The folders to which it can be moved: form value and label.
     targets: Vec<(&'static str, &'static str)>,
 }
@@ -126,6 +138,8 @@ struct Parts {
     has_long_header: bool,
     is_report: bool,
     is_plain: bool,
+    has_list: bool,
+    list: Option<List>,
     proof: Proof,
 }
 
@@ -139,6 +153,8 @@ impl Parts {
         Self {
             proof: Proof::of(message.header(), domain),
             is_plain: draft::fits(message),
+            list: leave::list(message),
+            has_list: reply::list_address(message.header()).is_some(),
             from,
             to: people("to"),
             cc: people("cc"),
@@ -168,7 +184,9 @@ async fn show(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
+    Query(query): Query<PicturesQuery>,
     headers: HeaderMap,
+    done: Done,
 ) -> PageResult {
     let (message, summary) = find(&site, folder, uid)?;
     // A link on another site must not mark a message as read.
@@ -186,7 +204,10 @@ async fn show(
     }
     let sidebar = sidebar(&site, folder, None, Some(uid)).await?;
     let message = open_message(&site, &message, summary).await?;
-    let page = site.owner_layout(&message.subject, "Mail")?;
+    let is_granted = remote_pictures::is_granted(&site, (folder, uid), &query.pictures);
+    let pictures = if is_granted { query.pictures } else { String::new() };
+    let message = OpenMessage { pictures, ..message };
+    let page = site.owner_layout(&message.subject, "Mail")?.saying(done);
     let mut response = response::page(&MessagePage { page, sidebar, message, thread })?;
     response
         .headers_mut()
@@ -268,6 +289,8 @@ async fn open_message(
             .map(dates::long),
         is_own,
         can_be_answered: special != Some(SpecialUse::Drafts) && !parts.is_report,
+        can_be_forwarded: special != Some(SpecialUse::Drafts),
+        has_list: parts.has_list,
         can_be_continued: special == Some(SpecialUse::Drafts) && parts.is_plain,
         delivery: if special == Some(SpecialUse::Sent) {
             delivery(site, message)?
@@ -277,6 +300,8 @@ async fn open_message(
         why: Why::of(site, message)?,
         listable_domain: if is_own { String::new() } else { domain_of(&parts.from) },
         proof: parts.proof,
+        leaving: Leaving::of(site, parts.list, special)?,
+        pictures: String::new(),
         has_failed: message.flags.has_keyword(NOT_DELIVERED),
         targets: targets(special),
     })

@@ -16,6 +16,7 @@ use freehold_mime::media::percent_decoded;
 
 use super::host_names::hidden_host;
 use super::pictures::Pictures;
+use super::remote_pictures::PICTURES_MAX;
 
 /// Longer HTML is refused, in bytes.
 pub(super) const HTML_LEN_MAX: usize = 1024 * 1024;
@@ -40,6 +41,8 @@ const VOID: &str = "br hr img wbr";
 /// Elements whose start tag closes an open paragraph.
 const BLOCKS: &str = "article aside blockquote center dd details div dl dt figcaption figure \
     footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section summary table ul";
+/// Before the number of a remote picture. Only the addresses that the sanitiser knows are kept.
+pub(super) const REMOTE: &str = "remote:";
 const HEADINGS: [&str; 6] = ["h1", "h2", "h3", "h4", "h5", "h6"];
 /// Elements of a table outside its cells.
 const BETWEEN_CELLS: [&str; 5] = ["table", "tbody", "thead", "tfoot", "tr"];
@@ -63,7 +66,8 @@ const NUMBERING: [(&str, &str); 6] = [
     ("li", "value"),
 ];
 
-/// HTML that is cheap to parse. The source of each picture is `cid:` and the number of its part.
+/// HTML that is cheap to parse. The source of each picture is `cid:` and the number of its part, or
+/// [`REMOTE`] and its number among the remote ones.
 #[derive(Debug, Default)]
 pub(super) struct NormalizedHtml {
     html: String,
@@ -72,8 +76,10 @@ pub(super) struct NormalizedHtml {
     links: Vec<(String, String)>,
     /// The fragments that links inside the text lead to. Only these ids and names are kept.
     targets: HashSet<String>,
-    /// Number of dropped images with a remote source.
+    /// Number of images with a remote source.
     pub(super) remote_images: usize,
+    /// The remote sources, each once.
+    pub(super) remote: Vec<String>,
     /// The numbers of the parts that are shown as pictures.
     pub(super) pictures: BTreeSet<usize>,
     /// The direction of the whole text, if the sender gave one: `ltr` or `rtl`.
@@ -200,8 +206,12 @@ impl NormalizedHtml {
             self.attributes("img", start);
             return self.html.push('>');
         }
-        let Some(part) = pictures.find(&source.replace("&amp;", "&")) else {
+        let plain = source.replace("&amp;", "&");
+        let Some(part) = pictures.find(&plain) else {
             self.remote_images += usize::from(is_remote(source));
+            if pictures.shows_remote && is_remote(source) && self.remote_picture(&plain, start) {
+                return;
+            }
             if let Some(alt) = start.attribute("alt") {
                 self.text(alt);
             }
@@ -211,6 +221,27 @@ impl NormalizedHtml {
         self.html.extend(["<img src=\"cid:", &part.to_string(), "\""]);
         self.attributes("img", start);
         self.html.push('>');
+    }
+
+    /// A picture from elsewhere; false if there are too many.
+    fn remote_picture(&mut self, source: &str, start: &Start<'_>) -> bool {
+        let source = match source.trim() {
+            source if source.starts_with("//") => format!("https:{source}"),
+            source => source.to_owned(),
+        };
+        let known = self.remote.iter().position(|known| *known == source);
+        let number = match known {
+            Some(number) => number,
+            None if self.remote.len() >= PICTURES_MAX => return false,
+            None => {
+                self.remote.push(source);
+                self.remote.len().saturating_sub(1)
+            }
+        };
+        self.html.extend(["<img src=\"", REMOTE, &number.to_string(), "\""]);
+        self.attributes("img", start);
+        self.html.push('>');
+        true
     }
 
     fn attributes(&mut self, element: &str, start: &Start<'_>) {

@@ -10,7 +10,7 @@ use crate::problem::Problem;
 use crate::site::Site;
 
 /// A longer message is not parsed for a page, in bytes; a mail client can show it.
-const PARSED_LEN_MAX: usize = 32 * 1024 * 1024;
+pub(super) const PARSED_LEN_MAX: usize = 32 * 1024 * 1024;
 
 /// A whole message and its structure.
 pub(super) struct ParsedMessage {

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use super::blocks::is_html;
 use super::file_names::{embedded_name, saved_name};
 use super::message::find;
-use super::normalize::{HTML_READ_LEN_MAX, normalize};
+use super::normalize::{HTML_READ_LEN_MAX, REMOTE, normalize};
 use super::parsed::{ParsedMessage, parsed};
 use super::part_path::{self, FilePath, PartPath};
 use super::pictures::{self, Pictures, Place};
-use super::sanitise;
+use super::{remote_pictures, sanitise};
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
 use crate::routes::{Access, Routes};
@@ -42,15 +42,25 @@ struct HtmlFrame {
     html: String,
 }
 
+/// The grant of pictures from elsewhere.
+#[derive(Default, Deserialize)]
+pub(super) struct PicturesQuery {
+    /// Empty without one.
+    #[serde(default)]
+    pub(super) pictures: String,
+}
+
 /// The document in the frame: with a policy under which nothing runs, and nothing loads but the
-/// pictures that came inside the message.
+/// pictures that came inside the message, and those that this node fetches when asked to.
 async fn html(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid, part)): Path<(u32, u32, String)>,
+    Query(query): Query<PicturesQuery>,
 ) -> PageResult {
     let path: PartPath = part.parse().map_err(|_| Problem::NotFound)?;
     let (message, _) = find(&site, folder, uid)?;
+    let shows_remote = remote_pictures::is_granted(&site, (folder, uid), &query.pictures);
     let normalized = parsed(&site, &message, move |stored| {
         part_path::at(stored, &path, |parsed, id| {
             if !is_html(&parsed.structure, id) {
@@ -59,7 +69,9 @@ async fn html(
             let html = content::html_of(&parsed.bytes, &parsed.structure, id, HTML_READ_LEN_MAX);
             // The pictures of an encoded message have no place in the stored one.
             let is_stored = path == PartPath::of(id);
-            let pictures = if is_stored { Pictures::of(parsed, id) } else { Pictures::default() };
+            let mut pictures =
+                if is_stored { Pictures::of(parsed, id) } else { Pictures::default() };
+            pictures.shows_remote = shows_remote;
             let normalized = normalize(&html, &pictures)?;
             let place = |part: &usize| Some((*part, Place::of(parsed, *part)?));
             let places: Vec<(usize, Place)> =
@@ -71,6 +83,12 @@ async fn html(
     let mut addresses = HashMap::new();
     for (part, place) in places {
         addresses.insert(format!("cid:{part}"), pictures::address(&site, &message, place)?);
+    }
+    let remote =
+        remote_pictures::addresses(&site, (folder, uid), &query.pictures, &normalized.remote);
+    let remote = remote.unwrap_or_default().into_iter().enumerate();
+    for (number, address) in remote.filter(|(_, address)| !address.is_empty()) {
+        addresses.insert(format!("{REMOTE}{number}"), address);
     }
     let direction = normalized.direction.unwrap_or("auto");
     let clean = move || sanitise::clean(&normalized, addresses);

@@ -26,7 +26,11 @@ const DAY_SECS: u64 = 86_400;
 
 /// The pictures of a message by the addresses that one of its HTML texts may use for them.
 #[derive(Debug, Default)]
-pub(super) struct Pictures(HashMap<String, usize>);
+pub(super) struct Pictures {
+    by_name: HashMap<String, usize>,
+    /// True if the owner asked for pictures from elsewhere.
+    pub(super) shows_remote: bool,
+}
 
 impl Pictures {
     /// The pictures for an HTML text: those of its own multipart first, none from beyond the
@@ -46,7 +50,7 @@ impl Pictures {
             }
             match structure.part(scope).parent {
                 Some(parent) if structure.part(parent).kind != Kind::Message => scope = parent,
-                _ => return Self(found),
+                _ => return Self { by_name: found, shows_remote: false },
             }
         }
     }
@@ -67,9 +71,9 @@ impl Pictures {
             && scheme.eq_ignore_ascii_case("cid")
         {
             let id = id.trim().trim_start_matches('<').trim_end_matches('>');
-            return self.0.get(&format!("cid:{id}")).copied();
+            return self.by_name.get(&format!("cid:{id}")).copied();
         }
-        self.0.get(source.trim_start_matches("./")).copied()
+        self.by_name.get(source.trim_start_matches("./")).copied()
     }
 }
 
@@ -140,17 +144,35 @@ pub(super) fn height_in(message: &ParsedMessage, part: usize, width: usize) -> O
     own_height.checked_mul(width)?.checked_div(own_width)
 }
 
-/// Width and height of a PNG, GIF or JPEG picture, in pixels.
-fn dimensions(bytes: &[u8]) -> Option<(usize, usize)> {
+/// Width and height of a PNG, GIF, JPEG or WebP picture, in pixels.
+pub(super) fn dimensions(bytes: &[u8]) -> Option<(usize, usize)> {
     let big = |at: usize| Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?).into());
+    let little = |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
     match media_type(bytes)? {
-        // PNG 11.2.2: the upper halves of the numbers are zero for any picture in a mail.
-        "image/png" => Some((big(18)?, big(22)?)),
-        "image/gif" => {
-            let little =
-                |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?).into());
-            Some((little(6)?, little(8)?))
+        // PNG 11.2.2.
+        "image/png" => {
+            let edge = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
+            Some((usize::try_from(edge(16)?).ok()?, usize::try_from(edge(20)?).ok()?))
         }
+        "image/gif" => Some((little(6)?.into(), little(8)?.into())),
+        // RFC 9649 2.5 to 2.7: the edges less one, but for VP8.
+        "image/webp" => match bytes.get(12..16)? {
+            b"VP8 " => Some(((little(26)? & 0x3fff).into(), (little(28)? & 0x3fff).into())),
+            b"VP8L" => {
+                let bits = u32::from_le_bytes(*bytes.get(21..)?.first_chunk()?);
+                let edge = |bits: u32| usize::try_from(bits & 0x3fff).ok()?.checked_add(1);
+                Some((edge(bits)?, edge(bits >> 14)?))
+            }
+            b"VP8X" => {
+                let edge = |at: usize| {
+                    let [low, middle, high] = *bytes.get(at..)?.first_chunk()?;
+                    let less = u32::from_le_bytes([low, middle, high, 0]);
+                    usize::try_from(less).ok()?.checked_add(1)
+                };
+                Some((edge(24)?, edge(27)?))
+            }
+            _ => None,
+        },
         "image/jpeg" => {
             // JPEG B.1.1.4: segments, of which a start of frame (SOF) has the size.
             let mut at = 2usize;
@@ -261,13 +283,18 @@ mod tests {
     fn picture_has_its_dimensions() {
         let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\x90\0\0\0\xa0";
         let jpeg = b"\xff\xd8\xff\xe0\0\x04ab\xff\xc2\0\x11\x08\0\xa0\x01\x90";
-        for bytes in [&png[..], jpeg, b"GIF89a\x90\x01\xa0\0"] {
+        let vp8 = b"RIFF____WEBPVP8 ____\0\0\0\x9d\x01\x2a\x90\x01\xa0\0";
+        let vp8l = b"RIFF____WEBPVP8L____\x2f\x8f\xc1\x27\0";
+        let vp8x = b"RIFF____WEBPVP8X____\0\0\0\0\x8f\x01\0\x9f\0\0";
+        for bytes in [&png[..], jpeg, b"GIF89a\x90\x01\xa0\0", vp8, vp8l, vp8x] {
             assert_eq!(dimensions(bytes), Some((400, 160)));
             for cut in 0..bytes.len() {
                 assert_eq!(dimensions(&bytes[..cut]), None);
             }
         }
         assert_eq!(dimensions(b"\xff\xd8\xff\xe0\0\0\xff\xd8\xff\xe0"), None);
+        let huge = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\x01\0\x01\0\x01\0\x01";
+        assert_eq!(dimensions(huge), Some((65_537, 65_537)));
     }
 
     #[test]

@@ -52,6 +52,29 @@ impl Proof {
     }
 }
 
+/// A signature that was valid when the message came (DKIM), as the result names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PassedSignature {
+    /// The domain that signed, or one below it.
+    pub(super) domain: String,
+    pub(super) selector: String,
+    /// The beginning of the signature (RFC 6008).
+    pub(super) prefix: String,
+}
+
+/// The valid signatures of the message with this header.
+pub(super) fn signatures(header: &[u8]) -> Vec<PassedSignature> {
+    let Some(value) = results(header) else { return Vec::new() };
+    let results = statements(&value).into_iter().skip(1).map(|one| Checked::parse(&one));
+    let passed = results.filter(|checked| checked.method == "dkim" && checked.result == "pass");
+    let signature = |checked: Checked| PassedSignature {
+        domain: checked.domain,
+        selector: checked.selector,
+        prefix: checked.prefix,
+    };
+    passed.map(signature).filter(|signature| !signature.prefix.is_empty()).collect()
+}
+
 /// The value of this server's Authentication-Results, unfolded.
 fn results(header: &[u8]) -> Option<String> {
     let mut fields = header::fields(header);
@@ -108,6 +131,9 @@ struct Checked {
     domain: String,
     /// The domain's policy (DMARC).
     policy: String,
+    /// The selector and the beginning of the signature (DKIM).
+    selector: String,
+    prefix: String,
 }
 
 impl Checked {
@@ -124,6 +150,8 @@ impl Checked {
                         value.rsplit_once('@').map_or(value, |(_, domain)| domain).to_owned();
                 }
                 "policy.dmarc" => checked.policy = value.to_owned(),
+                "header.s" => checked.selector = value.to_owned(),
+                "header.b" => checked.prefix = value.to_owned(),
                 _ => {}
             }
         }

@@ -8,8 +8,8 @@ use ammonia::Builder;
 use super::normalize::{NormalizedHtml, fragment, is_data_picture};
 
 /// Sanitises `html`. The result has no scripts, styles or forms, and no sources but the addresses
-/// of `pictures`, by the numbers of their parts. The frame's Content-Security-Policy refuses all
-/// of them as well. The ids of the sender are alone in the document of the frame.
+/// of `pictures`, by the sources that the normalised HTML has. The frame's Content-Security-Policy
+/// refuses all of them as well. The ids of the sender are alone in the document of the frame.
 pub(super) fn clean(html: &NormalizedHtml, pictures: HashMap<String, String>) -> String {
     Builder::default()
         .add_clean_content_tags(["title", "noscript", "svg", "math", "iframe", "object"])
@@ -20,7 +20,7 @@ pub(super) fn clean(html: &NormalizedHtml, pictures: HashMap<String, String>) ->
         .add_tag_attributes("ul", ["type"])
         .add_tag_attributes("li", ["type", "value"])
         .link_rel(Some("noopener noreferrer nofollow"))
-        .url_schemes(["http", "https", "mailto", "cid", "data"].into())
+        .url_schemes(["http", "https", "mailto", "cid", "data", "remote"].into())
         // The filter below lets no relative address of the sender pass.
         .url_relative(ammonia::UrlRelative::PassThrough)
         .attribute_filter(move |element, attribute, value| match (element, attribute) {

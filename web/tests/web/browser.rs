@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use freehold_core::node::Node;
 use freehold_core::testing::PASSWORD;
-use freehold_web::{MailEndpoints, SiteService, WebConfig};
+use freehold_web::{Internet, MailEndpoints, SiteService, WebConfig};
 
 use crate::html::{Document, Element};
 
@@ -128,6 +128,15 @@ impl Browser {
             freehold_web::service_with_mail(node.clone(), WebConfig::default(), 8080, Some(mail))
                 .unwrap();
         let mut browser = Self { service, cookie: None, host: LOCAL };
+        assert_eq!(browser.post("/login", &[("password", PASSWORD)]).await.location(), "/home");
+        browser
+    }
+
+    /// The owner of a node that reaches this internet alone.
+    pub(crate) async fn owner_in(node: &Node, internet: Internet) -> Self {
+        let (config, node) = (WebConfig::default(), node.clone());
+        let service = freehold_web::service_with_internet(node, config, 8080, None, internet);
+        let mut browser = Self { service: service.unwrap(), cookie: None, host: LOCAL };
         assert_eq!(browser.post("/login", &[("password", PASSWORD)]).await.location(), "/home");
         browser
     }

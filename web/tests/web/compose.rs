@@ -56,6 +56,8 @@ async fn unreachable_domain_is_said_before_sending() {
         imaps: 1,
         smtps: 2,
         is_loopback_only: true,
+        message_len_max: 1 << 25,
+        trusted_roots: String::new(),
         domains: vec!["bob.example".into()],
         limits: SendLimits::NONE,
         undo_ms: 0,

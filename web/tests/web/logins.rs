@@ -326,6 +326,8 @@ async fn mail_client_settings_are_shown_to_the_owner() {
         imaps: 7993,
         smtps: 7465,
         is_loopback_only: true,
+        message_len_max: 1 << 25,
+        trusted_roots: String::new(),
         domains: Vec::new(),
         limits: SendLimits::NONE,
         undo_ms: 0,

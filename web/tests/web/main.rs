@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod aliases;
 #[cfg(test)]
+mod attachments;
+#[cfg(test)]
 mod away;
 #[cfg(test)]
 mod browser;
@@ -12,6 +14,8 @@ mod chosen;
 mod compose;
 #[cfg(test)]
 mod conversations;
+#[cfg(test)]
+mod elsewhere;
 #[cfg(test)]
 mod friends;
 #[cfg(test)]
@@ -40,6 +44,7 @@ mod public_pages;
 mod queue;
 #[cfg(test)]
 mod reading;
+#[cfg(test)]
 mod refused;
 #[cfg(test)]
 mod requests;

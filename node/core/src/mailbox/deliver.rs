@@ -300,6 +300,18 @@ pub(super) fn place_of(
     Ok(delivered.filter(|row| row.expunged.is_none()).map(|row| (row.folder, row.uid)))
 }
 
+/// Where the message of the delivery with this key was stored; `None` if there was none or the
+/// message is gone. A form that is sent twice finds what it stored the first time.
+///
+/// # Errors
+/// When a row is damaged or the store is unavailable.
+pub fn delivered_to(
+    node: &Node,
+    idempotency: IdempotencyKey,
+) -> Result<Option<(FolderId, u32)>, StoreError> {
+    place_of(&node.store, idempotency)
+}
+
 /// Forgets a delivery: the same message may be delivered again.
 pub(super) fn forget(tx: &mut Tx<'_>, idempotency: IdempotencyKey) {
     row::delete::<DeliveredRow>(tx, &idempotency.0);

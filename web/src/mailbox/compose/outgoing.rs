@@ -8,8 +8,9 @@ use freehold_core::profile::Profile;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::{Address, EmailAddress};
 
+use super::form::MessageForm;
 use super::recipients::{Recipient, is_address};
-use super::{MessageForm, TEXT_LEN_MAX, draft, reply_target};
+use super::{TEXT_LEN_MAX, draft, reply_target};
 use crate::dates;
 use crate::fault::{self, Fault};
 use crate::mailbox::message;
@@ -22,16 +23,17 @@ const RECIPIENTS_MAX: usize = 50;
 /// How far ahead a message can be sent, in milliseconds.
 const LATER_MS_MAX: u64 = 366 * 24 * 60 * 60 * 1000;
 
-/// Checks the form; gives the first fault.
+/// Checks the form, with files or without; gives the first fault.
 ///
 /// # Errors
 /// If the store can't be read.
 pub(super) fn check(
     site: &Site,
     profile: &Profile,
-    form: &MessageForm,
+    (form, has_files): (&MessageForm, bool),
     recipients: &[Recipient],
 ) -> Result<Option<Fault>, Problem> {
+    let is_empty = form.subject.trim().is_empty() && form.text.trim().is_empty() && !has_files;
     let fault = if recipients.is_empty() {
         Fault::new("to", "There is no recipient. Type an address, like dora@finch.example.")
     } else if let Some(bad) = recipients.iter().find(|to| !is_address(&to.address)) {
@@ -60,8 +62,7 @@ pub(super) fn check(
             Outbound::Direct | Outbound::Smarthost(_) => "the world knows no such domain",
         };
         Fault::new("to", format!("{address} is out of reach: {reason}."))
-    } else if form.subject.trim().is_empty() && form.text.trim().is_empty() && form.empty.is_empty()
-    {
+    } else if is_empty && form.empty.is_empty() {
         Fault::new(
             "text",
             "The message has no subject and no text. Tick the box to send it anyway.",
@@ -146,19 +147,16 @@ pub(super) fn message(
     let seconds = i64::try_from(site.node.clock.now().as_secs()).unwrap_or(i64::MAX);
     let mut builder = MessageBuilder::new()
         .from((profile.name.clone(), from.to_owned()))
-        .to(list(to))
         .subject(one_line(&form.subject))
         .date(seconds)
         .message_id(format!("{id}@{}", profile.domain))
         .text_body(form.text.replace("\r\n", "\n"));
+    // A draft may have none yet.
+    if !to.is_empty() {
+        builder = builder.to(list(to));
+    }
     if !cc.is_empty() {
         builder = builder.cc(list(cc));
-    }
-    // A draft keeps its place in the conversation.
-    if let Some(draft) = draft::summary(site, &form.draft)
-        && let Some(answered) = draft.in_reply_to
-    {
-        builder = builder.in_reply_to(answered).references(draft.references);
     }
     let replied_to =
         reply_target(&form.reply).and_then(|(folder, uid)| message::find(site, folder, uid).ok());
@@ -168,6 +166,11 @@ pub(super) fn message(
         let mut references = summary.references;
         references.push(message_id.clone());
         builder = builder.in_reply_to(message_id).references(references);
+    } else if let Some(draft) = draft::summary(site, &form.draft)
+        && let Some(answered) = draft.in_reply_to
+    {
+        // A draft keeps its place in the conversation.
+        builder = builder.in_reply_to(answered).references(draft.references);
     }
     builder.write_to_vec().map_err(|error| Problem::Internal(error.to_string()))
 }
