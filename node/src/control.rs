@@ -12,6 +12,7 @@ mod dkim;
 mod execute;
 mod friends;
 mod identity;
+mod imap_import;
 mod mail_files;
 mod queue;
 mod retirement;
@@ -39,6 +40,7 @@ pub(crate) use app_password::NewAppPassword;
 pub(crate) use check::CheckLock;
 pub(crate) use execute::{Addresses, ControlContext, execute, stored_addresses};
 pub(crate) use identity::{IdentityChange, request_from_log};
+pub(crate) use imap_import::NewImapImport;
 pub(crate) use set_up::SetUp;
 
 use crate::exit;
@@ -125,6 +127,8 @@ pub(crate) enum Request {
     ExportMail { format: Format, folder: PathBuf },
     /// Import mail from files.
     ImportMail(ImportOptions),
+    /// Import mail from an account at another provider.
+    ImportImap(NewImapImport),
     /// Read and verify all stored data.
     Check,
     /// The node's card.

@@ -11,7 +11,7 @@ use super::arguments::{
 };
 use super::{Target, read_input};
 use crate::control::{
-    self, CheckLock, ControlContext, NewAppPassword, OnProgress, Request, Response,
+    self, CheckLock, ControlContext, NewAppPassword, NewImapImport, OnProgress, Request, Response,
 };
 use crate::{console, data_folder, exit};
 use freehold_mail::files::{Format, ImportOptions};
@@ -21,6 +21,7 @@ pub(super) async fn run(target: Target, command: Command) -> Result<()> {
     let json = match &command {
         Command::Status(status) => status.json,
         Command::Dkim { command: DkimCommand::Show { json } } => *json,
+        Command::Import { command: ImportCommand::Imap(imap) } => imap.json,
         _ => false,
     };
     let bare = matches!(&command, Command::AppPassword(app) if app.bare);
@@ -43,7 +44,10 @@ pub(super) async fn run(target: Target, command: Command) -> Result<()> {
 
 /// Sends a request to the node that runs in the folder, or executes it on the folder.
 pub(super) async fn send(target: &Target, request: Request) -> Result<Response> {
-    let prints = matches!(request, Request::ExportMail { .. } | Request::ImportMail(_));
+    let prints = matches!(
+        request,
+        Request::ExportMail { .. } | Request::ImportMail(_) | Request::ImportImap(_)
+    );
     let on_progress = progress_on_console(prints);
     if let Some(response) =
         control::call_with_progress(&target.data, &request, &on_progress).await?
@@ -165,6 +169,19 @@ fn export_request(command: ExportCommand) -> Result<Request> {
 
 fn import_request(command: ImportCommand) -> Result<Request> {
     let (format, is_mboxrd, import) = match command {
+        ImportCommand::Imap(imap) => {
+            let password = read_input(&imap.password_file)?;
+            return Ok(Request::ImportImap(NewImapImport {
+                host: imap.host,
+                port: imap.port,
+                user: imap.user,
+                password: password.trim_end_matches(['\r', '\n']).to_owned(),
+                folders: imap.folder,
+                starttls: imap.starttls,
+                plain: imap.plain_for_loopback,
+                restores: imap.restore,
+            }));
+        }
         ImportCommand::Maildir(import) => (Format::Maildir, false, import),
         ImportCommand::Mbox { mboxrd, import } => (Format::Mbox, mboxrd, import),
     };

@@ -212,6 +212,9 @@ pub(crate) async fn execute(
             super::mail_files::export(node, format, folder, on_progress).await
         }
         Request::ImportMail(options) => super::mail_files::import(node, options, on_progress).await,
+        Request::ImportImap(wanted) => {
+            super::imap_import::import(context, wanted, on_progress).await
+        }
         Request::Check => check::run(node, &context.check_lock, on_progress).await,
         Request::IdentityCard => Ok(Response::text(node.identity.card().to_string())
             .with(json!({ "card": node.identity.card().to_string() }))),
