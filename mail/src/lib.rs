@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 
 use state::MailState;
 
-pub use config::{MailConfig, MailConfigError};
+pub use config::{MailConfig, MailConfigError, MtaStsMode};
 pub use startup::refuse_during_startup;
 
 /// The running SMTP and IMAP servers and queue of one node.

@@ -19,6 +19,7 @@ mod retirement;
 mod set_up;
 mod smarthost;
 mod status;
+mod wkd;
 
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
@@ -113,6 +114,12 @@ pub(crate) enum Request {
     Dkim,
     /// Make new ones.
     DkimRotate,
+    /// The owner's OpenPGP key.
+    Wkd,
+    /// Serve this key, in base64.
+    WkdSet { key: String },
+    /// Serve no key any more.
+    WkdRemove,
     /// The smarthost.
     Smarthost,
     /// Send mail for other domains by this server.

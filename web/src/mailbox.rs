@@ -9,6 +9,7 @@ mod file_names;
 mod host_names;
 #[cfg(test)]
 mod hostile;
+mod import;
 mod links;
 mod message;
 mod named_people;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Routes {
         .merge(away::routes())
         .merge(compose::routes())
         .merge(empty::routes())
+        .merge(import::routes())
         .merge(message::routes())
         .merge(parts::routes())
         .merge(queue::routes())

@@ -1,13 +1,17 @@
 //! Commands that send a request to the running node, or execute it on the folder if none runs.
 
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use data_encoding::BASE64;
 use freehold_core::blocking::blocking;
+use freehold_core::openpgp_key::ARMOUR_LEN_MAX;
 
 use super::arguments::{
     Command, DkimCommand, ExportCommand, FriendCommand, IdentityCommand, Import, ImportCommand,
-    QueueCommand, SmarthostCommand,
+    QueueCommand, SmarthostCommand, WkdCommand,
 };
 use super::{Target, read_input};
 use crate::control::{
@@ -121,6 +125,11 @@ fn request(command: Command) -> Result<Request> {
         Command::Queue { command: QueueCommand::Retry { id } } => Request::QueueRetry { id },
         Command::Queue { command: QueueCommand::Drop { id } } => Request::QueueDrop { id },
         Command::Address { command } => Request::Address(command),
+        Command::Wkd { command: WkdCommand::Set { file } } => {
+            Request::WkdSet { key: BASE64.encode(&read_key(&file)?) }
+        }
+        Command::Wkd { command: WkdCommand::Show } => Request::Wkd,
+        Command::Wkd { command: WkdCommand::Remove } => Request::WkdRemove,
         Command::Dkim { command: DkimCommand::Show { .. } } => Request::Dkim,
         Command::Dkim { command: DkimCommand::Rotate } => Request::DkimRotate,
         Command::Smarthost { command: SmarthostCommand::Show } => Request::Smarthost,
@@ -155,6 +164,23 @@ fn request(command: Command) -> Result<Request> {
             anyhow::bail!("this command sends no request to a node")
         }
     })
+}
+
+/// The bytes of a key's file, up to one more than a key may have.
+fn read_key(file: &Path) -> Result<Vec<u8>> {
+    let unreadable = |error: std::io::Error| {
+        exit::with(exit::NO_INPUT, format!("can't read {}: {error}", file.display()))
+    };
+    let mut key = Vec::new();
+    let len_max = ARMOUR_LEN_MAX as u64 + 1;
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().take(len_max).read_to_end(&mut key),
+        false => {
+            std::fs::File::open(file).and_then(|file| file.take(len_max).read_to_end(&mut key))
+        }
+    };
+    read.map_err(unreadable)?;
+    Ok(key)
 }
 
 fn export_request(command: ExportCommand) -> Result<Request> {

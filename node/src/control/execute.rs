@@ -202,6 +202,9 @@ pub(crate) async fn execute(
         Request::QueueDrop { id } => super::queue::drop_one(node, &id).await,
         Request::Dkim => super::dkim::show(context).await,
         Request::DkimRotate => super::dkim::rotate(context).await,
+        Request::Wkd => super::wkd::show(context),
+        Request::WkdSet { key } => super::wkd::set(context, &key).await,
+        Request::WkdRemove => super::wkd::remove(node).await,
         Request::Smarthost => super::smarthost::show(node),
         Request::SmarthostSet { server, user, password } => {
             super::smarthost::set(context, &server, &user, &password).await

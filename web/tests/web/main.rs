@@ -9,11 +9,13 @@ mod browser;
 #[cfg(test)]
 mod compose;
 #[cfg(test)]
+mod discovery;
 mod friends;
 #[cfg(test)]
 mod html;
 #[cfg(test)]
 mod identity;
+mod import;
 #[cfg(test)]
 mod junk;
 #[cfg(test)]
@@ -53,5 +55,6 @@ mod timeline;
 mod unavailable;
 #[cfg(test)]
 mod walk;
+mod wkd;
 #[cfg(test)]
 mod writing;
