@@ -33,15 +33,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The end of an import.
 #[derive(Debug)]
 pub struct ImportEnd {
-    /// What was stored.
+    /// The counts until then.
     pub report: ImportReport,
     /// Why it ended early; the same import goes on from there.
     pub error: Option<FilesError>,
 }
 
-/// Imports what is new in the account since the last import, until `stopped` is ready. `more_roots`
-/// is a file of certificates (PEM) that may sign the server's, besides public authorities; empty for
-/// none. Dropping the future stops the import.
+/// Imports the messages that are new in the account since the last import, until `stopped` is
+/// ready. `more_roots` is a file of certificates (PEM) that may sign the server's, besides public
+/// authorities; empty for none. Dropping the future stops the import.
 pub async fn import(
     node: Node,
     source: ImapSource,

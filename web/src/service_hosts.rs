@@ -5,7 +5,7 @@
 use freehold_core::domain_name;
 use freehold_core::profile::Profile;
 
-/// What such a host serves.
+/// The content of such a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     MtaSts,

@@ -61,7 +61,7 @@ impl HeldText {
     }
 }
 
-/// What a server sends.
+/// A piece of the server's output.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// A response with a message's text, if it has one.

@@ -22,7 +22,7 @@ const WINDOW: u32 = 128;
 /// How often a connection is opened anew without a message in between.
 const TRIES_MAX: u32 = 7;
 
-/// What the half that stores is told.
+/// A step of the import, for the half that stores.
 pub(super) enum Item {
     /// A folder begins; it is to exist here.
     Folder(String),

@@ -1,4 +1,4 @@
-//! Parses the responses that an import needs (RFC 3501 7). What it does not know it passes over.
+//! Parses the responses that an import needs (RFC 3501 7). Unknown ones are passed over.
 
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::Flags;
@@ -223,8 +223,13 @@ mod tests {
 
     #[test]
     fn fetch_response_is_read_in_any_order() {
-        let line = br#"* 12 FETCH (MODSEQ (7) FLAGS (\Seen \Recent $Junk \Odd) X-GM-MSGID 1278455344230334865 BODY[] NIL ENVELOPE ("a ) \" b" NIL (("x" NIL "(" "y"))) X-GM-LABELS (\Inbox "\\Sent" "Gr&APwA3w-e" Work) INTERNALDATE "17-Jul-1996 02:44:25 -0700" UID 9)"#;
-        let found = fetched(line).unwrap().unwrap();
+        let line = [
+            r"* 12 FETCH (MODSEQ (7) FLAGS (\Seen \Recent $Junk \Odd) X-GM-MSGID 127845534423033486",
+            r#"BODY[] NIL ENVELOPE ("a ) \" b" NIL (("x" NIL "(" "y")))"#,
+            r#"X-GM-LABELS (\Inbox "\\Sent" "Gr&APwA3w-e" Work)"#,
+            r#"INTERNALDATE "17-Jul-1996 02:44:25 -0700" UID 9)"#,
+        ];
+        let found = fetched(line.join(" ").as_bytes()).unwrap().unwrap();
         assert_eq!((found.seq, found.uid, found.text), (12, Some(9), None));
         assert_eq!(found.flags, Flags { bits: Flags::SEEN, keywords: vec!["$Junk".into()] });
         assert_eq!(found.labels, ["\\Inbox", "\\Sent", "Grüße", "Work"]);

@@ -1,9 +1,9 @@
 //! The owner's public OpenPGP key (RFC 9580), which others find by the owner's address (Web Key
 //! Directory, draft-koch-openpgp-webkey-service).
 //!
-//! On disk: pieces of the key in rows, because a row has at most 4 KiB. A key is checked for what it
-//! is: a secret key would be given to everybody. Signatures are not verified; those who fetch the
-//! key do that.
+//! On disk: pieces of the key in rows, because a row has at most 4 KiB. Every packet is looked at: a
+//! secret key would be given to everybody. Signatures are not verified; those who fetch the key do
+//! that.
 
 use data_encoding::BASE64_MIME_PERMISSIVE;
 use minicbor::{Decode, Encode};
@@ -139,7 +139,7 @@ fn unarmoured(file: &[u8]) -> Result<Vec<u8>, OpenPgpKeyError> {
     let (_, block) = text.split_once(begin).ok_or(no_armour)?;
     let cut = OpenPgpKeyError::NoKey("its armour has no end");
     let (block, _) = block.split_once("-----END PGP PUBLIC KEY BLOCK-----").ok_or(cut)?;
-    // Header fields, an empty line, the data, and a checksum that counts for nothing (RFC 9580 6.1).
+    // Header fields, an empty line, the data, and a checksum that nobody needs (RFC 9580 6.1).
     let lines = block.lines().skip(1).skip_while(|line| line.contains(": "));
     let data: String = lines.map(str::trim).take_while(|line| !line.starts_with('=')).collect();
     let damaged = OpenPgpKeyError::NoKey("its armour is damaged");
@@ -301,7 +301,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn openpgp_packets_of_any_bytes_are_bounded(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn openpgp_packets_of_any_bytes_are_bounded(
+            bytes in proptest::collection::vec(any::<u8>(), 0..80)
+        ) {
             let _ = check(&bytes, "a@b");
             let _ = unarmoured(&bytes);
         }

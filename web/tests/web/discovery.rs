@@ -1,4 +1,4 @@
-//! What other servers and mail programs ask the site for: the MTA-STS policy and settings.
+//! Answers to other servers and to mail programs: the MTA-STS policy and settings.
 
 use axum::body::Body;
 use axum::http::StatusCode;

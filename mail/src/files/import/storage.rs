@@ -41,7 +41,7 @@ pub struct ImportReport {
 type Commit =
     Pin<Box<dyn Future<Output = std::result::Result<ImportOutcome, DeliverError>> + Send>>;
 
-/// What is stored, and how.
+/// The storing half of an import.
 pub(crate) struct Storage {
     pub(crate) node: Node,
     stop: Stop,
