@@ -1,27 +1,31 @@
 """Mail in files of Python's mailbox module, imported and exported again: python3 moving.py FREEHOLD
 
-Two nodes of its own, which do not run. If Dovecot is installed, it reads the exports too. One line for each check; the exit code is 1 if one failed.
+Two nodes of its own, which do not run. If Dovecot is installed, it reads the exports too, and its IMAP server is an account that is imported. One
+line for each check; the exit code is 1 if one failed.
 """
 import calendar
 import collections
 import email.utils
+import imaplib
 import mailbox
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 
+import dovecot
 from faults.report import check, finish
 
 freehold = os.path.abspath(sys.argv[1])
 START = 1_600_000_000
 
 
-def run(data, *arguments):
-    done = subprocess.run([freehold, "--data", data, *arguments], input="the kettle sings at four", capture_output=True, text=True)
+def run(data, *arguments, password="the kettle sings at four"):
+    done = subprocess.run([freehold, "--data", data, *arguments], input=password, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -124,6 +128,68 @@ def of_dovecot(folder, location):
     return sorted(found), done.stderr
 
 
+def fill_account(account):
+    """Makes folders with messages of every flag at an IMAP server."""
+    folders = {"INBOX": 300, "Papierkorb": 3, "Lists.rust": 5, '"a b"': 2, "Gr&APwA3w-e": 1, "Empty": 0}
+    for name, count in folders.items():
+        account.create(name)
+        for number in range(count):
+            flags = " ".join(["", "\\Seen", "\\Seen \\Flagged", "\\Answered $Forwarded", "\\Draft work"][number % 5].split())
+            date = imaplib.Time2Internaldate(START + number)
+            account.append(name, f"({flags})", date, text(number, f"in {name}\n").replace(b"\n", b"\r\n"))
+    return folders
+
+
+def of_account(account, folders):
+    """The flags and dates of all messages at an IMAP server."""
+    found = {}
+    for name in folders:
+        account.select(name, readonly=True)
+        data = account.fetch("1:*", "(FLAGS INTERNALDATE RFC822.SIZE)")[1] if folders[name] else []
+        lines = [line for line in data if line]
+        flags = [sorted(flag.decode() for flag in imaplib.ParseFlags(line) if flag != b"\\Recent") for line in lines]
+        dates = [calendar.timegm(time.gmtime(time.mktime(imaplib.Internaldate2tuple(line)))) for line in lines]
+        sizes = [re.search(rb"RFC822.SIZE (\d+)", line).group(1) for line in lines]
+        found[name] = sorted(zip(flags, dates, sizes))
+    return found
+
+
+def import_of_account(at, new_node):
+    """An account at Dovecot is imported twice, interrupted by nothing, and read back from the running node."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    server = dovecot.Dovecot(at("account"), port)
+    server.start()
+    try:
+        account = imaplib.IMAP4("127.0.0.1", port)
+        account.login("ruth", dovecot.PASSWORD)
+        folders = fill_account(account)
+        before = of_account(account, folders)
+        node, total = new_node("account-node"), sum(folders.values())
+        command = ["import", "imap", "127.0.0.1", "--port", str(port), "--user", "ruth", "--plain-for-loopback"]
+        code, output = run(node, *command, password="wrong")
+        check("a wrong password is refused", code == 65 and "refuses" in output, output)
+        code, output = run(node, *command, password=dovecot.PASSWORD)
+        check("an account of Dovecot is imported", code == 0 and f"Imported {total} messages" in output, output)
+        code, output = run(node, *command, password=dovecot.PASSWORD)
+        check("a second import of the account stores nothing", code == 0 and "Imported 0 messages; 0 were" in output, output)
+        check("the account is as it was", of_account(account, folders) == before)
+        code, output = run(node, "export", "maildir", at("account-out"))
+        check("what was imported is exported", code == 0, output)
+        there = {name: collections.Counter(date for _, date, _ in messages) for name, messages in before.items()}
+        here = maildirs(at("account-out"))
+        letters = {"\\Seen": "S", "\\Flagged": "F", "\\Answered": "R", "\\Draft": "D"}
+        for name, exported in (("INBOX", ""), ("Papierkorb", "Trash"), ("Lists.rust", "Lists.rust"), ("Gr&APwA3w-e", "Gr&APwA3w-e")):
+            of_name = lambda flags: "".join(sorted(letters[flag] for flag in flags if flag in letters))
+            expected = collections.Counter((of_name(flags), date) for flags, date, _ in before[name])
+            found = collections.Counter()
+            for (_, flags, date), count in here[exported].items():
+                found[("".join(sorted(set(flags) & set("SFRD"))), date)] += count
+            check(f"flags and dates of {name} are the same", expected == found and sum(there[name].values()) == sum(found.values()), f"{expected} {found}")
+    finally:
+        server.stop()
+
+
 def maildirs(path):
     box = mailbox.Maildir(path, create=False)
     return {"": of_maildir(box), **{name: of_maildir(box.get_folder(name)) for name in box.list_folders()}}
@@ -166,6 +232,9 @@ with tempfile.TemporaryDirectory() as folder:
             os.chmod(parent, 0o755)
             found, why = of_dovecot(parent, location.format(parent))
             check(f"Dovecot reads the export as {form}", found == expected, f"{found} {why}")
+
+        if os.path.exists("/usr/sbin/dovecot"):
+            import_of_account(at, lambda name: new_node(folder, name))
 
     code, output = run(other, "import", "maildir", at("out-maildir"))
     check("the export is imported into another node", code == 0 and "Imported 58 messages" in output, output)

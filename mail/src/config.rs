@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use freehold_core::mailbox::queue::SendLimits;
+use freehold_core::mta_sts::Mode;
 use freehold_listen::Network;
 use serde::{Deserialize, Serialize};
 
@@ -66,11 +67,36 @@ pub struct MailConfig {
     /// name (a smarthost, the servers of a domain with an MTA-STS policy), besides those of public
     /// authorities; empty for none.
     pub trusted_roots: String,
+    /// Whether other servers must reach this node by verified TLS: the mode of the policy that
+    /// `mta-sts.` of the owner's domain serves (MTA-STS, RFC 8461).
+    pub mta_sts: MtaStsMode,
     /// The first pause before a message is tried again, in milliseconds; each further pause is
     /// longer, up to an hour.
     pub retry_first_ms: u64,
     /// How long a message is tried before its sender gets a delivery failure report, in hours.
     pub retry_hours_max: u64,
+}
+
+/// The mode of the owner's MTA-STS policy (RFC 8461 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MtaStsMode {
+    /// Without verified TLS no mail comes.
+    Enforce,
+    /// Mail comes in any case; those who send report what would fail.
+    Testing,
+    /// There is no policy.
+    None,
+}
+
+impl From<MtaStsMode> for Mode {
+    fn from(mode: MtaStsMode) -> Self {
+        match mode {
+            MtaStsMode::Enforce => Self::Enforce,
+            MtaStsMode::Testing => Self::Testing,
+            MtaStsMode::None => Self::None,
+        }
+    }
 }
 
 impl Default for MailConfig {
@@ -94,6 +120,7 @@ impl Default for MailConfig {
             new_recipients_per_day: 100,
             undo_seconds: 10,
             trusted_roots: String::new(),
+            mta_sts: MtaStsMode::Testing,
             retry_first_ms: 1000,
             retry_hours_max: 48,
         }

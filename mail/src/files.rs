@@ -10,14 +10,14 @@ mod error;
 mod export;
 mod folder_name;
 mod from_line;
-mod gmail;
+pub(crate) mod gmail;
 mod import;
 mod line_ends;
 mod maildir_name;
 mod manifest;
 mod mbox_reader;
 mod open;
-mod special;
+pub(crate) mod special;
 mod state_fields;
 
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,9 @@ use serde::{Deserialize, Serialize};
 pub use error::FilesError;
 pub use export::{ExportReport, export};
 pub use import::{ImportOptions, ImportReport, OnProgress, import};
+pub(crate) use import::{Message, Storage, too_long};
 
-type Result<T> = std::result::Result<T, FilesError>;
+pub(crate) type Result<T> = std::result::Result<T, FilesError>;
 
 /// A format of mail in files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

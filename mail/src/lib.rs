@@ -1,5 +1,5 @@
 //! SMTP and IMAP for a Freehold node: receiving, sending and reading mail; and mail in files, as
-//! Maildir and mbox. Core defines messages and stores them.
+//! Maildir and mbox, and at other providers. Core defines messages and stores them.
 
 mod authentication;
 pub mod config;
@@ -9,6 +9,7 @@ pub mod dkim;
 mod dns;
 pub mod files;
 mod imap;
+pub mod imap_import;
 mod mta_sts;
 mod public_address;
 mod queue;
@@ -30,7 +31,7 @@ use tokio::net::TcpListener;
 
 use state::MailState;
 
-pub use config::{MailConfig, MailConfigError};
+pub use config::{MailConfig, MailConfigError, MtaStsMode};
 pub use startup::refuse_during_startup;
 
 /// The running SMTP and IMAP servers and queue of one node.
@@ -55,6 +56,7 @@ impl Mail {
         let state = MailState::new(node, config, tls);
         state.spawn(Box::pin(queue::run(state.clone())));
         state.spawn(Box::pin(smarthost::run(state.clone())));
+        state.spawn(Box::pin(imap_import::job::run(state.clone())));
         state.spawn(sessions::end_expired(state.clone()));
         imap::listen(&state, listeners.imap, listeners.imaps);
         smtp::listen(&state, listeners.smtp, listeners.submission, listeners.smtps);

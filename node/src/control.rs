@@ -12,12 +12,14 @@ mod dkim;
 mod execute;
 mod friends;
 mod identity;
+mod imap_import;
 mod mail_files;
 mod queue;
 mod retirement;
 mod set_up;
 mod smarthost;
 mod status;
+mod wkd;
 
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
@@ -39,6 +41,7 @@ pub(crate) use app_password::NewAppPassword;
 pub(crate) use check::CheckLock;
 pub(crate) use execute::{Addresses, ControlContext, execute, stored_addresses};
 pub(crate) use identity::{IdentityChange, request_from_log};
+pub(crate) use imap_import::NewImapImport;
 pub(crate) use set_up::SetUp;
 
 use crate::exit;
@@ -111,6 +114,12 @@ pub(crate) enum Request {
     Dkim,
     /// Make new ones.
     DkimRotate,
+    /// The owner's OpenPGP key.
+    Wkd,
+    /// Serve this key, in base64.
+    WkdSet { key: String },
+    /// Serve no key any more.
+    WkdRemove,
     /// The smarthost.
     Smarthost,
     /// Send mail for other domains by this server.
@@ -125,6 +134,8 @@ pub(crate) enum Request {
     ExportMail { format: Format, folder: PathBuf },
     /// Import mail from files.
     ImportMail(ImportOptions),
+    /// Import mail from an account at another provider.
+    ImportImap(NewImapImport),
     /// Read and verify all stored data.
     Check,
     /// The node's card.

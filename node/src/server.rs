@@ -290,6 +290,7 @@ fn mail_place(config: &Config, ports: &ListenConfig) -> MailEndpoints {
         domains: config.mail.routes.keys().cloned().collect(),
         limits: config.mail.send_limits(),
         undo_ms: config.mail.undo_seconds.saturating_mul(1000),
+        mta_sts: config.mail.mta_sts.into(),
     }
 }
 

@@ -1,8 +1,13 @@
 //! The ports for mail clients. The process opens them and reports them here; the site shows them to
-//! the owner.
+//! the owner, and mail programs ask for them (`settings`).
+
+mod settings;
 
 use freehold_core::mailbox::queue::SendLimits;
+use freehold_core::mta_sts::Mode;
 use freehold_core::profile::Profile;
+
+pub(crate) use settings::routes;
 
 /// The host and the ports that a mail client is configured with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub struct MailEndpoints {
     pub limits: SendLimits,
     /// How long a message of the form waits, so that it can be taken back, in milliseconds.
     pub undo_ms: u64,
+    /// The mode of the domain's MTA-STS policy.
+    pub mta_sts: Mode,
 }
 
 impl MailEndpoints {

@@ -10,6 +10,7 @@ mod file_names;
 mod host_names;
 #[cfg(test)]
 mod hostile;
+mod import;
 mod keys;
 mod leave;
 mod links;
@@ -60,6 +61,7 @@ pub(crate) fn routes() -> Routes {
         .merge(chosen::routes())
         .merge(compose::routes())
         .merge(empty::routes())
+        .merge(import::routes())
         .merge(keys::routes())
         .merge(leave::routes())
         .merge(message::routes())

@@ -7,8 +7,8 @@ use axum::routing::{MethodRouter, get, post};
 
 use crate::site::Site;
 use crate::{
-    aliases, assets, friends, health, icon, identity, logins, mailbox, photos, posts, profile,
-    setup, smarthost, timeline,
+    aliases, assets, friends, health, icon, identity, logins, mail_clients, mailbox, mta_sts,
+    photos, posts, profile, setup, smarthost, timeline, wkd,
 };
 
 /// The longest form of a stranger, in bytes: a form is held in memory before its sender is known.
@@ -114,7 +114,9 @@ pub(crate) fn table() -> Routes {
         .merge(health::routes())
         .merge(identity::routes())
         .merge(logins::routes())
+        .merge(mail_clients::routes())
         .merge(mailbox::routes())
+        .merge(mta_sts::routes())
         .merge(photos::routes())
         .merge(posts::routes())
         .merge(icon::routes())
@@ -122,6 +124,7 @@ pub(crate) fn table() -> Routes {
         .merge(smarthost::routes())
         .merge(setup::routes())
         .merge(timeline::routes())
+        .merge(wkd::routes())
 }
 
 /// Every route of the site.

@@ -20,6 +20,7 @@ use crate::hosts::InvalidHost;
 use crate::page_cache::CachedPage;
 use crate::problem::{self, Problem};
 use crate::response::{self, Cacheable};
+use crate::service_hosts::Service;
 use crate::site::Site;
 use crate::{assets, dates, forwarded, headers, health, hosts, time_zones, unsaved, viewer};
 
@@ -94,10 +95,11 @@ impl SiteService {
         B: hyper::body::Body<Data = axum::body::Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
+        let mut service = None;
         if !health::is_check(&request) {
-            match self.is_ours(host) {
-                Ok(true) => {}
-                Ok(false) => return problem::page(&self.site, &Problem::Misdirected),
+            match self.place(host, request.uri().path()) {
+                Ok(Some(place)) => service = place,
+                Ok(None) => return problem::page(&self.site, &Problem::Misdirected),
                 Err(error) => return problem::page(&self.site, &error.into()),
             }
             // A client that reaches the node without the proxy is never asked for a password over
@@ -136,6 +138,7 @@ impl SiteService {
         }
         let form = unsaved::read(&mut request, client, &self.site, &self.unsaved).await;
         request.extensions_mut().insert(client);
+        request.extensions_mut().insert(service);
         let response = self.routed(request).await;
         if cacheable && response.extensions().get::<Cacheable>().is_some() {
             return self.cache(&key, generation, &request_headers, response).await;
@@ -199,11 +202,12 @@ impl SiteService {
         response::moved_to_site(&self.site.config.url(None, 0), path)
     }
 
-    /// True if the node serves this host.
+    /// The service of a host that has but one, and `Some(None)` for a host of the site; `None` if
+    /// the node does not serve the path there.
     ///
     /// # Errors
     /// If that depends on the profile and it can't be read.
-    fn is_ours(&self, host: &str) -> Result<bool, StoreError> {
+    fn place(&self, host: &str, path: &str) -> Result<Option<Option<Service>>, StoreError> {
         let (profile, failure) = match self.site.profile() {
             Ok(profile) => (profile, None),
             // The site still answers to the configured names.
@@ -215,7 +219,11 @@ impl SiteService {
             &self.site.config.names,
             self.site.config.public_url.as_deref(),
         );
-        if is_ours { Ok(true) } else { failure.map_or(Ok(false), Err) }
+        match (is_ours, Service::of(host, profile.as_deref())) {
+            (true, _) => Ok(Some(None)),
+            (false, Some(service)) => Ok(service.has(path).then_some(Some(service))),
+            (false, None) => failure.map_or(Ok(None), Err),
+        }
     }
 
     fn cached(&self, key: &str) -> Option<Arc<CachedPage>> {

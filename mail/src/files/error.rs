@@ -20,6 +20,12 @@ pub enum FilesError {
     /// The source of an import holds no mail.
     #[error("{0}")]
     NoMail(String),
+    /// The server of an import can't be reached, or does not do its part.
+    #[error("{0}")]
+    Server(String),
+    /// The server of an import refuses the login.
+    #[error("{0}")]
+    Login(String),
     /// A folder of the node could not be created.
     #[error("{0}")]
     Folder(#[from] FolderError),
@@ -46,9 +52,13 @@ impl FilesError {
     }
 
     /// The same error of an import that has stored `imported` messages.
-    pub(super) fn after(self, imported: u64) -> Self {
+    pub fn after(self, imported: u64) -> Self {
         match self {
-            Self::Source(_) | Self::NoMail(_) if imported == 0 => self,
+            Self::Source(_) | Self::NoMail(_) | Self::Server(_) | Self::Login(_)
+                if imported == 0 =>
+            {
+                self
+            }
             cause => Self::Partly { cause: Box::new(cause), imported },
         }
     }
@@ -56,7 +66,7 @@ impl FilesError {
     /// The step that continues the import.
     fn next(&self) -> &'static str {
         match self {
-            Self::Source(_) | Self::NoMail(_) => "",
+            Self::Source(_) | Self::NoMail(_) | Self::Login(_) => "",
             Self::Store(StoreError::Full)
             | Self::Deliver(DeliverError::Store(StoreError::Full))
             | Self::Folder(FolderError::Store(StoreError::Full)) => {

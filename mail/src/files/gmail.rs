@@ -3,6 +3,9 @@
 //! A message is stored in the folder of each of its labels, as Gmail shows it in IMAP; one without
 //! is stored in Archive. Of the states that Gmail keeps as labels, Starred is \Flagged, and a
 //! message without Unread is \Seen. Important, Opened and the categories are dropped.
+//!
+//! In IMAP (X-GM-LABELS of X-GM-EXT-1) the labels of Gmail itself begin with a backslash, and the
+//! states are ordinary flags.
 
 use freehold_core::mailbox::{Flags, SpecialUse};
 use freehold_mime::word;
@@ -90,6 +93,24 @@ pub(super) fn read(value: &[u8]) -> Labels {
     flags |= if is_unread { 0 } else { Flags::SEEN };
     flags |= if is_starred { Flags::FLAGGED } else { 0 };
     flags |= if specials.contains(&SpecialUse::Drafts) { Flags::DRAFT } else { 0 };
+    Labels { folders: folders(&specials, own), flags }
+}
+
+/// The folders of a message by its labels in IMAP.
+pub(crate) fn folders_of_imap(labels: impl Iterator<Item = String>) -> Vec<String> {
+    let (mut specials, mut own) = (Vec::new(), Vec::new());
+    for label in labels.take(LABELS_MAX) {
+        match label.strip_prefix('\\') {
+            Some(system) => specials.extend(special::named(system)),
+            None if own.contains(&label) || label.trim().is_empty() => {}
+            None => own.push(label),
+        }
+    }
+    folders(&specials, own)
+}
+
+/// The folders of a message with labels that mean special folders, and with labels of the owner.
+fn folders(specials: &[SpecialUse], own: Vec<String>) -> Vec<String> {
     let hidden = [SpecialUse::Trash, SpecialUse::Junk].into_iter().find(|s| specials.contains(s));
     let mut folders: Vec<String> = match hidden {
         // Gmail shows such a message nowhere else.
@@ -104,7 +125,7 @@ pub(super) fn read(value: &[u8]) -> Labels {
     if folders.is_empty() {
         folders.push(SpecialUse::Archive.name().to_owned());
     }
-    Labels { folders, flags }
+    folders
 }
 
 /// The labels between commas; one in quotation marks may have a comma.
@@ -148,6 +169,16 @@ mod tests {
         assert_eq!(folders("Work,Spam,Inbox"), ["Junk"]);
         assert_eq!(folders("Trash,Work"), ["Trash"]);
         assert_eq!(folders("Posteingang,Kategorie \"Werbung\",Wichtig"), ["INBOX"]);
+    }
+
+    #[test]
+    fn gmail_labels_of_imap_are_folders() {
+        let folders = |labels: &[&str]| folders_of_imap(labels.iter().map(|l| (*l).to_owned()));
+        assert_eq!(folders(&["\\Inbox", "\\Important", "Work/Home"]), ["INBOX", "Work/Home"]);
+        assert_eq!(folders(&["\\Starred", "Opened", "Opened"]), ["Opened"], "a label of the owner");
+        assert_eq!(folders(&["\\Draft", "\\Sent"]), ["Sent", "Drafts"]);
+        assert_eq!(folders(&["\\Trash", "Work"]), ["Trash"]);
+        assert_eq!(folders(&["\\Muted", " "]), ["Archive"]);
     }
 
     #[test]

@@ -174,13 +174,13 @@ const NAMES: [(SpecialUse, &[&str]); 6] = [
 const ROOTS: [&str; 3] = ["[gmail]/", "[google mail]/", "inbox/"];
 
 /// The special folder that has this name, in any case.
-pub(super) fn named(name: &str) -> Option<SpecialUse> {
+pub(crate) fn named(name: &str) -> Option<SpecialUse> {
     let name = name.trim().to_lowercase();
     NAMES.iter().find(|(_, names)| names.contains(&name.as_str())).map(|(special, _)| *special)
 }
 
 /// The folder's name with that of the node's special folder, if its first level is one.
-pub(super) fn mapped(name: &str) -> String {
+pub(crate) fn mapped(name: &str) -> String {
     let lower = name.to_lowercase();
     // A letter may be longer in lower case; such a name has none of the roots.
     let root = ROOTS.iter().find(|root| lower.starts_with(*root)).map_or(0, |root| root.len());

@@ -95,3 +95,14 @@ fn failed_fetch_is_remembered_for_its_id() {
     failed.insert("late.house", "1".to_owned(), at(2 * FAILED_MS));
     assert_eq!(failed.0.lock().unwrap().len(), 1);
 }
+
+#[test]
+fn own_policy_is_read_by_others() {
+    let policy = Policy::own(Mode::Enforce, "MAIL.bob.house");
+    assert_eq!(parse::policy(policy.text().as_bytes()), Ok(policy.clone()));
+    assert_eq!(policy.mx, ["mail.bob.house"]);
+    let record = policy.record();
+    let id = record::id(std::slice::from_ref(&record)).map(str::to_owned);
+    assert!(id.is_some_and(|id| id.len() == 16), "{record}");
+    assert_ne!(Policy::own(Mode::Testing, "mail.bob.house").record(), record);
+}

@@ -14,6 +14,7 @@ mod compression;
 mod connection_reuse;
 mod dns;
 mod imap;
+mod imap_import;
 mod limits;
 mod link;
 mod next_hop;

@@ -25,12 +25,13 @@ pub mod store;
 // Floor 3: the parts of a node that every noun uses.
 pub mod node;
 
-// Floor 4: owner, profile, aliases, outbox, erasure, shares, smarthost, DKIM keys, MTA-STS.
+// Floor 4: owner, profile, aliases, outbox, erasure, shares, smarthost, DKIM, MTA-STS, OpenPGP.
 pub mod aliases;
 pub mod dkim;
 pub mod erasure;
 pub mod identity;
 pub mod mta_sts;
+pub mod openpgp_key;
 pub mod outbox;
 pub mod profile;
 pub mod shares;

@@ -70,7 +70,8 @@ pub use folders::{
 };
 pub use idempotency::IdempotencyKey;
 pub use import::{
-    Import, ImportOutcome, Preparation, PreparedImport, commit_imports, prepare_import,
+    Import, ImportOutcome, ImportProgress, Preparation, PreparedImport, commit_imports,
+    import_progress, prepare_import, set_import_progress,
 };
 pub use index_older::index_older_messages;
 pub use junk::{

@@ -4,9 +4,12 @@
 //!
 //! On disk: a row for each domain. The crate of mail fetches policies and obeys them.
 
+use std::borrow::Cow;
+
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
+use crate::domain_name;
 use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{Scan, StoreError, Table};
@@ -66,7 +69,35 @@ impl Record for FetchedPolicy {
     const VERSION: u8 = 1;
 }
 
+/// How long the owner's own policy is valid, in seconds: two weeks (RFC 8461 3.2 asks for weeks).
+const OWN_MAX_AGE_SECS: u64 = 14 * 24 * 60 * 60;
+
 impl Policy {
+    /// The policy of the owner's domain, whose mail goes to `host`.
+    pub fn own(mode: Mode, host: &str) -> Self {
+        let host = domain_name::ascii(host).map_or_else(|| host.to_owned(), Cow::into_owned);
+        Self { mode, mx: vec![host], max_age_secs: OWN_MAX_AGE_SECS }
+    }
+
+    /// The text that a web server of the domain gives (RFC 8461 3.2).
+    pub fn text(&self) -> String {
+        let mode = match self.mode {
+            Mode::Enforce => "enforce",
+            Mode::Testing => "testing",
+            Mode::None => "none",
+        };
+        let mx = self.mx.iter().map(|host| format!("mx: {host}\r\n")).collect::<String>();
+        let max_age = self.max_age_secs;
+        format!("version: STSv1\r\nmode: {mode}\r\n{mx}max_age: {max_age}\r\n")
+    }
+
+    /// The DNS record that announces the policy (RFC 8461 3.1). Its id changes with the policy, so
+    /// that other servers fetch it anew.
+    pub fn record(&self) -> String {
+        let hash = blake3::hash(self.text().as_bytes()).to_hex();
+        format!("v=STSv1; id={};", hash.get(..16).unwrap_or_default())
+    }
+
     /// Whether `host` is one of the domain's servers. A wildcard stands for exactly one label (RFC
     /// 8461 4.1).
     pub fn names(&self, host: &str) -> bool {

@@ -12,6 +12,7 @@ mod identity;
 #[cfg(any(test, feature = "testing"))]
 mod in_memory;
 mod login_state;
+mod mail_import;
 mod open;
 mod presence;
 mod program_sessions;
@@ -28,6 +29,9 @@ pub(crate) use identity::{
 #[cfg(any(test, feature = "testing"))]
 pub use in_memory::MemoryStart;
 pub use login_state::LoginState;
+pub use mail_import::{
+    ImapSecurity, ImapSource, ImapSourceError, ImportPhase, ImportResult, ImportStatus, MailImport,
+};
 pub use open::{NodeOpenError, NodeOptions, claim};
 pub use presence::{Connected, Presence};
 pub(crate) use program_sessions::OpenSession;
@@ -58,6 +62,8 @@ pub struct Node {
     pub arriving: Arriving,
     /// Recent wrong passwords, and the sessions that are not stored.
     pub logins: LoginState,
+    /// The import of mail from another provider.
+    pub mail_import: MailImport,
 }
 
 /// The key for hashing names into row keys; created once, never leaves the store.

@@ -96,6 +96,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AddressCommand,
     },
+    /// Your public OpenPGP key, which others find by your address (WKD).
+    Wkd {
+        #[command(subcommand)]
+        command: WkdCommand,
+    },
     /// The keys that sign your mail (DKIM): the DNS records to publish, and new keys.
     Dkim {
         #[command(subcommand)]
@@ -205,6 +210,23 @@ pub(crate) enum SmarthostCommand {
     /// Show the smarthost, and whether it takes the login.
     Show,
     /// Send to no other domains any more, except those of the configuration.
+    Remove,
+}
+
+/// Subcommands of `wkd`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WkdCommand {
+    /// Serve this key. A secret key is refused.
+    #[command(
+        after_help = "Examples:\n  freehold wkd set key.asc\n  gpg --export --armor ruth@example.org | freehold wkd set -"
+    )]
+    Set {
+        /// A file with the public key, in armour or not, or - for standard input.
+        file: PathBuf,
+    },
+    /// Say whether a key is served, and where.
+    Show,
+    /// Serve no key any more.
     Remove,
 }
 

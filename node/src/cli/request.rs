@@ -1,17 +1,21 @@
 //! Commands that send a request to the running node, or execute it on the folder if none runs.
 
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use data_encoding::BASE64;
 use freehold_core::blocking::blocking;
+use freehold_core::openpgp_key::ARMOUR_LEN_MAX;
 
 use super::arguments::{
     Command, DkimCommand, ExportCommand, FriendCommand, IdentityCommand, Import, ImportCommand,
-    QueueCommand, SmarthostCommand,
+    QueueCommand, SmarthostCommand, WkdCommand,
 };
 use super::{Target, read_input};
 use crate::control::{
-    self, CheckLock, ControlContext, NewAppPassword, OnProgress, Request, Response,
+    self, CheckLock, ControlContext, NewAppPassword, NewImapImport, OnProgress, Request, Response,
 };
 use crate::{console, data_folder, exit};
 use freehold_mail::files::{Format, ImportOptions};
@@ -21,6 +25,7 @@ pub(super) async fn run(target: Target, command: Command) -> Result<()> {
     let json = match &command {
         Command::Status(status) => status.json,
         Command::Dkim { command: DkimCommand::Show { json } } => *json,
+        Command::Import { command: ImportCommand::Imap(imap) } => imap.json,
         _ => false,
     };
     let bare = matches!(&command, Command::AppPassword(app) if app.bare);
@@ -43,7 +48,10 @@ pub(super) async fn run(target: Target, command: Command) -> Result<()> {
 
 /// Sends a request to the node that runs in the folder, or executes it on the folder.
 pub(super) async fn send(target: &Target, request: Request) -> Result<Response> {
-    let prints = matches!(request, Request::ExportMail { .. } | Request::ImportMail(_));
+    let prints = matches!(
+        request,
+        Request::ExportMail { .. } | Request::ImportMail(_) | Request::ImportImap(_)
+    );
     let on_progress = progress_on_console(prints);
     if let Some(response) =
         control::call_with_progress(&target.data, &request, &on_progress).await?
@@ -117,6 +125,11 @@ fn request(command: Command) -> Result<Request> {
         Command::Queue { command: QueueCommand::Retry { id } } => Request::QueueRetry { id },
         Command::Queue { command: QueueCommand::Drop { id } } => Request::QueueDrop { id },
         Command::Address { command } => Request::Address(command),
+        Command::Wkd { command: WkdCommand::Set { file } } => {
+            Request::WkdSet { key: BASE64.encode(&read_key(&file)?) }
+        }
+        Command::Wkd { command: WkdCommand::Show } => Request::Wkd,
+        Command::Wkd { command: WkdCommand::Remove } => Request::WkdRemove,
         Command::Dkim { command: DkimCommand::Show { .. } } => Request::Dkim,
         Command::Dkim { command: DkimCommand::Rotate } => Request::DkimRotate,
         Command::Smarthost { command: SmarthostCommand::Show } => Request::Smarthost,
@@ -153,6 +166,23 @@ fn request(command: Command) -> Result<Request> {
     })
 }
 
+/// The bytes of a key's file, up to one more than a key may have.
+fn read_key(file: &Path) -> Result<Vec<u8>> {
+    let unreadable = |error: std::io::Error| {
+        exit::with(exit::NO_INPUT, format!("can't read {}: {error}", file.display()))
+    };
+    let mut key = Vec::new();
+    let len_max = ARMOUR_LEN_MAX as u64 + 1;
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().take(len_max).read_to_end(&mut key),
+        false => {
+            std::fs::File::open(file).and_then(|file| file.take(len_max).read_to_end(&mut key))
+        }
+    };
+    read.map_err(unreadable)?;
+    Ok(key)
+}
+
 fn export_request(command: ExportCommand) -> Result<Request> {
     let (format, export) = match command {
         ExportCommand::Maildir(export) => (Format::Maildir, export),
@@ -165,6 +195,19 @@ fn export_request(command: ExportCommand) -> Result<Request> {
 
 fn import_request(command: ImportCommand) -> Result<Request> {
     let (format, is_mboxrd, import) = match command {
+        ImportCommand::Imap(imap) => {
+            let password = read_input(&imap.password_file)?;
+            return Ok(Request::ImportImap(NewImapImport {
+                host: imap.host,
+                port: imap.port,
+                user: imap.user,
+                password: password.trim_end_matches(['\r', '\n']).to_owned(),
+                folders: imap.folder,
+                starttls: imap.starttls,
+                plain: imap.plain_for_loopback,
+                restores: imap.restore,
+            }));
+        }
         ImportCommand::Maildir(import) => (Format::Maildir, false, import),
         ImportCommand::Mbox { mboxrd, import } => (Format::Mbox, mboxrd, import),
     };

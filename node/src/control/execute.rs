@@ -202,6 +202,9 @@ pub(crate) async fn execute(
         Request::QueueDrop { id } => super::queue::drop_one(node, &id).await,
         Request::Dkim => super::dkim::show(context).await,
         Request::DkimRotate => super::dkim::rotate(context).await,
+        Request::Wkd => super::wkd::show(context),
+        Request::WkdSet { key } => super::wkd::set(context, &key).await,
+        Request::WkdRemove => super::wkd::remove(node).await,
         Request::Smarthost => super::smarthost::show(node),
         Request::SmarthostSet { server, user, password } => {
             super::smarthost::set(context, &server, &user, &password).await
@@ -212,6 +215,9 @@ pub(crate) async fn execute(
             super::mail_files::export(node, format, folder, on_progress).await
         }
         Request::ImportMail(options) => super::mail_files::import(node, options, on_progress).await,
+        Request::ImportImap(wanted) => {
+            super::imap_import::import(context, wanted, on_progress).await
+        }
         Request::Check => check::run(node, &context.check_lock, on_progress).await,
         Request::IdentityCard => Ok(Response::text(node.identity.card().to_string())
             .with(json!({ "card": node.identity.card().to_string() }))),

@@ -57,17 +57,22 @@ pub(super) async fn import(
     let import = files::import(node, options, Box::new(paced(on_progress)), stop);
     let report =
         blocking_future(import).await.context("the import ended early")?.map_err(failed)?;
-    let text = import_lines(&report).join("\n");
-    Ok(Response::text(text).with(json!({
+    Ok(response(&report))
+}
+
+/// The counts of an import.
+pub(super) fn response(report: &ImportReport) -> Response {
+    Response::text(import_lines(report).join("\n")).with(json!({
         "imported": report.outcome.stored,
         "present": report.outcome.present,
         "expunged": report.outcome.expunged,
+        "folders": report.folders,
         "left_out": report.left_out.count,
-    })))
+    }))
 }
 
 /// The error with the exit code of its cause.
-fn failed(error: FilesError) -> anyhow::Error {
+pub(super) fn failed(error: FilesError) -> anyhow::Error {
     let code = code_of(&error);
     exit::with(code, error.to_string())
 }
@@ -75,10 +80,10 @@ fn failed(error: FilesError) -> anyhow::Error {
 fn code_of(error: &FilesError) -> u8 {
     let of_store = |error: anyhow::Error| exit::store_code(&error).unwrap_or(1);
     match error {
-        FilesError::Unavailable(_) => exit::UNAVAILABLE,
+        FilesError::Unavailable(_) | FilesError::Server(_) => exit::UNAVAILABLE,
         FilesError::Target(_) => exit::CANT_CREATE,
         FilesError::Source(_) => exit::NO_INPUT,
-        FilesError::NoMail(_) => exit::DATA,
+        FilesError::NoMail(_) | FilesError::Login(_) => exit::DATA,
         FilesError::Folder(error) => of_store(error.clone().into()),
         FilesError::Deliver(error) => of_store(error.clone().into()),
         FilesError::Store(error) => of_store(error.clone().into()),
@@ -109,7 +114,7 @@ fn import_lines(report: &ImportReport) -> Vec<String> {
             outcome.without_keywords
         ));
     }
-    lines.extend(left_out_lines("Files that hold no mail", &report.ignored));
+    lines.extend(left_out_lines("Ignored", &report.ignored));
     lines.extend(left_out_lines("Not imported", &report.left_out));
     lines
 }
@@ -124,7 +129,7 @@ fn left_out_lines(title: &str, left_out: &LeftOut) -> Vec<String> {
 }
 
 /// A progress function for every message, which reports at most every [`REPORT_EVERY`].
-fn paced(on_progress: OnProgress) -> impl Fn(&'static str, u64, u64) + Send + Sync {
+pub(super) fn paced(on_progress: OnProgress) -> impl Fn(&'static str, u64, u64) + Send + Sync {
     let last = Mutex::new(None::<Instant>);
     move |step, done, total| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -122,6 +122,18 @@ impl Browser {
         }
     }
 
+    /// A stranger at a node with ports for mail clients.
+    pub(crate) fn stranger_with_mail(node: &Node, mail: MailEndpoints) -> Self {
+        let config = WebConfig::default();
+        let service = freehold_web::service_with_mail(node.clone(), config, 8080, Some(mail));
+        Self { service: service.unwrap(), cookie: None, host: LOCAL }
+    }
+
+    /// The same browser at another host of the node.
+    pub(crate) fn at(self, host: &'static str) -> Self {
+        Self { host, ..self }
+    }
+
     /// The owner of a node with ports for mail clients.
     pub(crate) async fn owner_with_mail(node: &Node, mail: MailEndpoints) -> Self {
         let service =

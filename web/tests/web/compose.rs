@@ -2,6 +2,7 @@
 
 use freehold_core::mailbox::queue::SendLimits;
 use freehold_core::mailbox::{self, SpecialUse};
+use freehold_core::mta_sts::Mode;
 use freehold_core::testing::TestNode;
 use freehold_web::MailEndpoints;
 
@@ -61,6 +62,7 @@ async fn unreachable_domain_is_said_before_sending() {
         domains: vec!["bob.example".into()],
         limits: SendLimits::NONE,
         undo_ms: 0,
+        mta_sts: Mode::Testing,
     };
     let mut owner = Browser::owner_with_mail(&alice, mail).await;
     assert!(owner.get("/home/mail/write").await.one("#to-hint").text().contains("bob.example"));

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use freehold_core::logins;
 use freehold_core::mailbox::queue::SendLimits;
+use freehold_core::mta_sts::Mode;
 use freehold_core::testing::{PASSWORD, TestNode};
 use freehold_web::MailEndpoints;
 
@@ -331,6 +332,7 @@ async fn mail_client_settings_are_shown_to_the_owner() {
         domains: Vec::new(),
         limits: SendLimits::NONE,
         undo_ms: 0,
+        mta_sts: Mode::Testing,
     };
     let page = Browser::owner_with_mail(&alice, here.clone()).await.get(APP_PASSWORDS).await;
     for (server, port) in [("#imap-server", "7993"), ("#smtp-server", "7465")] {

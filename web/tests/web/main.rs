@@ -15,6 +15,8 @@ mod compose;
 #[cfg(test)]
 mod conversations;
 #[cfg(test)]
+mod discovery;
+#[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
 mod friends;
@@ -22,6 +24,7 @@ mod friends;
 mod html;
 #[cfg(test)]
 mod identity;
+mod import;
 #[cfg(test)]
 mod junk;
 #[cfg(test)]
@@ -64,5 +67,6 @@ mod timeline;
 mod unavailable;
 #[cfg(test)]
 mod walk;
+mod wkd;
 #[cfg(test)]
 mod writing;

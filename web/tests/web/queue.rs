@@ -2,6 +2,7 @@
 
 use freehold_core::mailbox::queue::SendLimits;
 use freehold_core::mailbox::{self, Outcome, SpecialUse, queue};
+use freehold_core::mta_sts::Mode;
 use freehold_core::testing::TestNode;
 use freehold_web::MailEndpoints;
 
@@ -64,6 +65,7 @@ fn with_undo(undo_ms: u64) -> MailEndpoints {
         domains: vec!["b.example".into()],
         limits: SendLimits::NONE,
         undo_ms,
+        mta_sts: Mode::Testing,
     }
 }
 
@@ -144,6 +146,7 @@ async fn message_over_the_cap_waits_for_the_owners_word() {
         domains: vec!["b.example".into()],
         limits: SendLimits { recipients: 1, new_recipients: 1 },
         undo_ms: 0,
+        mta_sts: Mode::Testing,
     };
     let mut owner = Browser::owner_with_mail(&alice, mail).await;
     let to_two = [("to", "bob@b.example, dora@b.example"), ("text", "Shall we?")];

@@ -46,7 +46,7 @@ pub(super) async fn read(importer: &mut Importer) -> Result<()> {
     let mut done = 0;
     for source in sources {
         // An empty folder is a folder too.
-        if importer.folder(&source.folder).await?.is_none() {
+        if importer.storage.folder(&source.folder).await?.is_none() {
             continue;
         }
         let keywords = Keywords::read(&source.dir);
@@ -55,13 +55,13 @@ pub(super) async fn read(importer: &mut Importer) -> Result<()> {
             let place = path.to_string_lossy();
             match read_message(&path, &name, &keywords) {
                 Ok(Some((text, date, flags))) => {
-                    let date = importer.date(date, &text);
+                    let date = importer.storage.date(date, &text);
                     let message = Message { text: &text, date, flags };
-                    importer.store(&source.folder, &message, &place).await?;
+                    importer.storage.store(&source.folder, &message, &place).await?;
                 }
-                Ok(None) => importer.report.left_out.add(&place, &too_long()),
+                Ok(None) => importer.storage.report.left_out.add(&place, &too_long()),
                 // A mail program may have renamed or removed it.
-                Err(error) => importer.report.left_out.add(&place, &error.to_string()),
+                Err(error) => importer.storage.report.left_out.add(&place, &error.to_string()),
             }
             done += 1;
             (importer.on_progress)("Messages read", done, total);
@@ -77,7 +77,7 @@ fn find(importer: &mut Importer) -> Result<Vec<Source>> {
     let mut found = Vec::new();
     let mut waiting = vec![(root.clone(), String::new(), 0)];
     while let Some((dir, name, depth)) = waiting.pop() {
-        let Some(entries) = entries(&dir, &mut importer.report.left_out) else { continue };
+        let Some(entries) = entries(&dir, &mut importer.storage.report.left_out) else { continue };
         let is_part = |name: &OsString| ["cur", "new", "tmp"].iter().any(|part| name == part);
         let is_maildir = entries.iter().any(|(name, kind)| is_part(name) && kind.is_dir());
         if is_maildir {
@@ -88,10 +88,14 @@ fn find(importer: &mut Importer) -> Result<Vec<Source>> {
             let path = dir.join(file);
             if kind.is_symlink() {
                 let reason = "a symbolic link is not followed";
-                importer.report.left_out.add(&path.to_string_lossy(), reason);
+                importer.storage.report.left_out.add(&path.to_string_lossy(), reason);
             } else if kind.is_dir() && !(is_maildir && is_part(file)) {
                 if depth >= DEPTH_MAX {
-                    importer.report.left_out.add(&path.to_string_lossy(), "it is nested too deep");
+                    importer
+                        .storage
+                        .report
+                        .left_out
+                        .add(&path.to_string_lossy(), "it is nested too deep");
                     continue;
                 }
                 let child = child_name(&text_of(file));
@@ -126,7 +130,7 @@ fn files(importer: &mut Importer, dir: &Path) -> Vec<(&'static str, OsString)> {
     for part in ["cur", "new"] {
         let path = dir.join(part);
         if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
-            let listed = entries(&path, &mut importer.report.left_out).unwrap_or_default();
+            let listed = entries(&path, &mut importer.storage.report.left_out).unwrap_or_default();
             let visible = listed.into_iter().map(|(name, _)| name);
             files.extend(visible.filter(|name| !is_hidden(name)).map(|name| (part, name)));
         }

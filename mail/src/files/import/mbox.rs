@@ -57,7 +57,7 @@ fn find(importer: &mut Importer, root: &Path) -> Vec<Source> {
     let mut found = Vec::new();
     let mut waiting = vec![(root.to_owned(), String::new(), 0)];
     while let Some((dir, name, depth)) = waiting.pop() {
-        let entries = entries(&dir, &mut importer.report.left_out).unwrap_or_default();
+        let entries = entries(&dir, &mut importer.storage.report.left_out).unwrap_or_default();
         for (file, kind) in entries.into_iter().rev() {
             let (path, file) = (dir.join(&file), text_of(&file));
             let join = |level: &str| match (name.as_str(), level) {
@@ -67,10 +67,14 @@ fn find(importer: &mut Importer, root: &Path) -> Vec<Source> {
             };
             if kind.is_symlink() {
                 let reason = "a symbolic link is not followed";
-                importer.report.left_out.add(&path.to_string_lossy(), reason);
+                importer.storage.report.left_out.add(&path.to_string_lossy(), reason);
             } else if kind.is_dir() {
                 if depth >= DEPTH_MAX {
-                    importer.report.left_out.add(&path.to_string_lossy(), "it is nested too deep");
+                    importer
+                        .storage
+                        .report
+                        .left_out
+                        .add(&path.to_string_lossy(), "it is nested too deep");
                 } else {
                     waiting.push((path, join(&level_of(&file)), depth + 1));
                 }
@@ -121,16 +125,16 @@ async fn read_file(
         Ok(Some(reader)) => reader,
         Ok(None) if source.len == 0 => {
             // An empty folder.
-            importer.folder(&folder).await?;
+            importer.storage.folder(&folder).await?;
             return Ok(true);
         }
         Ok(None) => {
-            importer.report.ignored.add(&place, "it is no mbox");
+            importer.storage.report.ignored.add(&place, "it is no mbox");
             return Ok(false);
         }
         Err(error) if is_alone => return Err(FilesError::unreadable(&source.file, &error)),
         Err(error) => {
-            importer.report.left_out.add(&place, &error.to_string());
+            importer.storage.report.left_out.add(&place, &error.to_string());
             return Ok(true);
         }
     };
@@ -139,7 +143,7 @@ async fn read_file(
             Ok(Some(message)) => message,
             Ok(None) => return Ok(true),
             Err(error) => {
-                importer.report.left_out.add(&place, &format!("the rest: {error}"));
+                importer.storage.report.left_out.add(&place, &format!("the rest: {error}"));
                 return Ok(true);
             }
         };
@@ -158,7 +162,7 @@ async fn store(
 ) -> Result<()> {
     let place = format!("{file}, byte {}", message.offset);
     let Some(mut text) = message.text else {
-        importer.report.left_out.add(&place, &too_long());
+        importer.storage.report.left_out.add(&place, &too_long());
         return Ok(());
     };
     let origin = match (from_line::is_own(&message.from_line), message.offset) {
@@ -168,19 +172,19 @@ async fn store(
     };
     let State { flags, labels, is_expunged } = state_fields::take(&mut text, origin);
     if is_expunged {
-        importer.report.deleted_in_source += 1;
+        importer.storage.report.deleted_in_source += 1;
         return Ok(());
     }
-    let date = importer.date(from_line::parse(&message.from_line).flatten(), &text);
+    let date = importer.storage.date(from_line::parse(&message.from_line).flatten(), &text);
     let Some(labels) = labels else {
-        return importer.store(folder, &Message { text: &text, date, flags }, &place).await;
+        return importer.storage.store(folder, &Message { text: &text, date, flags }, &place).await;
     };
     for name in labels.folders {
         // A copy of a draft in another folder is no draft.
         let bits = if name == "Drafts" { flags.bits } else { flags.bits & !Flags::DRAFT };
         let flags = Flags { bits, ..flags.clone() };
-        let folder = importer.named(&name, false);
-        importer.store(&folder, &Message { text: &text, date, flags }, &place).await?;
+        let folder = importer.storage.named(&name, false);
+        importer.storage.store(&folder, &Message { text: &text, date, flags }, &place).await?;
     }
     Ok(())
 }

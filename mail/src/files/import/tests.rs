@@ -1,15 +1,16 @@
 use std::fs::{create_dir_all, write};
 use std::os::unix::ffi::OsStrExt;
 
+use freehold_core::clock::Timestamp;
 use freehold_core::fs::Fault;
 use freehold_core::mailbox::{
-    Delivery, IdempotencyKey, body, create_folder, deliver, folder_named, folders, messages,
+    Delivery, Flags, IdempotencyKey, body, create_folder, deliver, folder_named, folders, messages,
 };
 use freehold_core::testing::TestNode;
 use rustix::fs::{CWD, Mode, mkfifoat};
 
 use super::*;
-use crate::files::export;
+use crate::files::{FilesError, export};
 
 const FROM: &str = "From a@b Tue May  4 12:00:00 2021\n";
 

@@ -6,6 +6,8 @@
 //! name and the bytes: a copy in another folder is a message of its own, and two equal copies in
 //! one folder, as faulty synchronisation leaves them, become one.
 
+mod progress;
+
 use std::collections::BTreeSet;
 
 use super::append::Appender;
@@ -18,6 +20,8 @@ use crate::clock::Timestamp;
 use crate::node::Node;
 use crate::row::{self, Record};
 use crate::store::{BlobId, StoreError, Tx};
+
+pub use progress::{ImportProgress, import_progress, set_import_progress};
 
 /// The most references to a blob from one folder that are looked at: those of messages that were
 /// just expunged, and of copies that a program made.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Arriving, Identity, LoginState, Node, Presence};
+use super::{Arriving, Identity, LoginState, MailImport, Node, Presence};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::engine::{CACHE_LEN_DEFAULT, EngineKind};
@@ -252,6 +252,7 @@ impl Node {
             clock,
             random,
             presence: Presence::default(),
+            mail_import: MailImport::default(),
             arriving: Arriving::default(),
             logins: LoginState::default(),
         };

@@ -61,6 +61,50 @@ pub(crate) enum ImportCommand {
         #[command(flatten)]
         import: Import,
     },
+    /// Fetch the mail of an account at another provider, by IMAP. Nothing changes there.
+    ///
+    /// Flags, keywords and dates are kept; special folders become those of this node, and Gmail's
+    /// labels become folders. A second import fetches only what is new, so an interrupted one goes
+    /// on with the same command. Many providers ask for an app password instead of the usual one.
+    #[command(
+        after_help = "Examples:\n  freehold import imap imap.example.com --user ruth@example.com\n  \
+        freehold import imap imap.gmail.com --user ruth@gmail.com --password-file ~/app-password\n  \
+        freehold import imap imap.example.com --user ruth --folder INBOX --folder Lists"
+    )]
+    Imap(ImapImport),
+}
+
+/// Arguments of `import imap`.
+#[derive(Args, Debug)]
+pub(crate) struct ImapImport {
+    /// The host name of the provider's IMAP server.
+    #[arg(value_name = "HOST")]
+    pub(crate) host: String,
+    /// The user name of the account.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: String,
+    /// A file with the password, or - for standard input.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) password_file: PathBuf,
+    /// Import only this folder of the account and those below it; may be given several times
+    /// [default: all folders].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) folder: Vec<String>,
+    /// The port [default: 993, or 143 without TLS from the first byte].
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Begin without TLS and start it by STARTTLS, before the login.
+    #[arg(long)]
+    pub(crate) starttls: bool,
+    /// Use no TLS; only for a server on this machine.
+    #[arg(long, conflicts_with = "starttls")]
+    pub(crate) plain_for_loopback: bool,
+    /// Import messages again that were imported before and deleted since.
+    #[arg(long)]
+    pub(crate) restore: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Arguments of `import maildir` and `import mbox`.

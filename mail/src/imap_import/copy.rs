@@ -1,0 +1,385 @@
+//! Reads the messages of the account and hands them to the half that stores them.
+//!
+//! Messages are read by their sequence numbers: the server must not change those while no other
+//! command runs (RFC 3501 7.4.1), and none is skipped where UIDs have gaps. A position counts only
+//! once all messages before it have come.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use freehold_core::clock::Timestamp;
+use freehold_core::mailbox::{Flags, ImportProgress, import_progress};
+use freehold_core::node::{ImapSource, Node};
+use tokio::sync::mpsc;
+
+use super::client::{Answer, Client, ClientError, HeldText, Room, Status};
+use super::folders::{self, Source};
+use super::response;
+use crate::files::FilesError;
+
+/// How many messages are asked for at a time.
+const WINDOW: u32 = 128;
+/// How often a connection is opened anew without a message in between.
+const TRIES_MAX: u32 = 7;
+
+/// A step of the import, for the half that stores.
+pub(super) enum Item {
+    /// A folder begins; it is to exist here.
+    Folder(String),
+    Message(Box<FetchedMessage>),
+    /// All messages of the folder up to this one were handed over.
+    Mark(String, ImportProgress),
+    /// A message or folder could not be read: its place and the reason.
+    LeftOut(String, String),
+    /// A folder is not imported.
+    Ignored(String),
+}
+
+/// A message of the account.
+pub(super) struct FetchedMessage {
+    /// Its folder here, or those of its labels.
+    pub(super) folders: Vec<String>,
+    pub(super) flags: Flags,
+    pub(super) date: Option<Timestamp>,
+    pub(super) text: HeldText,
+    /// Names it if it is left out.
+    pub(super) place: String,
+}
+
+/// Called with the messages read, and all messages.
+pub type OnRead = Box<dyn Fn(u64, u64) + Send + Sync>;
+
+/// One import's reading half.
+pub(super) struct Copy<'a> {
+    pub(super) node: &'a Node,
+    pub(super) source: &'a ImapSource,
+    pub(super) more_roots: &'a str,
+    /// The first pause before a new connection; each further one is twice as long.
+    pub(super) pause: Duration,
+    pub(super) to: mpsc::Sender<Item>,
+    pub(super) on_read: OnRead,
+}
+
+/// Why a folder is not read to its end.
+enum Ended {
+    Client(ClientError),
+    /// The folder can't be opened.
+    Closed(String),
+    /// The half that stores has ended, which has its own error.
+    NotStored,
+}
+
+impl From<ClientError> for Ended {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+/// How far a folder is read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    uid_validity: u32,
+    /// The last UID before which everything is handed over.
+    uid: u32,
+}
+
+impl Copy<'_> {
+    /// Reads everything that is new there.
+    pub(super) async fn run(&self) -> Result<(), FilesError> {
+        let room = Room::new();
+        // A mistake in the name or the login is told at once.
+        let mut client = self.open(&room).await.map_err(of_client)?;
+        let wanted = &self.source.folders;
+        let sources = folders::find(&mut client, wanted).await.map_err(of_client)?;
+        if sources.folders.is_empty() {
+            let which = if wanted.is_empty() { String::new() } else { format!(" {wanted:?}") };
+            let server = self.source.server();
+            return Err(FilesError::NoMail(format!("{server} has no folder{which}")));
+        }
+        let counts = self.count(&mut client, &sources.folders).await.map_err(of_client)?;
+        let (mut done, total) = (0, counts.iter().map(|count| u64::from(*count)).sum::<u64>());
+        for name in sources.ignored {
+            if self.hand(Item::Ignored(name)).await.is_err() {
+                return Ok(());
+            }
+        }
+        for (folder, count) in sources.folders.iter().zip(counts) {
+            let mut position = self.position(folder)?;
+            let mut tries = 0;
+            loop {
+                let before = position.uid;
+                match self.folder(&mut client, folder, &mut position, (done, total)).await {
+                    Ok(()) => break,
+                    Err(Ended::NotStored) => return Ok(()),
+                    Err(Ended::Closed(reason)) => {
+                        let item = Item::LeftOut(format!("folder {}", folder.name), reason);
+                        if self.hand(item).await.is_err() {
+                            return Ok(());
+                        }
+                        break;
+                    }
+                    Err(Ended::Client(ClientError::Lost(cause))) => {
+                        tries = if position.uid == before { tries } else { 0 };
+                        client = self.again(&room, &mut tries, cause).await?;
+                    }
+                    Err(Ended::Client(error)) => return Err(of_client(error)),
+                }
+            }
+            done += u64::from(count);
+            (self.on_read)(done, total);
+        }
+        // The server may close at once.
+        let _ = client.send("LOGOUT").await;
+        Ok(())
+    }
+
+    async fn open(&self, room: &Room) -> Result<Client, ClientError> {
+        Box::pin(Client::open(self.source, self.more_roots, room.clone())).await
+    }
+
+    /// Opens a connection after one was lost.
+    async fn again(
+        &self,
+        room: &Room,
+        tries: &mut u32,
+        mut cause: String,
+    ) -> Result<Client, FilesError> {
+        loop {
+            if *tries >= TRIES_MAX {
+                return Err(FilesError::Server(cause));
+            }
+            let pause = self.pause.saturating_mul(1 << *tries);
+            *tries += 1;
+            tracing::info!(cause, ?pause, "an import lost its connection and opens another one");
+            tokio::time::sleep(pause).await;
+            match self.open(room).await {
+                Ok(client) => return Ok(client),
+                Err(ClientError::Lost(again)) => cause = again,
+                Err(error) => return Err(of_client(error)),
+            }
+        }
+    }
+
+    /// The number of messages in each folder; zero where the server does not say.
+    async fn count(
+        &self,
+        client: &mut Client,
+        folders: &[Source],
+    ) -> Result<Vec<u32>, ClientError> {
+        let mut counts = Vec::with_capacity(folders.len());
+        for folder in folders {
+            client.send_named("STATUS", &folder.wire, " (MESSAGES)").await?;
+            let mut count = 0;
+            loop {
+                match client.answer().await? {
+                    Answer::Untagged(line, _) => {
+                        count = response::status_messages(&line).unwrap_or(count);
+                    }
+                    Answer::Continue => {}
+                    Answer::Done(..) => break,
+                }
+            }
+            counts.push(count);
+        }
+        Ok(counts)
+    }
+
+    /// How far earlier imports have read a folder.
+    fn position(&self, folder: &Source) -> Result<Position, FilesError> {
+        let known = match self.source.restores {
+            true => None,
+            false => import_progress(self.node, &account(self.source), &folder.name)?,
+        };
+        let known = known.map(|known| (known.uid_validity, known.uid));
+        let (uid_validity, uid) = known.unwrap_or_default();
+        Ok(Position { uid_validity, uid })
+    }
+
+    async fn hand(&self, item: Item) -> Result<(), Ended> {
+        self.to.send(item).await.map_err(|_| Ended::NotStored)
+    }
+
+    /// Reads a folder from `position` on. `(done, total)` are the messages of the folders before
+    /// it, and of all.
+    async fn folder(
+        &self,
+        client: &mut Client,
+        folder: &Source,
+        position: &mut Position,
+        (done, total): (u64, u64),
+    ) -> Result<(), Ended> {
+        let opened = examine(client, folder).await?;
+        if position.uid_validity != opened.uid_validity || opened.uid_validity == 0 {
+            *position = Position { uid_validity: opened.uid_validity, uid: 0 };
+        }
+        self.hand(Item::Folder(folder.target.clone())).await?;
+        let mut next = first_after(client, &opened, position.uid).await?;
+        // After a refused window its messages are asked for one by one.
+        let mut single_until = 0;
+        while next <= opened.exists {
+            let window = if next < single_until { 1 } else { WINDOW };
+            let last = next.saturating_add(window - 1).min(opened.exists);
+            let mut window = Window { next, last, early: BTreeMap::new() };
+            match self.window(client, folder, position, &mut window).await? {
+                Status::Ok => {}
+                _ if window.next < last => {
+                    (next, single_until) = (window.next, last.saturating_add(1));
+                    continue;
+                }
+                _ => {}
+            }
+            // Those that did not come, though the command has ended.
+            for seq in window.next..=last {
+                if !window.early.contains_key(&seq) {
+                    let place = format!("{}, message {seq}", folder.name);
+                    let reason = "the server does not give it".to_owned();
+                    self.hand(Item::LeftOut(place, reason)).await?;
+                }
+            }
+            position.uid = window.early.values().copied().fold(position.uid, u32::max);
+            next = last.saturating_add(1);
+            if position.uid_validity != 0 {
+                let progress =
+                    ImportProgress { uid_validity: position.uid_validity, uid: position.uid };
+                self.hand(Item::Mark(folder.name.clone(), progress)).await?;
+            }
+            (self.on_read)(done.saturating_add(last.into()), total);
+        }
+        Ok(())
+    }
+
+    /// Reads the messages of a window.
+    async fn window(
+        &self,
+        client: &mut Client,
+        folder: &Source,
+        position: &mut Position,
+        window: &mut Window,
+    ) -> Result<Status, Ended> {
+        let labels = if folder.has_labels { " X-GM-LABELS" } else { "" };
+        let Window { next, last, .. } = *window;
+        let items = format!("(UID FLAGS INTERNALDATE{labels} BODY.PEEK[])");
+        client.send(&format!("FETCH {next}:{last} {items}")).await?;
+        loop {
+            let (line, text) = match client.answer().await? {
+                Answer::Untagged(line, text) => (line, text),
+                Answer::Continue => continue,
+                Answer::Done(status, _) => return Ok(status),
+            };
+            let Some(found) = response::fetched(&line) else { continue };
+            let Ok(found) = found else {
+                let cause = "the server sent a message in a form that can't be read";
+                return Err(ClientError::Fatal(cause.to_owned()).into());
+            };
+            // A response without a text tells of changed flags.
+            let text = text.or(found.text.map(HeldText::short));
+            let (Some(text), Some(uid)) = (text, found.uid) else { continue };
+            if !(window.next..=last).contains(&found.seq) || window.early.contains_key(&found.seq) {
+                continue;
+            }
+            let message = FetchedMessage {
+                folders: match folder.has_labels {
+                    true => crate::files::gmail::folders_of_imap(found.labels.into_iter()),
+                    false => vec![folder.target.clone()],
+                },
+                flags: found.flags,
+                date: found.date,
+                text,
+                place: format!("{}, UID {uid}", folder.name),
+            };
+            self.hand(Item::Message(Box::new(message))).await?;
+            window.early.insert(found.seq, uid);
+            while let Some(uid) = window.early.remove(&window.next) {
+                position.uid = position.uid.max(uid);
+                window.next += 1;
+            }
+        }
+    }
+}
+
+/// The messages of one command.
+struct Window {
+    /// The first message that has not come.
+    next: u32,
+    last: u32,
+    /// The UIDs of messages that came before one with a lower number.
+    early: BTreeMap<u32, u32>,
+}
+
+/// A folder that is open for reading.
+#[derive(Clone, Copy, Debug, Default)]
+struct Opened {
+    exists: u32,
+    uid_validity: u32,
+    uid_next: u32,
+}
+
+/// EXAMINE (RFC 3501 6.3.2): as SELECT, and nothing there changes.
+async fn examine(client: &mut Client, folder: &Source) -> Result<Opened, Ended> {
+    client.send_named("EXAMINE", &folder.wire, "").await?;
+    let mut opened = Opened::default();
+    loop {
+        match client.answer().await? {
+            Answer::Untagged(line, _) => {
+                let number = |name| response::number_of(&line, name);
+                let code = |name| response::code_of(&line, name);
+                opened.exists = number("EXISTS").unwrap_or(opened.exists);
+                opened.uid_validity = code("UIDVALIDITY").unwrap_or(opened.uid_validity);
+                opened.uid_next = code("UIDNEXT").unwrap_or(opened.uid_next);
+            }
+            Answer::Continue => {}
+            Answer::Done(Status::Ok, _) => return Ok(opened),
+            Answer::Done(_, text) => return Err(Ended::Closed(text)),
+        }
+    }
+}
+
+/// The number of the first message whose UID is above `uid`. UIDs ascend (RFC 3501 2.3.1.1).
+async fn first_after(client: &mut Client, opened: &Opened, uid: u32) -> Result<u32, Ended> {
+    let end = opened.exists.saturating_add(1);
+    if uid == 0 {
+        return Ok(1);
+    }
+    if opened.uid_next != 0 && opened.uid_next <= uid.saturating_add(1) {
+        return Ok(end);
+    }
+    let (mut low, mut high) = (1, end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        client.send(&format!("FETCH {middle} (UID)")).await?;
+        let mut found = None;
+        loop {
+            match client.answer().await? {
+                Answer::Untagged(line, _) => {
+                    if let Some(Ok(fetched)) = response::fetched(&line)
+                        && fetched.seq == middle
+                    {
+                        found = fetched.uid.or(found);
+                    }
+                }
+                Answer::Continue => {}
+                Answer::Done(..) => break,
+            }
+        }
+        match found {
+            Some(found) if found <= uid => low = middle + 1,
+            // One that the server does not give counts as new: it is named then.
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// An account as the rows of its progress name it.
+pub(super) fn account(source: &ImapSource) -> String {
+    format!("{}\0{}", source.server(), source.user)
+}
+
+fn of_client(error: ClientError) -> FilesError {
+    match error {
+        ClientError::Lost(cause) | ClientError::Fatal(cause) => FilesError::Server(cause),
+        ClientError::Login(text) => {
+            FilesError::Login(format!("the server refuses the user name or the password: {text}"))
+        }
+    }
+}
