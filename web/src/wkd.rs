@@ -1,5 +1,5 @@
-//! The Web Key Directory (draft-koch-openpgp-webkey-service): others find the owner's public OpenPGP
-//! key by the owner's address, in the direct way at the domain and in the advanced way at the host
+//! The Web Key Directory (draft-koch-openpgp-webkey-service): others find the owner's public
+//! OpenPGP key by the owner's address, in the direct way at the domain and in the advanced way at the host
 //! `openpgpkey.` of the domain.
 
 use std::sync::LazyLock;
@@ -45,8 +45,8 @@ pub(crate) fn routes() -> Routes {
         .post("/home/settings/openpgp/remove", Access::Owner, remove)
 }
 
-/// The name of a key: the hash of the local part in lower case (section 3.1). SHA-1 is no protection
-/// here; it only makes a name.
+/// The name of a key: the hash of the local part in lower case (section 3.1). SHA-1 is no
+/// protection here; it only makes a name.
 fn name_of(local: &str) -> Option<String> {
     let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, local.to_lowercase().as_bytes());
     ZBASE32.as_ref().map(|encoding| encoding.encode(hash.as_ref()))

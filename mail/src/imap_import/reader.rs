@@ -1,8 +1,8 @@
 //! Splits the output of a server into whole responses (RFC 3501 7), with limits that are checked
 //! before anything is allocated: the bytes are a stranger's.
 //!
-//! A response is lines joined by literals. Short literals stay in the response, as in a command of a
-//! client. The text of a message (`BODY[]`) is handed out apart, and `NIL` stands for it in the
+//! A response is lines joined by literals. Short literals stay in the response, as in a command of
+//! a client. The text of a message (`BODY[]`) is handed out apart, and `NIL` stands for it in the
 //! response.
 
 /// The longest response without the text of its message, in bytes: a message of Gmail may have many

@@ -170,9 +170,9 @@ async fn import_of_the_browser_runs_in_mail() {
     bob.close().await;
 }
 
-/// Plays servers one after the other, one for each connection. A step is the beginning of a command,
-/// and the output that follows, in which `TAG` is the command's tag; an output that ends with `!`
-/// closes the connection instead of `TAG OK`.
+/// Plays servers one after the other, one for each connection. A step is the beginning of a
+/// command, and the output that follows, in which `TAG` is the command's tag; an output that ends
+/// with `!` closes the connection instead of `TAG OK`.
 fn play(
     listener: TcpListener,
     connections: Vec<Vec<(&'static str, String)>>,

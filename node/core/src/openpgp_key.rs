@@ -1,9 +1,9 @@
 //! The owner's public OpenPGP key (RFC 9580), which others find by the owner's address (Web Key
 //! Directory, draft-koch-openpgp-webkey-service).
 //!
-//! On disk: pieces of the key in rows, because a row has at most 4 KiB. Every packet is looked at: a
-//! secret key would be given to everybody. Signatures are not verified; those who fetch the key do
-//! that.
+//! On disk: pieces of the key in rows, because a row has at most 4 KiB. Every packet is looked at:
+//! a secret key would be given to everybody. Signatures are not verified; those who fetch the key
+//! do that.
 
 use data_encoding::BASE64_MIME_PERMISSIVE;
 use minicbor::{Decode, Encode};

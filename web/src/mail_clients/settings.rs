@@ -2,9 +2,11 @@
 //! autoconfiguration, Outlook's autodiscovery (POX), and a profile for Apple's programs.
 //!
 //! Anyone may ask, so no answer names the owner's address: programs put in the one that was typed.
-//! The body of Outlook's request is not read, so its XML can do no harm. No answer has a password.
+//! The body of Outlook's request is bounded and not parsed, so its XML can do no harm. No answer
+//! has a password.
 
 use askama::Template;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
@@ -76,7 +78,7 @@ async fn autoconfig(State(site): State<Site>) -> PageResult {
     xml(&settings(&site, &owner)?)
 }
 
-async fn autodiscover(State(site): State<Site>) -> PageResult {
+async fn autodiscover(State(site): State<Site>, _: Bytes) -> PageResult {
     let owner = site.profile()?.ok_or(Problem::NotFound)?;
     let Settings { host, imaps, smtps, .. } = settings(&site, &owner)?;
     xml(&Autodiscover { host, imaps, smtps })

@@ -55,7 +55,7 @@ async fn mail_programs_find_the_settings() {
     let mut stranger = stranger.at("localhost");
     let same = stranger.get("/.well-known/autoconfig/mail/config-v1.1.xml").await;
     assert_eq!(same.text(), text);
-    // The body is XML that would grow; nobody reads it.
+    // The body is XML that would grow; nobody parses it.
     let mut stranger = stranger.at("autodiscover.alice.example");
     let bomb = "<!DOCTYPE a [<!ENTITY b \"c\">]><EMailAddress>&b;</EMailAddress>";
     let request = stranger.request("POST", "/autodiscover/autodiscover.xml");
