@@ -24,6 +24,7 @@ mod friends;
 mod html;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod junk;
