@@ -223,7 +223,8 @@ async fn send(
         Err(_) => false,
     };
     let person = person.short();
-    tracing::info!(%id, %person, answer = ?sent, "a message was offered to a friend's node");
+    let is_accepted = matches!(sent, Ok(Answer::Accepted { .. }));
+    tracing::info!(%id, %person, is_accepted, "a message was offered to a friend's node");
     record(state, id, outcomes).await?;
     Ok(is_going_on)
 }
