@@ -21,6 +21,14 @@ pub struct FederationConfig {
     /// file's section for the web.
     #[serde(skip)]
     pub web: Option<WebAddress>,
+    /// The domains that mail reaches by SMTP whatever DNS says. The process sets this from the
+    /// file's section for mail.
+    #[serde(skip)]
+    pub mail_domains: Vec<String>,
+    /// The longest message taken of a friend's node, in bytes. The process sets this from the
+    /// file's section for mail.
+    #[serde(skip)]
+    pub mail_len_max: u64,
     /// Use TCP (with Noise and Yamux).
     pub tcp: bool,
     /// Use QUIC.
@@ -45,6 +53,8 @@ impl Default for FederationConfig {
         Self {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 7001))],
             web: None,
+            mail_domains: Vec::new(),
+            mail_len_max: 50 * 1024 * 1024,
             tcp: true,
             quic: true,
             external: Vec::new(),

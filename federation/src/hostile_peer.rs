@@ -6,6 +6,7 @@ mod blobs;
 mod entries;
 mod identity;
 mod invites;
+mod mail;
 mod repeated_hellos;
 
 use std::sync::Arc;

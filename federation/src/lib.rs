@@ -4,7 +4,7 @@
 //! Layers, each of which imports only those before it: `network` (the only module that knows
 //! libp2p), `wire` (the messages) and `sync` (the exchange of feeds, without IO); `peers`, `quotas`
 //! and `state` (the peers that are connected, and the costs they may cause); one module per
-//! protocol (`hello`, `follow`, `sync_stream`, `blobs`); `serve`, `maintain` and `dispatch`, which
+//! protocol (`hello`, `follow`, `sync_stream`, `blobs`, `mail`); `serve`, `maintain` and `dispatch`, which
 //! decide what runs on a connection. `push` reads core's outbox; `receive` hands received entries
 //! to core, which verifies them. No module here decides who may see a post.
 
@@ -20,6 +20,7 @@ mod hello;
 mod hostile_peer;
 mod identity_logs;
 mod limits;
+mod mail;
 mod maintain;
 mod network;
 mod own_feeds;
@@ -67,6 +68,7 @@ impl Federation {
         let state = Arc::new(FederationState::new(node, network, config));
         state.run.tasks.spawn(dispatch::run(Arc::clone(&state), events));
         state.run.spawn_until_stop(push::run(Arc::clone(&state)));
+        state.run.spawn_until_stop(mail::run(Arc::clone(&state)));
         Ok(Self { state, swarm })
     }
 

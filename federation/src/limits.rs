@@ -7,6 +7,7 @@
 //! | `/freehold/follow/1` | Request, Accept, Reject, Unfollow | [`FOLLOW_LEN_MAX`], [`REQUEST_INTERVAL`] per peer without a token |
 //! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Lacking, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`], [`FRIEND_FRAMES_PER_SECOND`]; of each friend [`freehold_core::apply::ENTRIES_PER_DAY`] |
 //! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a daily share of each friend by configuration, and [`freehold_core::timeline::WANTS_MAX`] wanted blobs |
+//! | `/freehold/mail/1` | Offer, sealed pieces, Accepted | [`MAIL_OFFER_LEN_MAX`], [`MAIL_PER_HOUR`] of each friend, one at a time, the longest message of SMTP; [`freehold_core::mailbox::FRIEND_MAIL_MIB_PER_DAY`] |
 
 use std::time::Duration;
 
@@ -109,3 +110,22 @@ pub(crate) const BLOB_RANGE_LEN_MAX: u64 = 1 << 20;
 pub(crate) const BLOB_FRAME_LEN_MAX: usize = 64 * 1024;
 /// Bytes in a Get of a blob.
 pub(crate) const BLOB_GET_LEN_MAX: usize = 256;
+
+/// Bytes in the offer of a message.
+pub(crate) const MAIL_OFFER_LEN_MAX: usize = 24 * 1024;
+/// Bytes in the envelope of a message.
+pub(crate) const MAIL_ENVELOPE_LEN_MAX: usize = 20 * 1024;
+/// Bytes in the answer to an offer.
+pub(crate) const MAIL_REPLY_LEN_MAX: usize = 1024;
+/// Recipients of one offer.
+pub(crate) const MAIL_RECIPIENTS_MAX: usize = 50;
+/// Bytes of a mail address.
+pub(crate) const MAIL_ADDRESS_LEN_MAX: usize = 320;
+/// Bytes of a message's text in one piece.
+pub(crate) const MAIL_PIECE_LEN: usize = 64 * 1024;
+/// Messages of a friend per hour, and in a burst.
+pub(crate) const MAIL_PER_HOUR: u32 = 60;
+/// How long one piece of a message may take.
+pub(crate) const MAIL_PIECE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a receiver may take to store a message (RFC 5321 4.5.3.2.6 has ten minutes).
+pub(crate) const MAIL_STORE_TIMEOUT: Duration = Duration::from_secs(120);

@@ -67,6 +67,7 @@ async fn maintain_friend(
     if let Err(error) = friends::record_contact(&state.node, person, &[]).await {
         tracing::warn!(%error, "cannot store the time at which a friend was connected");
     }
+    state.refresh.mail.notify_one();
     // The second never ends by itself, so the friend counts as online until the connection closes.
     tokio::join!(
         keep_sync_stream(state, peer, identity.sync_peer()),

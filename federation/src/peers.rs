@@ -139,6 +139,8 @@ pub(crate) struct Peer {
     /// Ends the present sync stream when a newer one replaces it.
     pub(crate) sync_stream: Mutex<CancellationToken>,
     pub(crate) blob_streams: Arc<Semaphore>,
+    /// Held while a message of the peer is received.
+    pub(crate) mail_stream: Semaphore,
     rates: Mutex<PeerRates>,
 }
 
@@ -163,6 +165,7 @@ impl Peer {
             bodies_missing: Notify::new(),
             sync_stream: Mutex::default(),
             blob_streams: Arc::new(Semaphore::new(BLOB_STREAMS_MAX)),
+            mail_stream: Semaphore::new(1),
             rates: Mutex::new(PeerRates {
                 requests: TokenBucket::per_second(REQUESTS_PER_SECOND, REQUESTS_BURST, now),
                 stranger_blob_kib: TokenBucket::per_second(

@@ -3,6 +3,7 @@
 
 mod daily;
 mod follow_requests;
+mod mail;
 mod nets;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use tokio::sync::Semaphore;
 
 pub(crate) use self::daily::DailyShares;
 pub(crate) use self::follow_requests::FollowRequests;
+pub(crate) use self::mail::MailRates;
 use self::nets::NetRates;
 use crate::limits::{
     STRANGERS_BLOB_KIB_BURST, STRANGERS_BLOB_KIB_PER_SECOND, STRANGERS_REQUESTS_BURST,
@@ -26,6 +28,8 @@ pub(crate) struct Quotas {
     pub(crate) photos: DailyShares,
     /// Follow requests without a token.
     pub(crate) follow_requests: FollowRequests,
+    /// Messages of each friend's node.
+    pub(crate) mail: MailRates,
     /// Held while an unknown person's identity log is verified.
     pub(crate) verifying: Semaphore,
     strangers: Mutex<StrangerRates>,
@@ -43,6 +47,7 @@ impl Quotas {
         Self {
             photos: DailyShares::new(photos_mib_per_friend_day),
             follow_requests: FollowRequests::default(),
+            mail: MailRates::default(),
             verifying: Semaphore::new(STRANGERS_VERIFIED_MAX),
             strangers: Mutex::new(StrangerRates {
                 by_net: NetRates::default(),

@@ -8,8 +8,11 @@ use crate::network::ByteStream;
 use crate::peer_identity::{PeerIdentity, Relation};
 use crate::peers::Peer;
 use crate::state::FederationState;
-use crate::wire::{blob, follow as follow_wire, hello as hello_wire, identity, sync as sync_wire};
-use crate::{blobs, follow, hello, identity_logs, sync_stream};
+use crate::wire::{
+    blob, follow as follow_wire, hello as hello_wire, identity, mail as mail_wire,
+    sync as sync_wire,
+};
+use crate::{blobs, follow, hello, identity_logs, mail, sync_stream};
 
 /// Serves one stream that the peer has opened.
 pub(crate) async fn serve(
@@ -28,6 +31,7 @@ pub(crate) async fn serve(
         follow_wire::PROTOCOL => follow::serve(state, peer, stream).await,
         sync_wire::PROTOCOL => serve_sync(state, peer, stream).await,
         blob::PROTOCOL => Ok(blobs::serve(state, peer, stream).await?),
+        mail_wire::PROTOCOL => Ok(mail::serve(state, peer, stream).await?),
         _ => Ok(()),
     }
 }

@@ -35,13 +35,15 @@ pub(crate) struct Run {
     pub(crate) tasks: TaskTracker,
 }
 
-/// Signals to the tasks of `refresh`.
+/// Signals to the tasks of `refresh` and to that of `mail`.
 #[derive(Default)]
 pub(crate) struct RefreshSignals {
     /// Friends or identity logs may have changed.
     pub(crate) friends: Notify,
     /// This node's addresses, or its owner's, may have changed.
     pub(crate) homes: Notify,
+    /// A friend's node may have connected: mail may wait for it.
+    pub(crate) mail: Notify,
 }
 
 impl Run {

@@ -11,11 +11,18 @@ pub(crate) mod follow;
 pub(crate) mod frame;
 pub(crate) mod hello;
 pub(crate) mod identity;
+pub(crate) mod mail;
 pub(crate) mod sync;
 
 /// The names of the protocols, in the order in which a connection uses them.
-pub(crate) const PROTOCOLS: [&str; 5] =
-    [hello::PROTOCOL, identity::PROTOCOL, follow::PROTOCOL, sync::PROTOCOL, blob::PROTOCOL];
+pub(crate) const PROTOCOLS: [&str; 6] = [
+    hello::PROTOCOL,
+    identity::PROTOCOL,
+    follow::PROTOCOL,
+    sync::PROTOCOL,
+    blob::PROTOCOL,
+    mail::PROTOCOL,
+];
 
 /// The version byte of every message of this release.
 const VERSION: u8 = 1;

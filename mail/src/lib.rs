@@ -8,6 +8,8 @@ mod conversations;
 pub mod dkim;
 mod dns;
 pub mod files;
+mod friend_domains;
+mod https;
 mod imap;
 pub mod imap_import;
 mod mta_sts;
@@ -57,6 +59,7 @@ impl Mail {
         state.spawn(Box::pin(queue::run(state.clone())));
         state.spawn(Box::pin(smarthost::run(state.clone())));
         state.spawn(Box::pin(imap_import::job::run(state.clone())));
+        state.spawn(Box::pin(friend_domains::run(state.clone())));
         state.spawn(sessions::end_expired(state.clone()));
         imap::listen(&state, listeners.imap, listeners.imaps);
         smtp::listen(&state, listeners.smtp, listeners.submission, listeners.smtps);

@@ -135,6 +135,8 @@ impl Server {
         let federation = FederationConfig {
             listen: vec![ports.libp2p],
             web: Some(site),
+            mail_domains: config.mail.routes.keys().cloned().collect(),
+            mail_len_max: config.mail.message_len_max,
             ..config.federation.clone()
         };
         let federation = if node.is_read_only() {

@@ -7,7 +7,7 @@ use futures::io::Cursor;
 use super::feed::log_from_wire;
 use super::follow::{Follow, Introduction, Request};
 use super::sync::{Entry, Head, Log, Reason, Sync};
-use super::{Message, blob, decode, encode, frame, hello, identity};
+use super::{Message, blob, decode, encode, frame, hello, identity, mail};
 use crate::blobs::slice;
 
 /// If the bytes decode to a message, it encodes and decodes to itself.
@@ -99,6 +99,27 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("blob get", encode(&blob::Get { hash: [1; 32], start: 16384, len: 70_000 })),
         ("blob found", encode(&blob::Answer::Found(123_456))),
         ("blob missing", encode(&blob::Answer::Missing)),
+        (
+            "mail offer",
+            encode(&mail::Offer {
+                id: [1; 16],
+                size: 70_000,
+                suite: 1,
+                encapsulated: vec![2; 32],
+                envelope: vec![3; 80],
+            }),
+        ),
+        (
+            "mail envelope",
+            encode(&mail::Envelope {
+                from: "bob@bob.example".into(),
+                to: vec!["alice@alice.example".into(); 2],
+            }),
+        ),
+        ("mail send", encode(&mail::Reply::Send(vec![1, 300]))),
+        ("mail accepted", encode(&mail::Reply::Accepted(Vec::new()))),
+        ("mail refused", encode(&mail::Reply::Refused(mail::Refusal::Spoofed))),
+        ("mail later", encode(&mail::Reply::Later(60))),
     ]
 }
 
@@ -117,6 +138,9 @@ fn damaged_message_is_refused_or_round_trips() {
         assert_round_trip::<identity::Ops>(input);
         assert_round_trip::<blob::Get>(input);
         assert_round_trip::<blob::Answer>(input);
+        assert_round_trip::<mail::Offer>(input);
+        assert_round_trip::<mail::Envelope>(input);
+        assert_round_trip::<mail::Reply>(input);
     });
 }
 

@@ -8,4 +8,5 @@
 
 mod feeds;
 mod friends;
+mod mail;
 mod person;

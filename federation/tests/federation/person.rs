@@ -32,7 +32,10 @@ fn config(transport: Transport, listen: SocketAddr) -> FederationConfig {
         Transport::Both => (true, true),
     };
     let web = Some(WebAddress::Here { is_https: false, port: 8080 });
-    FederationConfig { listen: vec![listen], web, tcp, quic, ..FederationConfig::default() }
+    // SMTP reaches Bob.
+    let mail_domains = vec!["bob.example".to_owned()];
+    let default = FederationConfig::default();
+    FederationConfig { listen: vec![listen], web, tcp, quic, mail_domains, ..default }
 }
 
 /// A person, their node, and its federation while it runs.
@@ -55,7 +58,8 @@ impl Deref for Person {
 impl Person {
     /// A person whose node runs.
     pub(crate) async fn new(name: &str, transport: Transport) -> Self {
-        let test = TestNode::new(name).await;
+        // No mail server runs beside.
+        let test = TestNode::new(name).await.allowing_queued_mail();
         if test.identity.person().is_none() {
             identity::create(&test).await.unwrap();
         }
@@ -104,6 +108,16 @@ impl Person {
 
     pub(crate) fn id(&self) -> PersonId {
         self.node.identity.person().unwrap()
+    }
+
+    /// Tells a friend the owner's mail address.
+    pub(crate) async fn tell_address(&self, friend: &Person, address: &str) {
+        friend
+            .wait_until("the identity log is stored", |node| {
+                identity::log_of(node, &self.id()).unwrap().is_some()
+            })
+            .await;
+        self.test.write_profile(friend, address).await;
     }
 
     pub(crate) async fn make_friends(&self, other: &Person) {

@@ -20,6 +20,7 @@ pub(super) fn unchecked(address: IpAddr, authors: Vec<String>) -> Evidence {
         passed_on_by: None,
         has_no_reverse_name: false,
         block_lists: Vec::new(),
+        friend: None,
     }
 }
 

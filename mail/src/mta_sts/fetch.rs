@@ -1,37 +1,18 @@
-//! Fetches a policy over HTTPS (RFC 8461 3.3): verified certificate, no redirects, bounded in time
-//! and size, and from public addresses alone, because the name comes from a recipient's address.
+//! Fetches a policy over HTTPS (RFC 8461 3.3).
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
+#[cfg(test)]
+use std::{net::SocketAddr, time::Duration};
 
 use freehold_core::mta_sts::Policy;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Request, Response, StatusCode, body::Incoming, header};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::client::TlsStream;
 
 use super::parse;
 use crate::dns::Dns;
-use crate::public_address::is_public;
-use crate::queue::next_hop::tls;
+use crate::https::{self, Wanted};
 
-/// How long the whole may take (RFC 8461 3.3 proposes a minute).
-const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long connecting to one address may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
-/// The most addresses that are tried.
-const ADDRESSES_MAX: usize = 3;
-/// The longest policy, in bytes (RFC 8461 3.3 proposes 64 KiB).
-const POLICY_LEN_MAX: usize = 64 * 1024;
-/// The longest header of the response, in bytes.
-const HEADER_LEN_MAX: usize = 32 * 1024;
-const PATH: &str = "/.well-known/mta-sts.txt";
-const PORT: u16 = 443;
+/// The longest policy is that of RFC 8461 3.3. The content is a text: on some servers strangers can
+/// place files of other types.
+const WANTED: Wanted =
+    Wanted { path: "/.well-known/mta-sts.txt", content_type: "text/plain", len_max: 64 * 1024 };
 
 /// The policy of `domain`. `more_roots` is a file of certificates (PEM) that its server's may be
 /// signed by, besides those of public authorities; empty for none.
@@ -44,88 +25,26 @@ pub(super) async fn from_domain(
     more_roots: &str,
 ) -> Result<Policy, String> {
     let host = format!("mta-sts.{domain}");
-    in_time(FETCH_TIMEOUT, async {
-        let found = dns.addresses(&host).await.map_err(shown)?;
-        let public = found.into_iter().filter(|address| is_public(*address));
-        let addresses: Vec<SocketAddr> =
-            public.map(|address| SocketAddr::new(address, PORT)).take(ADDRESSES_MAX).collect();
-        from_host(&host, &addresses, more_roots).await
-    })
-    .await
+    let body = https::get(dns, &host, &WANTED, more_roots).await?;
+    parse::policy(&body).map_err(|error| error.to_string())
 }
 
+#[cfg(test)]
 async fn in_time(
     limit: Duration,
     fetch: impl Future<Output = Result<Policy, String>>,
 ) -> Result<Policy, String> {
-    let late = || Err("there is no answer in time".to_owned());
-    timeout(limit, fetch).await.unwrap_or_else(|_| late())
+    https::in_time(limit, fetch).await
 }
 
-/// The policy at the first of these addresses that takes the connection.
+#[cfg(test)]
 async fn from_host(
     host: &str,
     addresses: &[SocketAddr],
     more_roots: &str,
 ) -> Result<Policy, String> {
-    let mut cause = format!("{host} has no public address");
-    for address in addresses {
-        match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-            Ok(Ok(socket)) => {
-                let server = format!("{host}:{PORT}");
-                let stream = tls::verified(&server, socket, more_roots).await.map_err(shown)?;
-                return exchange(host, stream).await;
-            }
-            Ok(Err(error)) => cause = error.to_string(),
-            Err(_) => cause = "connecting timed out".to_owned(),
-        }
-    }
-    Err(cause)
-}
-
-async fn exchange(host: &str, stream: TlsStream<TcpStream>) -> Result<Policy, String> {
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(HEADER_LEN_MAX);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(shown)?;
-    let request = Request::get(PATH)
-        .header(header::HOST, host)
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(shown)?;
-    let answer = async {
-        let response = sender.send_request(request).await.map_err(shown)?;
-        check(&response)?;
-        let body = Limited::new(response.into_body(), POLICY_LEN_MAX);
-        let body = body.collect().await.map_err(shown)?.to_bytes();
-        parse::policy(&body).map_err(shown)
-    };
-    let mut answer = std::pin::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        // The connection may end together with the answer.
-        ended = connection => match answer.await {
-            Ok(policy) => Ok(policy),
-            Err(cause) => Err(ended.err().map_or(cause, shown)),
-        },
-    }
-}
-
-/// Only 200 counts, redirects do not, and the content is a text: on some servers strangers can
-/// place files of other types (RFC 8461 3.3).
-fn check(response: &Response<Incoming>) -> Result<(), String> {
-    if response.status() != StatusCode::OK {
-        return Err(format!("the answer is {}", response.status()));
-    }
-    let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
-    let kind = kind.unwrap_or_default().split(|byte| *byte == b';').next().unwrap_or_default();
-    match kind.trim_ascii().eq_ignore_ascii_case(b"text/plain") {
-        true => Ok(()),
-        false => Err("the answer is no text/plain".to_owned()),
-    }
-}
-
-fn shown(error: impl fmt::Display) -> String {
-    error.to_string()
+    let body = https::from_host(host, addresses, &WANTED, more_roots).await?;
+    parse::policy(&body).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

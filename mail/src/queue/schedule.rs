@@ -10,7 +10,7 @@ use std::time::Duration;
 use freehold_core::blocking::try_blocking;
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::queue::due_ids;
-use freehold_core::mailbox::{QueueId, QueuedMessage, RecipientState, queue};
+use freehold_core::mailbox::{QueueId, QueuedMessage, queue};
 use freehold_core::store::StoreError;
 use tokio::time::Instant;
 
@@ -40,12 +40,14 @@ pub(super) struct Schedule {
     due: Instant,
     /// Something has changed since the walk began.
     is_wanted: bool,
+    /// When the next recipient is due of an item that is due for others already.
+    later: Option<Timestamp>,
 }
 
 impl Schedule {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { after: None, begun: now, rested: now, due: now, is_wanted: true }
+        Self { after: None, begun: now, rested: now, due: now, is_wanted: true, later: None }
     }
 
     /// Asks for a walk.
@@ -75,7 +77,7 @@ impl Schedule {
         shared: &Shared,
     ) -> Result<(), StoreError> {
         if self.after.is_none() {
-            (self.begun, self.is_wanted) = (Instant::now(), false);
+            (self.begun, self.is_wanted, self.later) = (Instant::now(), false, None);
         }
         let (after, working, now) = (self.after, state.clone(), state.node.clock.now());
         let rows = try_blocking(move || due_ids(&working.node, after, STEP_LEN)).await?;
@@ -89,13 +91,15 @@ impl Schedule {
         };
         if !new.is_empty() {
             let working = state.clone();
-            let found = try_blocking(move || targets(&working, new, now)).await?;
+            let (found, next) = try_blocking(move || targets(&working, new, now)).await?;
+            self.later = self.later.into_iter().chain(next).min();
             let mut queues = shared.queues();
             for (id, targets) in found {
                 queues.add(id, targets);
             }
         }
         if is_last || later.is_some() {
+            let later = later.into_iter().chain(self.later).min();
             self.end(later.map_or(PAUSE_MS_MAX, |at| at.millis_since(now)));
         }
         Ok(())
@@ -109,13 +113,13 @@ impl Schedule {
     }
 }
 
-/// The messages with the next hops to which they are due.
-fn targets(
-    state: &MailState,
-    ids: Vec<QueueId>,
-    now: Timestamp,
-) -> Result<Vec<(QueueId, HashSet<Target>)>, StoreError> {
-    let mut found = Vec::with_capacity(ids.len());
+/// Messages with their next hops, and a time.
+type Found = (Vec<(QueueId, HashSet<Target>)>, Option<Timestamp>);
+
+/// The messages with the next hops to which they are due, and when the next of their recipients
+/// is due. An item may be due for a recipient that goes to a friend's node, and for others later.
+fn targets(state: &MailState, ids: Vec<QueueId>, now: Timestamp) -> Result<Found, StoreError> {
+    let (mut found, mut next) = (Vec::with_capacity(ids.len()), None);
     for id in ids {
         let Some(item) = queue::item(&state.node, id)? else { continue };
         let mut targets = HashSet::new();
@@ -123,13 +127,15 @@ fn targets(
             targets.insert(route::to(state, address)?.next_hop().cloned());
         }
         found.push((id, targets));
+        let waiting = item.recipients.iter().filter(|to| to.waits_for_smtp());
+        let later = waiting.map(|to| to.next_attempt).filter(|at| *at > now).min();
+        next = next.into_iter().chain(later).min();
     }
-    Ok(found)
+    Ok((found, next))
 }
 
-/// The recipients that are due.
+/// The recipients that are due and that mail sends to.
 pub(super) fn due_addresses(item: &QueuedMessage, now: Timestamp) -> impl Iterator<Item = &str> {
-    let is_due =
-        move |to: &&queue::Recipient| to.state == RecipientState::Waiting && to.next_attempt <= now;
+    let is_due = move |to: &&queue::Recipient| to.waits_for_smtp() && to.next_attempt <= now;
     item.recipients.iter().filter(is_due).map(|to| to.address.as_str())
 }

@@ -4,6 +4,7 @@
 use data_encoding::HEXLOWER;
 use freehold_core::aliases;
 use freehold_core::blocking::{blocking, try_blocking};
+use freehold_core::friends;
 use freehold_core::mailbox::queue::{NewRecipient, ReportRequest, SubmitError};
 use freehold_core::mailbox::{self, IdempotencyKey, Submission};
 use freehold_core::profile;
@@ -34,6 +35,12 @@ pub(super) fn sender(state: &MailState, sender: &Sender) -> Reply {
 /// A recipient without a route is refused at once, instead of by a report later. Blocks.
 pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     let Some(mailbox) = &recipient.mailbox else { return Reply::new(250, "2.1.5", "ok") };
+    // Federation has a route of its own.
+    match friends::mail_friend(&state.node, &mailbox.to_string()) {
+        Ok(Some(_)) => return Reply::new(250, "2.1.5", "ok"),
+        Ok(None) => {}
+        Err(error) => return error.into(),
+    }
     match route::to(state, &mailbox.to_string()) {
         Ok(route::Route::Nowhere(reason)) => Reply::new(550, "5.1.2", reason),
         Ok(route::Route::Unknown) => Reply::new(550, "5.1.1", "no such user here"),

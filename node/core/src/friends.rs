@@ -19,6 +19,7 @@
 mod accept;
 mod invite;
 mod list;
+mod mail_domain;
 mod request;
 mod short_invite;
 mod unfollow;
@@ -39,6 +40,8 @@ pub use list::{
     block, block_and_forget, get, list, record_contact, remove, remove_and_forget, unblock,
 };
 pub(crate) use list::{with_profile, without_profiles};
+pub(crate) use mail_domain::names_domain;
+pub use mail_domain::{MailDomain, mail_domains, mail_friend, vouch_mail_domain};
 pub use request::{
     BefriendError, FriendRequest, REQUEST_MS, accept_request, receive_request, redeem_invite,
     reject_request, requests,

@@ -68,7 +68,9 @@ pub mod check;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use freehold_proto::{IpScope, cbor, clock, domains, hlc, keys, mnemonic, random};
+pub use freehold_proto::{
+    IpScope, cbor, clock, domains, hlc, keys, mnemonic, random, sealed_stream,
+};
 pub use freehold_store::{blobs, engine, fs, row, seal, space, vault};
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod empty;
 mod expunge;
 mod flags;
 mod folders;
+mod from_friend;
 mod idempotency;
 mod import;
 mod index_older;
@@ -67,6 +68,10 @@ pub use flags::{FlagError, Flags};
 pub use folders::{
     Folder, FolderError, FolderId, SpecialUse, create_folder, folder, folder_named, folders,
     folders_below, nearest_name, rename_below, rename_folder, special_folder,
+};
+pub use from_friend::{
+    FRIEND_MAIL_MIB_PER_DAY, FriendMail, FriendMailError, arrive_from_friend, friend_allowance,
+    has_friend_mail,
 };
 pub use idempotency::IdempotencyKey;
 pub use import::{

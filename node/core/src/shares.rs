@@ -46,6 +46,8 @@ pub enum Share {
     RefusalsOfNetwork([u8; 16]),
     /// All refused mail.
     Refusals,
+    /// Mail from a friend's node.
+    MailOfFriend(PersonId),
 }
 
 /// A day's share.
@@ -111,12 +113,13 @@ impl Share {
             Self::NewRecipients => 5,
             Self::RefusalsOfNetwork(_) => 6,
             Self::Refusals => 7,
+            Self::MailOfFriend(_) => 8,
         }
     }
 
     fn subject(&self) -> &[u8] {
         match self {
-            Self::Entries(person) | Self::Photos(person) => &person.0,
+            Self::Entries(person) | Self::Photos(person) | Self::MailOfFriend(person) => &person.0,
             Self::MailOfNetwork(network) | Self::RefusalsOfNetwork(network) => network,
             Self::MailOfStrangers | Self::Recipients | Self::NewRecipients | Self::Refusals => &[],
         }

@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 use self::failing_engine::FailureSwitch;
+use crate::apply;
 use crate::audience::Audience;
 use crate::check;
 use crate::clock::{Clock, Timestamp};
@@ -81,6 +82,22 @@ impl TestNode {
             let log = known.identity.log().unwrap();
             identity_log::learn(knows, log.to_bytes()).await.unwrap();
         }
+    }
+
+    /// Writes a profile with this address into the feed, and hands it to `other`, a friend's node.
+    #[allow(clippy::unwrap_used, reason = "a profile that can't be written is a failed test")]
+    pub async fn write_profile(&self, other: &Node, address: &str) {
+        let profile = profile::get(self).unwrap().unwrap();
+        let body = feed::Body::Profile(feed::ProfileBody {
+            name: profile.name,
+            address: address.to_owned(),
+            ..feed::ProfileBody::default()
+        });
+        let node = self.node.clone();
+        let append = move |tx: &mut Tx<'_>| feed::append_only(tx, &node, feed::Lane::PUBLIC, &body);
+        let entry = self.store.commit(append).await.unwrap();
+        let raw = feed::entry(self, &entry).unwrap().unwrap();
+        apply::receive(other, self.identity.person().unwrap(), vec![raw]).await.unwrap();
     }
 
     /// The introduction of this node.

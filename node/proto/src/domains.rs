@@ -55,3 +55,5 @@ pub const LANE: Domain = Domain("freehold/lane/1");
 pub const BODY: Domain = Domain("freehold/body/1");
 /// HPKE info of an epoch key wrapped to the recovery KEM key.
 pub const KEY_BACKUP: Domain = Domain("freehold/key-backup/1");
+/// HPKE info of a mail that is sealed to a friend's node.
+pub const MAIL: Domain = Domain("freehold/mail/1");

@@ -15,6 +15,7 @@ mod ip_scope;
 pub mod keys;
 pub mod mnemonic;
 pub mod random;
+pub mod sealed_stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

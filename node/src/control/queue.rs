@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 use freehold_core::clock::Timestamp;
+use freehold_core::friends;
+use freehold_core::identity::PersonId;
 use freehold_core::mailbox::queue::{self, QueuedMessage, RecipientState};
 use freehold_core::node::Node;
 use freehold_core::notices::duration;
@@ -64,6 +66,9 @@ pub(super) fn show(node: &Node, id: &str) -> Result<Response> {
             }
         };
         lines.push(format!("to       {}  {state}", to.address));
+        if let Some(friend) = to.friend() {
+            lines.push(format!("         straight to the node of {}", name(node, &friend)?));
+        }
         if !to.last_reply.is_empty() {
             lines.push(format!("         {}", to.last_reply));
         }
@@ -125,6 +130,12 @@ fn next_try(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// The name of a friend.
+fn name(node: &Node, person: &PersonId) -> Result<String> {
+    let friend = friends::get(node, person)?;
+    Ok(friend.map_or_else(|| person.short(), |friend| friend.name))
+}
+
 /// The subject as a list shows it.
 fn subject(node: &Node, item: &QueuedMessage) -> Result<String> {
     let subject = queue::subject(node, item.id)?.filter(|subject| !subject.is_empty());
@@ -142,7 +153,8 @@ fn value(node: &Node, item: &QueuedMessage) -> Result<Value> {
                 RecipientState::Waiting => "waiting",
             };
             let (attempts, reply) = (to.attempts, &to.last_reply);
-            json!({ "address": to.address, "state": state, "attempts": attempts, "reply": reply })
+            let route = if to.friend().is_some() { "libp2p" } else { "smtp" };
+            json!({ "address": to.address, "state": state, "attempts": attempts, "reply": reply, "route": route })
         })
         .collect();
     Ok(json!({

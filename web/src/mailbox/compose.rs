@@ -86,6 +86,8 @@ struct ComposePage {
     offered: Vec<Offered>,
     /// The most bytes of files, for a person.
     room: String,
+    /// The friends to whose nodes it goes without SMTP.
+    straight: Vec<String>,
 }
 
 impl ComposePage {
@@ -93,7 +95,9 @@ impl ComposePage {
         let friends = recipients::known_friends(site)?;
         let outbound = outbound(&site.node)?;
         let domains = || site.mail.as_ref().map(|mail| mail.domains.clone());
+        let straight = recipients::straight(site, &friends)?;
         Ok(Self {
+            straight,
             page: site.owner_layout("Write a letter", "Mail")?,
             files: draft::files(site, &form.draft).await?,
             offered: forward::offered(site, &form).await?,

@@ -88,6 +88,12 @@ pub(super) fn statuses(item: &QueuedMessage, now: Timestamp) -> Vec<RecipientSta
                 ("waiting", format!("Waiting to reach {address}; tried again {when}.{reply}"))
             }
         };
+        let is_straight = to.waits_for_friend().is_some();
+        let text = if is_straight {
+            format!("{text} It goes straight to the friend’s house.")
+        } else {
+            text
+        };
         RecipientStatus { state, text }
     });
     states.collect()

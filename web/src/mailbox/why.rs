@@ -12,6 +12,8 @@ pub(super) struct Why {
     /// True if it was put into Junk.
     pub(super) is_junk: bool,
     pub(super) reasons: Vec<Reason>,
+    /// The friend whose node brought it, without SMTP.
+    pub(super) friends_node: Option<String>,
 }
 
 /// One reason.
@@ -31,7 +33,11 @@ impl Why {
     fn from(judgement: &Judgement) -> Self {
         let reason =
             |reason: &JunkReason| Reason { is_against: reason.points > 0, text: text(reason) };
-        Self { is_junk: judgement.is_junk, reasons: judgement.reasons.iter().map(reason).collect() }
+        Self {
+            is_junk: judgement.is_junk,
+            reasons: judgement.reasons.iter().map(reason).collect(),
+            friends_node: judgement.friends_node().map(str::to_owned),
+        }
     }
 }
 
@@ -63,6 +69,7 @@ fn text(reason: &JunkReason) -> String {
         }
         (ReasonKind::Unproven, _) => "Nothing proves who sent it.".to_owned(),
         (ReasonKind::NoReverseName, _) => "The server that brought it has no name.".to_owned(),
+        (ReasonKind::FriendsNode, _) => format!("It came straight from the house of {detail}."),
         (ReasonKind::BlockList, _) => format!("{detail} lists the server that brought it."),
     }
 }

@@ -19,6 +19,7 @@ mod discovery;
 #[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
+mod friend_mail;
 mod friends;
 #[cfg(test)]
 mod html;

@@ -125,7 +125,9 @@ async fn prepare(
         };
         let is_junk = judgement.as_ref().is_some_and(|judgement| judgement.is_junk);
         let proven = evidence.as_ref().and_then(|evidence| evidence.proven.as_deref());
-        if rules.iter().any(|(_, rule)| rule.is_of_friend)
+        seen.is_of_friend = evidence.as_ref().is_some_and(|evidence| evidence.friend.is_some());
+        if !seen.is_of_friend
+            && rules.iter().any(|(_, rule)| rule.is_of_friend)
             && let Some(domain) = proven
         {
             seen.is_of_friend = senders::is_domain_of_friend(&judging, domain)?;

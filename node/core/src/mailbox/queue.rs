@@ -5,6 +5,7 @@
 //! any more; failures, long delays and wanted successes are reported to the owner's INBOX by a
 //! delivery status notification (DSN, RFC 3464) in the same commit.
 
+mod by_friend;
 pub(super) mod dsn;
 mod limits;
 mod manage;
@@ -17,16 +18,18 @@ mod submit;
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
+use crate::identity::PersonId;
 use crate::ids::id16;
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
+pub use by_friend::{for_friends, mark_offered};
 pub use limits::SendLimits;
 pub use manage::{can_be_taken_back, drop_item, queued, retry, sent_copy, subject, take_back};
 pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encoded};
 pub use outbound::{Outbound, outbound};
-pub use record::{NOT_DELIVERED, Outcome, RecordError, record_outcomes};
+pub use record::{NOT_DELIVERED, Outcome, RecordError, record_friend_outcomes, record_outcomes};
 pub use report::{Delivered, report_delivered};
 pub use submit::{Submission, SubmitError, submit};
 
@@ -93,11 +96,33 @@ pub struct Recipient {
     /// Whether a delay was reported.
     #[n(7)]
     delay_reported: Option<bool>,
+    /// The friend to whose node it goes, without SMTP. Federation alone sends it then.
+    #[cbor(n(8), with = "minicbor::bytes")]
+    friend: Option<[u8; 32]>,
+    /// When it was first offered to that node, which may have taken it since.
+    #[n(9)]
+    pub offered: Option<Timestamp>,
 }
 
 impl Recipient {
     fn is_delay_reported(&self) -> bool {
         self.delay_reported == Some(true)
+    }
+
+    /// The friend to whose node it goes, over libp2p; `None` for one that goes by SMTP. Exactly one
+    /// of federation and mail sends it.
+    pub fn friend(&self) -> Option<PersonId> {
+        self.friend.map(PersonId)
+    }
+
+    /// True if it waits and goes by SMTP, or to the owner.
+    pub fn waits_for_smtp(&self) -> bool {
+        self.state == RecipientState::Waiting && self.friend.is_none()
+    }
+
+    /// The friend to whose node it waits to go.
+    pub fn waits_for_friend(&self) -> Option<PersonId> {
+        self.friend().filter(|_| self.state == RecipientState::Waiting)
     }
 }
 
@@ -291,9 +316,14 @@ pub fn check(node: &Node, allow_items: bool) -> Result<Vec<String>, StoreError> 
             wrong.push(format!("queue item {id}: the message's bytes are missing"));
         }
     }
+    wrong.extend(by_friend::check(node, &items.iter().map(id_of).collect::<Vec<_>>())?);
     let dues = node.store.scan(DueRow::TABLE, &Scan::prefix(&[], usize::MAX))?.len();
     if dues != items.len() {
         wrong.push(format!("the queue has {dues} due rows for {} items", items.len()));
     }
     Ok(wrong)
+}
+
+fn id_of((key, _): &(Vec<u8>, ItemRow)) -> QueueId {
+    QueueId(row::key_part(key, 0))
 }

@@ -20,6 +20,7 @@ use crate::domains::Domain;
 use crate::keys::{KemKey, NodeKeys, PublicKey, SecretKey, Signature};
 use crate::random::Random;
 use crate::row::{self, Rows};
+use crate::sealed_stream::{Opener, SealedStreamError};
 use crate::store::{Scan, Store, StoreError, Table, Tx};
 use crate::vault::Vault;
 
@@ -96,6 +97,19 @@ impl Identity {
     /// Signs `domain ‖ message` with the node key.
     pub fn sign(&self, domain: Domain, message: &[u8]) -> Signature {
         self.0.keys.sign.sign(domain, message)
+    }
+
+    /// Begins to read a stream that is sealed to the node's KEM key.
+    ///
+    /// # Errors
+    /// When the suite is unknown, or the encapsulated key is not one.
+    pub fn opener(
+        &self,
+        suite: u8,
+        encapsulated: &[u8],
+        info: &[u8],
+    ) -> Result<Opener, SealedStreamError> {
+        Opener::new(&self.0.keys.kem, suite, encapsulated, info)
     }
 
     /// The secret half of the node key, for libp2p's own handshake.

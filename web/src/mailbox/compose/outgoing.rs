@@ -3,6 +3,7 @@
 use freehold_core::aliases;
 use freehold_core::clock::Timestamp;
 use freehold_core::domain_name;
+use freehold_core::friends;
 use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::profile::Profile;
 use mail_builder::MessageBuilder;
@@ -106,8 +107,12 @@ fn unreachable_address<'a>(
             || domain_name::is_same(domain, &profile.domain)
             || mail.domains.iter().any(|known| domain_name::is_same(known, domain))
     };
-    let mut addresses = recipients.iter().map(|recipient| recipient.address.as_str());
-    Ok(addresses.find(|address| !is_reached(address)))
+    for recipient in recipients.iter().filter(|to| !is_reached(&to.address)) {
+        if friends::mail_friend(&site.node, &recipient.address)?.is_none() {
+            return Ok(Some(&recipient.address));
+        }
+    }
+    Ok(None)
 }
 
 /// The moment at which the form asks to send; `None` to send at once.

@@ -89,6 +89,23 @@ pub(super) fn known_friends(site: &Site) -> Result<Vec<KnownFriend>, Problem> {
     Ok(known)
 }
 
+/// The most friends whom the form names.
+const NAMED_MAX: usize = 20;
+
+/// The names of the friends to whose nodes mail goes without SMTP.
+///
+/// # Errors
+/// If the store can't be read.
+pub(super) fn straight(site: &Site, known: &[KnownFriend]) -> Result<Vec<String>, Problem> {
+    let mut names = Vec::new();
+    for friend in known.iter().take(NAMED_MAX) {
+        if friends::mail_friend(&site.node, &friend.address)?.is_some() {
+            names.push(friend.name.clone());
+        }
+    }
+    Ok(names)
+}
+
 /// The recipients with the addresses of friends who are named alone. In
 /// `Dora Finch, Bob <bob@b.example>` a friend's name in front is a recipient and no part of the
 /// next one's name.

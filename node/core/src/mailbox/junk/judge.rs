@@ -61,6 +61,9 @@ pub struct Evidence {
     pub has_no_reverse_name: bool,
     /// The block lists (DNSBL, RFC 5782) that have the server's address.
     pub block_lists: Vec<String>,
+    /// The name of the friend whose node brought it over an authenticated connection; the authors
+    /// are at the friend's own domain then, and `address` says nothing.
+    pub friend: Option<String>,
 }
 
 /// The origin of a message, to which reputations belong.
@@ -121,6 +124,9 @@ pub enum ReasonKind {
     /// The block list in the detail has the server.
     #[n(12)]
     BlockList,
+    /// The node of the friend in the detail brought it, without SMTP.
+    #[n(13)]
+    FriendsNode,
 }
 
 /// A reason for a judgement.
@@ -156,6 +162,12 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// The name of the friend whose node brought the message, without SMTP.
+    pub fn friends_node(&self) -> Option<&str> {
+        let by_node = |reason: &&JunkReason| reason.kind == ReasonKind::FriendsNode;
+        self.reasons.iter().find(by_node).map(|reason| reason.detail.as_str())
+    }
+
     /// Whether the author is proven to be one to whom the owner wrote.
     pub(super) fn is_proven_friend(&self) -> bool {
         let is_known = |reason: &JunkReason| reason.kind == ReasonKind::Known;
@@ -175,7 +187,9 @@ pub(in crate::mailbox) fn judge(
     let mut points = Points::default();
     let origin = origin(node, evidence)?;
     let is_decided = by_owner(node, evidence, &mut points)?;
-    if !is_decided {
+    if let Some(friend) = &evidence.friend {
+        points.add(ReasonKind::FriendsNode, -JUNK_FROM, friend);
+    } else if !is_decided {
         by_disowning(node, evidence, &mut points)?;
         if !points.has(ReasonKind::Disowned) && is_known(node, evidence)? {
             points.add(ReasonKind::Known, -JUNK_FROM, "");
@@ -218,12 +232,15 @@ impl Points {
 }
 
 fn origin(node: &Node, evidence: &Evidence) -> Result<Origin, StoreError> {
-    let network = senders::network_key(node, evidence.address)?;
+    let network = match evidence.friend {
+        Some(_) => None,
+        None => Some(ByteArray::from(senders::network_key(node, evidence.address)?)),
+    };
     let author = evidence.proven.as_ref().and(evidence.authors.first());
     Ok(Origin {
         author: author.map(|author| author.to_lowercase()),
         domain: evidence.proven.as_ref().map(|domain| domain.to_lowercase()),
-        network: Some(ByteArray::from(network)),
+        network,
     })
 }
 

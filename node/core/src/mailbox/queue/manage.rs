@@ -3,7 +3,8 @@
 use super::record::NOT_DELIVERED;
 use super::submit::RECORDED_WITHIN;
 use super::{
-    DueRow, ItemRow, QueueId, QueuedMessage, Recipient, RecipientState, due_key, load, recipients,
+    DueRow, ItemRow, QueueId, QueuedMessage, Recipient, RecipientState, by_friend, due_key, load,
+    recipients,
 };
 use crate::clock::Timestamp;
 use crate::events::Event;
@@ -155,6 +156,7 @@ fn remove(tx: &mut Tx<'_>, id: QueueId) -> Result<bool, StoreError> {
     }
     row::delete::<DueRow>(tx, &due_key(item.next_attempt, id));
     row::delete::<ItemRow>(tx, &id.0);
+    by_friend::note(tx, id, [])?;
     if let Some((folder, uid)) = deliver::place_of(tx, IdempotencyKey::of(&[&id.0]))? {
         let failed = Flags { bits: 0, keywords: vec![NOT_DELIVERED.to_owned()] };
         store_flags::add_in(tx, folder, uid, failed)?;

@@ -2,7 +2,8 @@
 
 use super::dsn::{self, Action, Entry, Report};
 use super::{
-    DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, due_key, recipients, report,
+    DueRow, ItemRow, QueueId, REPLY_LEN_MAX, Recipient, RecipientState, by_friend, due_key,
+    recipients, report,
 };
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
@@ -37,6 +38,23 @@ pub enum Outcome {
         /// The reply or the reason.
         reply: String,
     },
+    /// The friend's node did not get it, and mail sends it from now on.
+    BySmtp(String),
+}
+
+/// The crate that sends a message to a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    Mail,
+    Federation,
+}
+
+impl Carrier {
+    /// True if the recipient is this crate's.
+    fn owns(self, recipient: &Recipient) -> bool {
+        recipient.state == RecipientState::Waiting
+            && (recipient.friend.is_some() == (self == Self::Federation))
+    }
 }
 
 /// Why outcomes were not recorded.
@@ -55,7 +73,8 @@ pub enum RecordError {
 
 /// Records outcomes by recipient address. When no recipient waits any more, the item is removed.
 /// Events about which the sender wants a report are reported to the owner's INBOX in the same
-/// commit, unless the item is a DSN itself. Outcomes of recipients that no longer wait are ignored.
+/// commit, unless the item is a DSN itself. Outcomes of recipients that no longer wait, or that go
+/// to a friend's node, are ignored.
 ///
 /// # Errors
 /// When there is no such item or the store refuses; nothing is recorded then.
@@ -64,13 +83,34 @@ pub async fn record_outcomes(
     id: QueueId,
     outcomes: Vec<(String, Outcome)>,
 ) -> Result<(), RecordError> {
+    record(node, id, outcomes, Carrier::Mail).await
+}
+
+/// [`record_outcomes`] for recipients that go to a friend's node; those of others are ignored.
+///
+/// # Errors
+/// As [`record_outcomes`].
+pub async fn record_friend_outcomes(
+    node: &Node,
+    id: QueueId,
+    outcomes: Vec<(String, Outcome)>,
+) -> Result<(), RecordError> {
+    record(node, id, outcomes, Carrier::Federation).await
+}
+
+async fn record(
+    node: &Node,
+    id: QueueId,
+    outcomes: Vec<(String, Outcome)>,
+    carrier: Carrier,
+) -> Result<(), RecordError> {
     let item = super::item(node, id)?.ok_or(RecordError::NoSuchItem)?;
     let now = node.clock.now();
     let entry = |recipient: &Recipient| {
         let (_, outcome) = outcomes.iter().find(|(address, _)| *address == recipient.address)?;
         report::entry(&item, recipient, outcome, now)
     };
-    let waiting = item.recipients.iter().filter(|r| r.state == RecipientState::Waiting);
+    let waiting = item.recipients.iter().filter(|recipient| carrier.owns(recipient));
     let entries: Vec<Entry> = waiting.filter_map(entry).collect();
     let delayed = entries.iter().filter(|entry| entry.action == Action::Delayed);
     let delayed: Vec<String> = delayed.map(|entry| entry.address.clone()).collect();
@@ -79,7 +119,8 @@ pub async fn record_outcomes(
     } else {
         prepare_dsn(node, &item, entries).await?
     };
-    node.store.commit(move |tx| write(tx, id, &outcomes, dsn.as_ref(), &delayed)).await
+    let outcomes = (carrier, outcomes);
+    node.store.commit(move |tx| write(tx, id, &outcomes, dsn.as_ref(), &delayed, now)).await
 }
 
 async fn prepare_dsn(
@@ -117,10 +158,7 @@ async fn prepare_dsn(
     deliver::prepare(node, delivery).await.map(Some).map_err(RecordError::Report)
 }
 
-fn apply_outcome(recipient: &mut Recipient, outcome: &Outcome) {
-    if recipient.state != RecipientState::Waiting {
-        return;
-    }
+fn apply_outcome(recipient: &mut Recipient, outcome: &Outcome, now: Timestamp) {
     recipient.attempts = recipient.attempts.saturating_add(1);
     let reply = match outcome {
         Outcome::Delivered(reply) | Outcome::Relayed(reply) | Outcome::PassedOn(reply) => {
@@ -135,6 +173,10 @@ fn apply_outcome(recipient: &mut Recipient, outcome: &Outcome) {
             recipient.next_attempt = *at;
             reply
         }
+        Outcome::BySmtp(reply) => {
+            (recipient.friend, recipient.next_attempt, recipient.attempts) = (None, now, 0);
+            reply
+        }
     };
     recipient.last_reply = row::cut(reply, REPLY_LEN_MAX).to_owned();
 }
@@ -142,9 +184,10 @@ fn apply_outcome(recipient: &mut Recipient, outcome: &Outcome) {
 fn write(
     tx: &mut Tx<'_>,
     id: QueueId,
-    outcomes: &[(String, Outcome)],
+    (carrier, outcomes): &(Carrier, Vec<(String, Outcome)>),
     dsn: Option<&deliver::PreparedDelivery>,
     delayed: &[String],
+    now: Timestamp,
 ) -> Result<(), RecordError> {
     // Without its result the attempt would be repeated, and the message delivered twice.
     tx.mark_essential();
@@ -152,10 +195,11 @@ fn write(
     let mut all = recipients(tx, id)?;
     let mut changed = Vec::new();
     for (key, recipient) in &mut all {
-        if let Some((_, outcome)) =
-            outcomes.iter().find(|(address, _)| *address == recipient.address)
+        if carrier.owns(recipient)
+            && let Some((_, outcome)) =
+                outcomes.iter().find(|(address, _)| *address == recipient.address)
         {
-            apply_outcome(recipient, outcome);
+            apply_outcome(recipient, outcome, now);
             if delayed.contains(&recipient.address) {
                 recipient.delay_reported = Some(true);
             }
@@ -171,6 +215,7 @@ fn write(
     if let Some(dsn) = dsn {
         deliver::insert(tx, dsn, dsn.delivery.folder).map_err(RecordError::Report)?;
     }
+    by_friend::note(tx, id, all.iter().map(|(_, recipient)| recipient))?;
     row::delete::<DueRow>(tx, &due_key(item.next_attempt, id));
     let waiting = all.iter().map(|(_, r)| r).filter(|r| r.state == RecipientState::Waiting);
     match waiting.map(|r| r.next_attempt).min() {

@@ -3,13 +3,14 @@
 use super::limits::{Charges, HELD, SendLimits};
 use super::{
     DueRow, ItemRow, NewRecipient, QueueId, RECIPIENTS_MAX, Recipient, RecipientState,
-    ReportRequest, due_key, recipient_key,
+    ReportRequest, by_friend, due_key, recipient_key,
 };
 use crate::blobs::Pinned;
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::domain_name;
 use crate::events::Event;
+use crate::friends;
 use crate::mailbox::deliver::{self, DeliverError, Delivery};
 use crate::mailbox::folders::special_in;
 use crate::mailbox::idempotency::IdempotencyKey;
@@ -96,8 +97,13 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     let of_owner = || recipients.iter().filter(|_| !from.is_empty()).map(|to| &to.address);
     // Also those of a message with the null reverse-path: a program may send receipts.
     let all: Vec<String> = recipients.iter().map(|to| to.address.clone()).collect();
-    let counting = node.clone();
-    let charges = try_blocking(move || Charges::of(&counting, limits, &all)).await?;
+    let reading = node.clone();
+    let read = move || {
+        let friends: Result<Vec<_>, StoreError> =
+            all.iter().map(|address| friends::mail_friend(&reading, address)).collect();
+        Ok::<_, StoreError>((Charges::of(&reading, limits, &all)?, friends?))
+    };
+    let (charges, friends) = try_blocking(read).await?;
     let mut written_to = senders::keys(node, of_owner())?;
     let early = written_to.split_off(written_to.len().min(RECORDED_WITHIN));
     if !early.is_empty() && !charges.are_over(&node.store, now)? {
@@ -155,7 +161,8 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
                 envelope_id: request.envelope_id,
             };
             row::put_referring(tx, &id.0, &item, &[blob_id])?;
-            for (index, recipient) in (0u16..).zip(recipients) {
+            let mut all = Vec::with_capacity(recipients.len());
+            for ((index, recipient), friend) in (0u16..).zip(recipients).zip(friends) {
                 let waiting = Recipient {
                     address: recipient.address,
                     state: RecipientState::Waiting,
@@ -165,9 +172,13 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
                     notify: recipient.notify,
                     original: recipient.original,
                     delay_reported: None,
+                    friend: friend.map(|friend| friend.0),
+                    offered: None,
                 };
                 row::put(tx, &recipient_key(id, index), &waiting)?;
+                all.push(waiting);
             }
+            by_friend::note(tx, id, &all)?;
             if !held {
                 charges.charge(tx, now)?;
                 senders::record(tx, now, &written_to)?;

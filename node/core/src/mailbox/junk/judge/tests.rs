@@ -23,6 +23,7 @@ fn unproven(author: &str) -> Evidence {
         passed_on_by: None,
         has_no_reverse_name: false,
         block_lists: Vec::new(),
+        friend: None,
     }
 }
 
