@@ -4,6 +4,7 @@
 //! On disk a row under `thread ‖ folder ‖ UID` for each message. It is written and deleted with
 //! the message's row ([`MessageRow`]), so it outlives an expunge by a moment ([`removals`]).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
@@ -85,10 +86,11 @@ pub fn thread_messages(
     let mut expunged: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
     let mut places = Vec::with_capacity(found.len());
     for (folder, uid) in found.iter().map(|(key, _)| place_of(key)) {
-        if !expunged.contains_key(&folder.0) {
-            expunged.insert(folder.0, removals::recorded(node, folder)?);
-        }
-        if !expunged.get(&folder.0).is_some_and(|gone| gone.contains(&uid)) {
+        let gone = match expunged.entry(folder.0) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(removals::recorded(node, folder)?),
+        };
+        if !gone.contains(&uid) {
             places.push((folder, uid));
         }
     }
