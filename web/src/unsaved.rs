@@ -69,7 +69,10 @@ fn units<B>(request: &Request<B>) -> Option<u32> {
         return None;
     }
     if is_kind("multipart/form-data") {
-        return file_form(request.uri().path()).map(|(_, _, units)| units);
+        let (_, _, units) = file_form(request.uri().path())?;
+        // The texts are no longer than the form.
+        let of_form = len.and_then(|len| u32::try_from(len.div_ceil(UNIT_LEN)).ok());
+        return Some(units.min(of_form.unwrap_or(units)).max(1));
     }
     let is_form = has_text(request.uri().path()) && is_kind("application/x-www-form-urlencoded");
     let len = len.filter(|len| is_form && (1..=FORM_LEN_MAX).contains(len))?;

@@ -232,6 +232,21 @@ async fn discarded_draft_goes_to_the_bin() {
     assert_eq!(owner.post(WRITE, &[("intent", "discard")]).await.location(), "/home/mail");
 }
 
+#[tokio::test]
+async fn message_with_files_sent_after_logout_keeps_its_texts() {
+    let alice = TestNode::new("alice").await;
+    let mut stranger = Browser::stranger(&alice);
+    let text = "words ".repeat(100_000);
+    let fields = [("to", "bob@b.example"), ("cc", "cy@x.example"), ("text", text.as_str())];
+    let seen = post(&mut stranger, &fields, &[("a.bin", &[0; 300_000])]).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN);
+    assert_eq!(seen.one("form#unsaved[enctype='multipart/form-data']").attr("action"), WRITE);
+    for (name, value) in fields {
+        assert_eq!(seen.field(name), value);
+    }
+    assert!(seen.has("input[name='files'][type='file']"));
+}
+
 const WITH_FILES: &str = "From: Ada <ada@x.example>\r\nTo: alice@alice.example\r\n\
     Subject: Tide\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
     --b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGr\u{fc}\u{df}e\r\n\
