@@ -28,7 +28,7 @@ const SEARCHES: [&str; 24] = [
     "SEARCH TEXT secret.example",
     "SEARCH BODY secret.example",
     "SEARCH BODY {6+}\r\n\u{6771}\u{4eac}",
-    "SEARCH CHARSET UTF-8 BODY {5+}\r\nstra\u{df}",
+    "SEARCH CHARSET UTF-8 BODY {6+}\r\nstra\u{df}",
     "UID SEARCH RETURN (MIN MAX COUNT) BODY needle",
     "SORT (REVERSE SUBJECT) UTF-8 BODY needle3",
 ];
