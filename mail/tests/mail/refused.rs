@@ -1,4 +1,4 @@
-//! What other servers were refused is listed for the owner.
+//! The list of what other servers were refused.
 
 use freehold_core::mailbox::{Rule, SpecialUse, add_rule, fetch_back, refusals};
 use freehold_core::testing::TestNode;

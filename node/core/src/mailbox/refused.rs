@@ -1,9 +1,8 @@
-//! What this node refused at the door, for 30 days: a wanted message that was refused must not
-//! vanish unseen.
+//! Refused mail of the last 30 days: a wanted message that was refused must not vanish unseen.
 //!
 //! On disk a row under `time ‖ random`, and the text of a message that was taken before it was
-//! refused. Whoever is refused costs a row: a network and all of them together have a share per
-//! day, and what is refused beyond it is not recorded.
+//! refused. A client costs a row by each refusal: a network and all of them together have a share
+//! per day, and a refusal beyond it is not recorded.
 
 use std::net::IpAddr;
 

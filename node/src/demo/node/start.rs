@@ -41,8 +41,8 @@ impl DemoNode {
         Ok(Some(config::read_file(&settings)?.listen))
     }
 
-    /// Creates the folder and chooses the ports, none of them in `reserved`. The ports stay the same
-    /// at the next start, so that printed commands stay valid.
+    /// Creates the folder and chooses the ports, none of them in `reserved`. They stay the same at
+    /// the next start, so that printed commands stay valid.
     pub(crate) fn plan(
         data: &Path,
         person: &Person,
