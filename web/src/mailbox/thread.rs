@@ -126,7 +126,7 @@ impl Letter {
 
     /// Reads its text.
     async fn read(&mut self, site: &Site) -> Result<(), Problem> {
-        let found = match parsed(site, &self.message, |message| blocks::blocks(message)).await {
+        let found = match parsed(site, &self.message, blocks::blocks).await {
             // Expunged meanwhile, or damaged: its own page says so.
             Err(Problem::NotFound | Problem::Internal(_)) => None,
             found => found?,
