@@ -79,6 +79,25 @@ await fault('a draft that another window changed is not overwritten', async (pag
   return (await stored(other)).includes(`theirs ${tag}`) ? '' : 'the other text is gone';
 });
 
+await fault('a letter is kept as one draft with its files, without a button', async (page) => {
+  await page.goto(base + '/home/mail/write');
+  await page.fill('#to', 'nobody yet');
+  await type(page, `letter ${tag}`);
+  await page.waitForURL(/draft=/, { timeout: 20_000 });
+  await page.setInputFiles('#files', [{ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('words') }]);
+  await page.click('button[value=attach]');
+  await page.locator('#enclosed-files li').waitFor();
+  const attached = page.url();
+  await type(page, ' and more');
+  await page.waitForURL((url) => url.href !== attached, { timeout: 20_000 });
+  if ((await page.locator('#enclosed-files li').count()) !== 1) return 'the file is gone';
+  if (!(await stored(page)).includes('and more')) return 'the text is not stored';
+  const other = await context.newPage();
+  const lost = await other.goto(base + attached.slice(attached.indexOf('/home')));
+  await other.close();
+  return lost.status() === 404 ? '' : 'the earlier version is there as well';
+});
+
 await fault('a draft written after the login ended is kept in the form', async (page) => {
   await type(page, `in ${tag}`);
   await said(page, /^Saved/);
