@@ -31,7 +31,7 @@ pub(crate) struct Executor {
     cx: Context,
     selected: Option<Selected>,
     running: Option<Running>,
-    /// What the client asked for with NOTIFY.
+    /// The changes that the client asked for with NOTIFY.
     watch: Option<Box<Watch>>,
 }
 

@@ -146,7 +146,7 @@ impl Session {
         self.framer.input_len()
     }
 
-    /// What is reported as it happens.
+    /// The changes that are reported as they happen.
     pub(crate) fn watched(&self) -> Watched {
         match (&self.busy, self.state) {
             _ if self.notifies => Watched::Everything,
@@ -155,7 +155,7 @@ impl Session {
         }
     }
 
-    /// What is watched may have changed: `step` requests a report in IDLE or, after NOTIFY SET,
+    /// A watched folder may have changed: `step` requests a report in IDLE or, after NOTIFY SET,
     /// between two commands.
     pub(crate) fn folder_changed(&mut self) {
         self.is_stale = self.watched() != Watched::Nothing;

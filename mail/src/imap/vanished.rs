@@ -15,7 +15,7 @@ use super::sequence::{self, End, Set};
 /// Ranges in one response: many programs limit the length of a line.
 const RANGES_PER_LINE: usize = 400;
 
-/// What a client knows of a folder, as it says in SELECT or UID FETCH.
+/// The state of a folder that a client says it knows, in SELECT or UID FETCH.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// The UIDs that it asks about; `None` for all.

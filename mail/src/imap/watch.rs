@@ -1,4 +1,4 @@
-//! What a client that has sent NOTIFY SET is told of folders (RFC 5465).
+//! The changes of folders that a client is told after NOTIFY SET (RFC 5465).
 //!
 //! It holds the names and the counts that the client knows. An event, or the end of IDLE's wait, is
 //! only a hint: the rows are read and compared, so no event is lost and many events cost one read.
@@ -95,7 +95,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// What is told of the selected folder.
+    /// The changes of the selected folder that are told.
     pub(crate) fn wanted(&self) -> Wanted {
         let events = self.request.selected.as_ref().map(|group| group.events).unwrap_or_default();
         Wanted { counts: events.messages, flags: events.flags }

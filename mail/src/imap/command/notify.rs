@@ -21,7 +21,7 @@ pub(crate) enum Notify {
     Set(Request),
 }
 
-/// What the client wants to be told.
+/// The changes that the client wants to be told.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Request {
     /// The STATUS of each folder whose messages are watched is wanted at once.

@@ -110,3 +110,39 @@ async fn unknown_expunges_are_all_reported_after_history_was_forgotten() {
     let wanted = ["2:3,5", "5", "3,5"].map(|set| format!("* VANISHED (EARLIER) {set}"));
     assert_eq!(vanished, wanted, "{answers}");
 }
+
+#[tokio::test]
+async fn notify_ends_when_too_many_messages_come_at_once() {
+    let mut client = Client::start().await;
+    let set = "NOTIFY SET (selected (MessageNew (BODY.PEEK[]) MessageExpunge FlagChange))";
+    client.send(&format!("a SELECT INBOX\r\nb {set}\r\n")).await;
+    transcript::deliver(&client.node, "INBOX", b"Subject: one\r\n\r\n").await;
+    let answers = client.send("c NOOP\r\n").await;
+    assert!(
+        answers.contains("* 1 FETCH (UID 1 BODY[] {16}\r\nSubject: one\r\n\r\n)\r\n"),
+        "{answers}"
+    );
+    for _ in 0..257 {
+        transcript::deliver(&client.node, "INBOX", b"Subject: many\r\n\r\n").await;
+    }
+    let answers = client.send("d NOOP\r\n").await;
+    assert!(answers.contains("* 258 EXISTS\r\n"), "{answers}");
+    assert!(answers.contains("* OK [NOTIFICATIONOVERFLOW] ") && !answers.contains("FETCH"));
+    transcript::deliver(&client.node, "INBOX", b"Subject: next\r\n\r\n").await;
+    let answers = client.send("e NOOP\r\n").await;
+    assert!(answers.contains("* 259 EXISTS\r\n") && !answers.contains("FETCH"), "{answers}");
+}
+
+#[tokio::test]
+async fn notify_of_too_many_groups_is_refused() {
+    let groups = " (personal (MailboxName))".repeat(51);
+    let names = "A ".repeat(1_001);
+    let answers = transcript::answers(&format!(
+        "a NOTIFY SET{groups}\r\nb NOTIFY SET (mailboxes ({}) (MailboxName))\r\n",
+        names.trim_end(),
+    ))
+    .await;
+    for tag in ["a", "b"] {
+        assert!(answers.contains(&format!("{tag} NO [NOTIFICATIONOVERFLOW] ")), "{answers}");
+    }
+}

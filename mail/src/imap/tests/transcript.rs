@@ -296,7 +296,7 @@ async fn test_node() -> (TestNode, String) {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test may block")]
-async fn deliver(node: &Node, folder: &str, message: &[u8]) {
+pub(super) async fn deliver(node: &Node, folder: &str, message: &[u8]) {
     let folder = mailbox::folder_named(node, folder).unwrap().unwrap().id;
     let blob = node.blobs.put(message).unwrap();
     let delivery = Delivery {
