@@ -1,6 +1,6 @@
 //! Asking the index: which messages of a folder can contain terms.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use freehold_mime::Structure;
 use freehold_mime::search::{self, fold};
@@ -228,13 +228,15 @@ impl Wanted {
                 for (count, bucket) in buckets.iter_mut().take(limit) {
                     let mut having = Places::NONE;
                     if let Some((number, first)) = run.row_with(*bucket) {
-                        if !read.contains_key(&number) {
-                            let Some(row) = run.postings(&node.store, folder, number)? else {
-                                return Ok(None);
-                            };
-                            read.insert(number, row);
-                        }
-                        let row = read.get(&number).map(Vec::as_slice).unwrap_or_default();
+                        let row = match read.entry(number) {
+                            Entry::Occupied(known) => known.into_mut(),
+                            Entry::Vacant(new) => {
+                                match run.postings(&node.store, folder, number)? {
+                                    Some(row) => new.insert(row),
+                                    None => return Ok(None),
+                                }
+                            }
+                        };
                         let list = list_in(first, row, *bucket).unwrap_or_default();
                         *count = 0;
                         for place in bits::decode(list) {
