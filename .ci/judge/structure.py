@@ -20,7 +20,7 @@ def connect(server):
     port, user, password = server.split(":")
     client = imaplib.IMAP4("127.0.0.1", int(port))
     client.login(user, password)
-    # Without it, a message whose header is not US-ASCII can't be appended, and its envelope is encoded (RFC 6855).
+    # Without it, the envelope of a message whose header is not US-ASCII is encoded (RFC 6855).
     client.xatom("ENABLE", "UTF8=ACCEPT")
     client.select("INBOX")
     return client

@@ -165,8 +165,8 @@ impl Append {
         if self.replaced.is_some() {
             return Err(Completion::bad("REPLACE takes one message"));
         }
-        let Self { folder, mut complete, incoming, takes_utf8, message_len_max, .. } = self;
-        complete.push(incoming.finish(node, folder, takes_utf8, message_len_max).await?);
+        let Self { folder, mut complete, incoming, message_len_max, .. } = self;
+        complete.push(incoming.finish(node, folder, message_len_max).await?);
         if complete.len() >= mailbox::APPENDED_TOGETHER_MAX {
             return Err(Completion::no("too many messages in one command").code("LIMIT"));
         }
@@ -182,7 +182,7 @@ impl Append {
     /// Stores the messages, all or none; they are durable on return.
     pub(crate) async fn finish(self, node: &Node) -> Result<Appended, Completion> {
         let Self { folder, uid_validity, replaced, mut complete, incoming, .. } = self;
-        let last = incoming.finish(node, folder, self.takes_utf8, self.message_len_max).await?;
+        let last = incoming.finish(node, folder, self.message_len_max).await?;
         let messages = if let Some(Replaced { folder, uid }) = replaced {
             vec![mailbox::replace(node, last, folder, uid).await?]
         } else if complete.is_empty() {
