@@ -161,7 +161,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn encoded_numbers_round_trip(numbers in prop::collection::btree_set(0u32..20_480, 0..600)) {
+        fn encoded_numbers_round_trip(
+            numbers in prop::collection::btree_set(0u32..20_480, 0..600),
+        ) {
             let numbers: Vec<u32> = numbers.into_iter().collect();
             prop_assert_eq!(decode(&encoded(&numbers, 20_480)).collect::<Vec<_>>(), numbers);
         }

@@ -64,8 +64,9 @@ impl TextCandidates {
 /// so nothing is missed. Terms of one or two letters exclude no message, except in scripts that
 /// write words so (Chinese, Japanese, Korean).
 ///
-/// A caller that wants certainty compares [`body_text`] of the candidates that are not certain with
-/// the terms in the form of [`freehold_mime::search::fold`]. Blocks: reads some rows for each 1,024 messages.
+/// A caller that wants certainty compares [`body_text`] of the candidates that are not certain
+/// with the terms in the form of [`freehold_mime::search::fold`]. Blocks: reads some rows for each
+/// 1,024 messages.
 ///
 /// # Errors
 /// When the store is unavailable. Damaged rows of the index exclude no message.

@@ -5,8 +5,8 @@
 //! used again. So a reader that meets a run while it is replaced finds its rows or none.
 //!
 //! In a row of postings each bucket has the difference from the bucket before it, the length of its
-//! list and the list: the places of messages in the run ([`super::bits`]). The rows behind them have
-//! the frequent words ([`super::words`]).
+//! list and the list: the places of messages in the run ([`super::bits`]). The rows behind them
+//! have the frequent words ([`super::words`]).
 
 use minicbor::{Decode, Encode};
 
@@ -66,7 +66,7 @@ impl Record for DroppedRow {
     const VERSION: u8 = 1;
 }
 
-/// What the index knows of a message.
+/// A message as the index knows it.
 pub(super) struct Signed {
     pub(super) uid: u32,
     pub(super) signature: Signature,
