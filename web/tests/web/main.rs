@@ -10,11 +10,13 @@ mod browser;
 mod compose;
 #[cfg(test)]
 mod discovery;
+#[cfg(test)]
 mod friends;
 #[cfg(test)]
 mod html;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
 mod import;
 #[cfg(test)]
 mod junk;
@@ -38,6 +40,7 @@ mod public_pages;
 mod queue;
 #[cfg(test)]
 mod reading;
+#[cfg(test)]
 mod refused;
 #[cfg(test)]
 mod requests;
@@ -55,6 +58,7 @@ mod timeline;
 mod unavailable;
 #[cfg(test)]
 mod walk;
+#[cfg(test)]
 mod wkd;
 #[cfg(test)]
 mod writing;
