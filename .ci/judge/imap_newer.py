@@ -89,7 +89,7 @@ def utf8():
     text = "From: Zoë <zoë@example.org>\r\nSubject: Grüße\r\n\r\nHallo\r\n".encode()
     append = b"APPEND %s " % FOLDER.encode()
     plain = connect()
-    run8(plain, "NO", "CANNOT", append + literal(text))
+    run8(plain, "OK", "APPENDUID", append + literal(text))
     imap = connect("UTF8=ACCEPT")
     run8(imap, "OK", "APPENDUID", append + b"UTF8 (" + literal(text, b"~") + b")")
     imap.expect("BAD", None, "SEARCH CHARSET UTF-8 ALL")

@@ -20,6 +20,7 @@ mod discovery;
 mod elsewhere;
 #[cfg(test)]
 mod friend_mail;
+#[cfg(test)]
 mod friends;
 #[cfg(test)]
 mod html;
@@ -69,6 +70,7 @@ mod timeline;
 mod unavailable;
 #[cfg(test)]
 mod walk;
+#[cfg(test)]
 mod wkd;
 #[cfg(test)]
 mod writing;

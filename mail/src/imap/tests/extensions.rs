@@ -28,16 +28,16 @@ async fn utf8_append_needs_its_extension_enabled() {
     .await;
     for wanted in [
         "a NO [CANNOT] ",
-        "b NO [CANNOT] ",
+        "b OK [APPENDUID ",
         "* ENABLED UTF8=ACCEPT\r\n",
-        " 1:2] appended",
+        " 2:3] appended",
         "e BAD ",
         "f BAD ",
         "g OK [APPENDUID ",
-        "* 3 EXISTS\r\n",
-        "* 2 FETCH (FLAGS (\\Recent \\Seen) ENVELOPE (NIL \"Grüße\" NIL ",
+        "* 4 EXISTS\r\n",
+        "* 3 FETCH (FLAGS (\\Recent \\Seen) ENVELOPE (NIL \"Grüße\" NIL ",
         "j BAD ",
-        "* SEARCH 1 2 3\r\n",
+        "* SEARCH 1 2 3 4\r\n",
     ] {
         assert!(answers.contains(wanted), "{wanted}: {answers}");
     }
