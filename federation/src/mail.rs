@@ -19,7 +19,7 @@ use freehold_core::mailbox::{IdempotencyKey, QueueId};
 
 use crate::network::PeerKey;
 
-/// What the sealed stream of a message is bound to: its two nodes, and its id.
+/// The facts that the sealed stream of a message is bound to: its two nodes, and its id.
 fn info(from: PeerKey, to: PeerKey, id: &[u8; 16]) -> Vec<u8> {
     [domains::MAIL.bytes(), &from.0, &to.0, id].concat()
 }

@@ -1,5 +1,6 @@
 //! Confirms the domains of friends' addresses: a public domain is a friend's if its site serves the
-//! friend's identity log. Then mail to it goes to the friend's node (`core/friends/mail_domain.rs`).
+//! friend's identity log. Then mail to it goes to the friend's node
+//! (`core/friends/mail_domain.rs`).
 //!
 //! A friend who names somebody else's domain gets nothing: that domain's site does not serve the
 //! friend's log.

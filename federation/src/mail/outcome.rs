@@ -1,4 +1,4 @@
-//! What becomes of a recipient after a try: delivered, failed, tried again, or given to SMTP.
+//! The outcome of a try for a recipient: delivered, failed, tried again, or given to SMTP.
 //!
 //! SMTP is the fallback, once. It comes soon if the friend's node is not reached, and late if the
 //! node may have the message, because then it would come twice.
@@ -129,7 +129,7 @@ impl Facts {
 
     fn refused(&self, recipient: &Recipient, refusal: Refusal) -> Outcome {
         let failed = |reply: &str| Outcome::Failed(reply.to_owned());
-        // What SMTP's checks may decide otherwise goes there; what they can't does not.
+        // SMTP gets the messages that its own checks may decide otherwise, and no others.
         let by_smtp = |reply: &str| {
             let later = self.later(pause_ms(recipient.attempts), reply);
             self.by_smtp_or(&recipient.address, reply, later)
