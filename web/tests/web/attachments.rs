@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::{StatusCode, header};
 use freehold_core::mailbox::queue::SendLimits;
 use freehold_core::mailbox::{self, Folder, FolderId, SpecialUse};
+use freehold_core::mta_sts::Mode;
 use freehold_core::node::Node;
 use freehold_core::testing::TestNode;
 use freehold_mime::{Structure, content};
@@ -72,6 +73,7 @@ fn with_limit(message_len_max: u64) -> MailEndpoints {
         domains: vec!["b.example".into()],
         limits: SendLimits::NONE,
         undo_ms: 0,
+        mta_sts: Mode::Testing,
     }
 }
 

@@ -15,6 +15,8 @@ fn mail() -> MailEndpoints {
         imaps: 7993,
         smtps: 7465,
         is_loopback_only: false,
+        message_len_max: 1_000_000,
+        trusted_roots: String::new(),
         domains: Vec::new(),
         limits: SendLimits::NONE,
         undo_ms: 0,
