@@ -4,9 +4,9 @@
 //! Layers, each of which imports only those before it: `network` (the only module that knows
 //! libp2p), `wire` (the messages) and `sync` (the exchange of feeds, without IO); `peers`, `quotas`
 //! and `state` (the peers that are connected, and the costs they may cause); one module per
-//! protocol (`hello`, `follow`, `sync_stream`, `blobs`, `mail`); `serve`, `maintain` and `dispatch`, which
-//! decide what runs on a connection. `push` reads core's outbox; `receive` hands received entries
-//! to core, which verifies them. No module here decides who may see a post.
+//! protocol (`hello`, `follow`, `sync_stream`, `blobs`, `mail`); `serve`, `maintain` and
+//! `dispatch`, which decide what runs on a connection. `push` reads core's outbox; `receive` hands
+//! received entries to core, which verifies them. No module here decides who may see a post.
 
 mod acks;
 mod blobs;

@@ -1,6 +1,6 @@
 //! The Web Key Directory (draft-koch-openpgp-webkey-service): others find the owner's public
-//! OpenPGP key by the owner's address, in the direct way at the domain and in the advanced way at the host
-//! `openpgpkey.` of the domain.
+//! OpenPGP key by the owner's address, in the direct way at the domain and in the advanced way at
+//! the host `openpgpkey.` of the domain.
 
 use std::sync::LazyLock;
 

@@ -148,6 +148,8 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Result<Repl
             (Reply::unavailable(), false)
         }
     };
+    // A pinned blob stays.
+    drop(text);
     if let Some(blob) = blob.filter(|_| !is_kept)
         && let Err(error) = mailbox::discard(&state.node, blob).await
     {

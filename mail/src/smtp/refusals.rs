@@ -54,6 +54,7 @@ impl Refusals {
             return;
         }
         let text = self.text.take();
+        let file = text.as_ref().filter(|text| text.len > SMALL_LEN_MAX as u64).map(|text| text.id);
         // RFC 5321 4.2.3: these speak of the transaction. An attempt to relay is not the owner's
         // mail.
         let is_relaying = asked.is_some() && reply.status == "5.7.1";
@@ -67,7 +68,7 @@ impl Refusals {
             sender: sender.clone(),
             recipients,
             reply: reply.to_string(),
-            text: text.clone(),
+            text,
         };
         let recorded = mailbox::record_refusal(node, refusal).await;
         if let Err(error) = &recorded {
@@ -75,9 +76,8 @@ impl Refusals {
         }
         // After an error the text may be recorded.
         let is_dropped = matches!(recorded, Ok(recorded) if !recorded.has_text);
-        let text = text.filter(|text| is_dropped && text.len > SMALL_LEN_MAX as u64);
-        if let Some(text) = text
-            && let Err(error) = mailbox::discard(node, text.id).await
+        if let Some(file) = file.filter(|_| is_dropped)
+            && let Err(error) = mailbox::discard(node, file).await
         {
             tracing::warn!(%error, "the file of a refused message is deleted later");
         }

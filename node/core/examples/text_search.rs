@@ -9,6 +9,7 @@
 //! The messages have 2.5 KB of words by Zipf's law from a vocabulary of 40,000, numbers and links.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a benchmark prints its results and stops at the first failure"

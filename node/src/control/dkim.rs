@@ -12,7 +12,7 @@ use super::execute::{ControlContext, invalid};
 /// The DNS records, and which of them DNS has.
 pub(super) async fn show(context: &ControlContext) -> Result<Response> {
     let records = dkim::records(&context.node, Some(&context.mail)).await.map_err(invalid)?;
-    Ok(with_mta_sts(context, response("", &records), &records)?)
+    with_mta_sts(context, response("", &records), &records)
 }
 
 /// Adds the record of the domain's MTA-STS policy (RFC 8461 3.1).

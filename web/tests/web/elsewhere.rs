@@ -1,4 +1,4 @@
-//! Requests that a message leads to: pictures from elsewhere and leaving a list, both only when asked.
+//! Requests that a message leads to, only when asked: pictures from elsewhere, leaving a list.
 #![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use std::collections::HashMap;
