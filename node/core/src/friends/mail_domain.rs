@@ -80,7 +80,7 @@ pub(crate) fn names_domain(
 /// all friends.
 ///
 /// # Errors
-/// As [`names_domain`].
+/// When a row is damaged or the store is unavailable.
 pub fn mail_friend(node: &Node, address: &str) -> Result<Option<PersonId>, StoreError> {
     let Some(domain) = domain_of(address) else { return Ok(None) };
     if profile::get(node)?.is_some_and(|owner| domain_name::is_same(&owner.domain, &domain)) {
@@ -109,7 +109,7 @@ pub fn mail_friend(node: &Node, address: &str) -> Result<Option<PersonId>, Store
 /// The public domains that friends name as their own. Blocks.
 ///
 /// # Errors
-/// As [`names_domain`].
+/// When a row is damaged or the store is unavailable.
 pub fn mail_domains(node: &Node) -> Result<Vec<MailDomain>, StoreError> {
     let mut named = Vec::new();
     for friend in without_profiles(node)? {

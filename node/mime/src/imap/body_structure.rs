@@ -21,7 +21,7 @@ pub fn print(out: &mut Printer, message: &[u8], structure: &Structure, id: PartI
     print_for(out, message, structure, id, extended, Envelopes::Rfc822);
 }
 
-/// As [`print`], with the envelopes that the client takes.
+/// As [`print()`], with the envelopes that the client takes.
 pub fn print_for(
     out: &mut Printer,
     message: &[u8],
