@@ -18,7 +18,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The data folders of earlier versions, the oldest first.
-const FIXTURES: [&str; 3] = ["alice", "alice-packed", "alice-compressed"];
+const FIXTURES: [&str; 4] = ["alice", "alice-packed", "alice-compressed", "alice-indexed"];
 
 /// A writable copy of a fixture.
 fn fixture(name: &str) -> Folder {
