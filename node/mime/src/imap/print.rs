@@ -109,14 +109,14 @@ impl Printer {
 
     /// Items that were printed for every client and stored. Their strings that are not US-ASCII get
     /// the form that this client takes: a quoted string of UTF-8, or encoded words (RFC 2047) for a
-    /// client that has not enabled UTF-8 (RFC 6855 7).
+    /// client that has not enabled UTF-8 (RFC 6855 7). Octets in another charset stay as they are.
     pub fn printed(&mut self, printed: &[u8]) -> &mut Self {
         let mut rest = printed;
         // A string that is not US-ASCII was printed as a literal.
         while !rest.is_ascii() {
             let Some((before, text, after)) = next_literal(rest) else { break };
             self.raw(before);
-            if text.is_ascii() {
+            if text.is_ascii() || std::str::from_utf8(text).is_err() {
                 self.literal(text);
             } else if !self.takes_utf8 {
                 self.string(word::encode(&word::decode(text, None)));
@@ -253,6 +253,16 @@ mod tests {
             p.printed(stored.as_bytes());
         });
         assert!(utf8.contains("\"Grüße\" NIL {3}\r\na\nb \"=?utf-8?q?=C3=BC?= ü\""), "{utf8}");
+    }
+
+    #[test]
+    fn octets_of_another_charset_stay_as_they_are() {
+        for takes_utf8 in [false, true] {
+            let mut out = Printer::default();
+            out.set_utf8(takes_utf8);
+            out.printed(b"({9}\r\nFr\xf6sche.t NIL)");
+            assert_eq!(out.take(), b"({9}\r\nFr\xf6sche.t NIL)");
+        }
     }
 
     #[test]
