@@ -20,6 +20,7 @@ import resource
 import signal
 import smtplib
 import socket
+import ssl
 import struct
 import sys
 import tempfile
@@ -51,11 +52,24 @@ def app_password(node):
     return node.ask(ask="app-password", label="bench")["app_password"]
 
 
-def through_proxy(node, source):
-    """An SMTP connection that a proxy passes through from `source` (PROXY protocol, version 2)."""
-    line = socket.create_connection(("127.0.0.1", node.ports["smtp"]), timeout=30)
-    addresses = socket.inet_aton(source) + socket.inet_aton("127.0.0.1") + struct.pack("!HH", 40_000, 25)
+def proxied(port, source):
+    """A connection that a proxy passes through from `source` (PROXY protocol, version 2)."""
+    line = socket.create_connection(("127.0.0.1", port), timeout=30)
+    addresses = socket.inet_aton(source) + socket.inet_aton("127.0.0.1") + struct.pack("!HH", 40_000, port)
     line.sendall(b"\r\n\r\n\0\r\nQUIT\n" + b"\x21\x11" + struct.pack("!H", len(addresses)) + addresses)
+    return line
+
+
+class Reader(imaplib.IMAP4):
+    """An IMAP connection of the owner through the proxy."""
+
+    def _create_socket(self, timeout):
+        return proxied(self.port, "192.0.2.7")
+
+
+def through_proxy(node, source):
+    """An SMTP connection through the proxy."""
+    line = proxied(node.ports["smtp"], source)
     smtp = smtplib.SMTP(local_hostname="bench.example", timeout=30)
     smtp.sock = line
     code, text = smtp.getreply()
@@ -116,6 +130,8 @@ def flood(freehold, base):
         threads = [threading.Thread(target=attack, args=(number,), daemon=True) for number in range(FLOOD_SESSIONS)]
         for thread in threads:
             thread.start()
+        unverified = ssl.create_default_context()
+        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
         begun, times, most = time.monotonic(), [], 0.0
         password = app_password(node)
         while time.monotonic() < begun + FLOOD_SECONDS:
@@ -123,7 +139,8 @@ def flood(freehold, base):
             sent = time.monotonic()
             with through_proxy(node, "198.51.100.7") as smtp:
                 smtp.sendmail("carol@other.example", [address], f"From: carol@other.example\r\nSubject: {subject}\r\n\r\nHello.\r\n")
-            with imaplib.IMAP4("127.0.0.1", node.ports["imap"]) as line:
+            with Reader("127.0.0.1", node.ports["imap"]) as line:
+                line.starttls(unverified)
                 line.login(node.login, password)
                 line.select("INBOX", readonly=True)
                 while not line.search(None, "SUBJECT", f'"{subject}"')[1][0]:
