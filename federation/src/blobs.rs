@@ -6,7 +6,6 @@
 
 pub(crate) mod fetch;
 mod hashed_blob;
-mod part;
 mod send;
 pub(crate) mod slice;
 

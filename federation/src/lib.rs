@@ -9,6 +9,7 @@
 //! received entries to core, which verifies them. No module here decides who may see a post.
 
 mod acks;
+mod blob_parts;
 mod blobs;
 mod config;
 mod dial;

@@ -106,7 +106,7 @@ async fn store_all(
             break;
         }
     }
-    // The messages before an error are kept.
+    // The messages before an error stay.
     let finished = storage.finish().await;
     ImportEnd { error: stored.and(finished).err(), report: storage.report }
 }

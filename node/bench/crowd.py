@@ -28,24 +28,11 @@ import threading
 import time
 from pathlib import Path
 
-from node import Node, free_port, wait_until_idle
+from node import Node, free_port, report, running, wait_until_idle
 
 FLOOD_SECONDS, FLOOD_SESSIONS = 30, 64
 IDLE_SESSIONS = 5000
 KILLS, KILL_SESSIONS = 200, 4
-
-
-def report(name, value):
-    print(f"{name:72} {value}", flush=True)
-
-
-@contextlib.contextmanager
-def running(node):
-    node.start()
-    try:
-        yield node
-    finally:
-        node.stop()
 
 
 def app_password(node):

@@ -1,4 +1,5 @@
 """A node in its own folder, for the programs that measure one from outside."""
+import contextlib
 import os
 import random
 import signal
@@ -99,6 +100,21 @@ class Node:
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024
         return 0.0
+
+
+@contextlib.contextmanager
+def running(node):
+    """The node while it runs."""
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+def report(name, value):
+    """Prints a figure."""
+    print(f"{name:72} {value}", flush=True)
 
 
 def wait_until_given_back(node):

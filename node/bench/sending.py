@@ -11,7 +11,6 @@ came twice; the other figures do not change it.
 import argparse
 import asyncio
 import collections
-import contextlib
 import shutil
 import smtplib
 import socket
@@ -21,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from node import Node, free_port, wait_until_idle
+from node import Node, free_port, report, running, wait_until_idle
 
 BODY = "It rained, and then it did not.\r\n" * 120
 SESSIONS = 16
@@ -116,10 +115,6 @@ def queue(node, recipients):
         thread.join()
 
 
-def report(name, value):
-    print(f"{name:72} {value}", flush=True)
-
-
 def measure(freehold, base, count, domain_count):
     half = domain_count // 2
     answering, (addresses, _sockets) = Servers(domain_count - half), silent(half)
@@ -141,15 +136,6 @@ def measure(freehold, base, count, domain_count):
     lost, twice = wanted - set(counted), [to for to, times in counted.items() if times > 1]
     report("lost, came twice", f"{len(lost)}, {len(twice)}")
     return not lost and not twice
-
-
-@contextlib.contextmanager
-def running(node):
-    node.start()
-    try:
-        yield node
-    finally:
-        node.stop()
 
 
 def watch(node, answering, wanted):

@@ -18,7 +18,8 @@ use freehold_core::store::{BlobId, StoreError};
 use freehold_core::timeline::{self, WantedBlob};
 use tokio::time::Instant;
 
-use super::{part, slice};
+use super::slice;
+use crate::blob_parts;
 use crate::limits::{
     ANSWER_TIMEOUT, BLOB_FRAME_LEN_MAX, BLOB_RANGE_LEN_MAX, FETCH_WAIT_MAX, MISSING_WAIT,
 };
@@ -214,7 +215,7 @@ pub(crate) async fn fetch(
     let (blobs, total, begun) = (state.node.blobs.clone(), wanted.len, partial.writer.take());
     partial.writer = Some(match begun {
         Some(writer) => writer,
-        None => try_blocking(move || part::begin(&blobs, total)).await?,
+        None => try_blocking(move || blob_parts::begin(&blobs, total)).await?,
     });
     while done < wanted.len {
         let len = BLOB_RANGE_LEN_MAX.min(wanted.len - done);
@@ -229,11 +230,11 @@ pub(crate) async fn fetch(
             return Ok(false);
         };
         let Some(writer) = partial.writer.take() else { return Ok(false) };
-        partial.writer = Some(try_blocking(move || part::append(writer, &bytes)).await?);
+        partial.writer = Some(try_blocking(move || blob_parts::append(writer, &bytes)).await?);
         done += len;
     }
     let Some(writer) = partial.writer.take() else { return Ok(false) };
-    let pinned = try_blocking(move || part::finish(writer)).await?;
+    let pinned = try_blocking(move || blob_parts::finish(writer)).await?;
     // Each range was verified on its own; the bytes on the disk must match as a whole, too.
     if pinned.id != wanted.blob {
         return Err(FetchError::Invalid(io::Error::other("wrong hash of the whole")));

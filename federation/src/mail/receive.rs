@@ -15,7 +15,8 @@ use freehold_core::sealed_stream::{Opener, PIECE_OVERHEAD, Piece};
 use freehold_core::shares::Reservation;
 use freehold_core::store::StoreError;
 
-use super::{info, text};
+use super::info;
+use crate::blob_parts;
 use crate::limits::{
     MAIL_ADDRESS_LEN_MAX, MAIL_PIECE_LEN, MAIL_PIECE_TIMEOUT, MAIL_RECIPIENTS_MAX,
 };
@@ -147,7 +148,7 @@ async fn take(
         return Err(Stop::Later(FULL_PAUSE_SECS));
     }
     let blobs = state.node.blobs.clone();
-    let writer = try_blocking(move || text::begin(&blobs, size)).await?;
+    let writer = try_blocking(move || blob_parts::begin(&blobs, size)).await?;
     let go_on = Reply::Send(unknown.clone());
     answered_in_time(async { Ok(frame::write(stream, &go_on).await?) }).await?;
     let text = receive_text(stream, opener, writer, size).await?;
@@ -196,13 +197,13 @@ async fn receive_text(
         let kind = if is_last { Piece::Last } else { Piece::Part };
         let write = move || {
             let Ok(bytes) = opener.open(&sealed, kind) else { return Ok(None) };
-            Ok::<_, StoreError>(Some((text::append(writer, &bytes)?, opener)))
+            Ok::<_, StoreError>(Some((blob_parts::append(writer, &bytes)?, opener)))
         };
         let written = try_blocking(write).await?;
         (writer, opener) = written.ok_or(Stop::Refused(Refusal::Unreadable))?;
         left -= len;
         if is_last {
-            return Ok(try_blocking(move || text::finish(writer)).await?);
+            return Ok(try_blocking(move || blob_parts::finish(writer)).await?);
         }
     }
 }

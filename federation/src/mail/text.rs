@@ -1,9 +1,9 @@
-//! The blocking half: reading a message that is sent, and writing one that is received.
+//! Reading a message that is sent. All of it blocks.
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use std::sync::Arc;
 
-use freehold_core::blobs::{BlobReader, BlobWriter, Blobs, Pinned};
+use freehold_core::blobs::{BlobReader, Blobs};
 use freehold_core::store::{BlobId, StoreError};
 
 use crate::limits::MAIL_PIECE_LEN;
@@ -25,24 +25,4 @@ pub(super) fn piece(reader: &BlobReader, offset: u64) -> Result<Vec<u8>, StoreEr
     }
     bytes.truncate(len);
     Ok(bytes)
-}
-
-/// A writer for a message of `len` bytes, if the disk has room for it and the owner's margin.
-pub(super) fn begin(blobs: &Blobs, len: u64) -> Result<Box<BlobWriter>, StoreError> {
-    blobs.check_space_for_strangers(len)?;
-    Ok(Box::new(blobs.writer(len)?))
-}
-
-/// Writes the next piece.
-pub(super) fn append(
-    mut writer: Box<BlobWriter>,
-    bytes: &[u8],
-) -> Result<Box<BlobWriter>, StoreError> {
-    writer.write(bytes)?;
-    Ok(writer)
-}
-
-/// Ends the message.
-pub(super) fn finish(writer: Box<BlobWriter>) -> Result<Pinned, StoreError> {
-    writer.finish()
 }

@@ -68,7 +68,7 @@ pub async fn import(
         Format::Maildir => maildir::read(&mut importer).await,
         Format::Mbox => mbox::read(&mut importer).await,
     };
-    // The messages before an error are kept.
+    // The messages before an error stay.
     let finished = importer.storage.finish().await;
     match read.and(finished) {
         Ok(()) => Ok(importer.storage.report),

@@ -136,7 +136,7 @@ impl Executor {
         }
     }
 
-    /// Ends NOTIFY. From now on changes are told as without it.
+    /// Ends NOTIFY. From now on changes are reported as without it.
     fn overflow(&mut self) {
         self.watch = None;
         self.cx.out.line("* OK [NOTIFICATIONOVERFLOW] too many changes; NOTIFY has ended");
@@ -169,7 +169,7 @@ impl Executor {
     pub(crate) async fn answer(&mut self, question: Question) -> Answer {
         let Question::Run(Tagged { tag, command }) = question else { return self.resume().await };
         let numbers = command.numbers_after();
-        // The client is told of what its own command expunges, whatever NOTIFY says.
+        // The client is sent what its own command expunges, whatever NOTIFY says.
         let expunges = command.expunges();
         let own = self.watch.as_ref().and_then(|_| OwnChange::of(&command));
         match self.execute(tag, command).await {
@@ -178,7 +178,7 @@ impl Executor {
                 if let (Some(watch), Some(own), true) = (&mut self.watch, own, completion.is_ok())
                     && let Err(error) = watch.note(&self.cx, own)
                 {
-                    tracing::error!(%error, "imap: a change is told to its own client");
+                    tracing::error!(%error, "imap: a change is reported to its own client");
                 }
                 if expunges && !self.report_wanted(numbers, Wanted::ALL).await {
                     return Answer::Broken;
@@ -200,7 +200,7 @@ impl Executor {
         let request = match notify {
             Notify::None => {
                 self.watch = None;
-                return Ok(Completion::ok("no changes are told"));
+                return Ok(Completion::ok("no changes are reported"));
             }
             Notify::Set(request) => request,
         };
@@ -210,7 +210,7 @@ impl Executor {
         let selected = self.selected();
         let watch = Watch::start(&mut self.cx, selected, request)?;
         self.watch = Some(Box::new(watch));
-        Ok(Completion::ok("changes are told"))
+        Ok(Completion::ok("changes are reported"))
     }
 
     /// Does the next slice of the command that is running.
@@ -276,7 +276,7 @@ impl Executor {
     async fn execute(&mut self, tag: String, command: Command) -> Result<Progress, Completion> {
         self.enable_condstore(&command);
         if matches!(command, Command::Notify(_)) {
-            // RFC 5465 3.1: what was not told until now is told first, as by NOOP.
+            // RFC 5465 3.1: changes not yet reported come first, as by NOOP.
             self.report_wanted(Numbers::MayChange, Wanted::ALL).await;
         }
         let cx = &mut self.cx;

@@ -35,7 +35,7 @@ pub(crate) enum Numbers {
     MustStay,
 }
 
-/// The changes of the selected folder that the client is told: all, unless NOTIFY says less.
+/// The changes of the selected folder that are reported: all, unless NOTIFY says less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// Messages that come and go.

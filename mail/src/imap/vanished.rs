@@ -1,7 +1,7 @@
 //! VANISHED (RFC 7162 3.2.10): the UIDs of expunged messages, for clients that enabled QRESYNC.
 //!
 //! The expunges of a folder are remembered for a number of its changes. A client that knows a state
-//! before that is told every UID that it may know and that has no message (RFC 7162 3.2.5.1).
+//! before that is sent every UID that it may know and that has no message (RFC 7162 3.2.5.1).
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! The changes of folders that a client is told after NOTIFY SET (RFC 5465).
+//! The changes of folders reported to a client after NOTIFY SET (RFC 5465).
 //!
 //! It holds the names and the counts that the client knows. An event, or the end of IDLE's wait, is
 //! only a hint: the rows are read and compared, so no event is lost and many events cost one read.
@@ -13,7 +13,7 @@ use super::command::{Command, list, status};
 use super::context::Context;
 use super::selected::Wanted;
 
-/// Output of one report, in bytes. A client that gets more is not told of further changes (RFC 5465
+/// Output of one report, in bytes. A client that gets more is sent no further changes (RFC 5465
 /// 5.8): it would have to read as much as it saves.
 const REPORT_LEN_MAX: usize = 128 * 1024;
 
@@ -45,7 +45,7 @@ impl Known {
     }
 }
 
-/// A change of names that the client itself makes: it is not told (RFC 5465 3).
+/// A change of names that the client itself makes: not reported (RFC 5465 3).
 #[derive(Debug)]
 pub(crate) enum OwnChange {
     Made(String),
@@ -95,7 +95,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// The changes of the selected folder that are told.
+    /// The changes of the selected folder that are reported.
     pub(crate) fn wanted(&self) -> Wanted {
         let events = self.request.selected.as_ref().map(|group| group.events).unwrap_or_default();
         Wanted { counts: events.messages, flags: events.flags }

@@ -87,7 +87,7 @@ impl Copy<'_> {
     /// Reads everything that is new there.
     pub(super) async fn run(&self) -> Result<(), FilesError> {
         let room = Room::new();
-        // A mistake in the name or the login is told at once.
+        // A mistake in the name or the login is reported at once.
         let mut client = self.open(&room).await.map_err(of_client)?;
         let wanted = &self.source.folders;
         let sources = folders::find(&mut client, wanted).await.map_err(of_client)?;

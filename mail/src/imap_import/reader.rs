@@ -2,7 +2,7 @@
 //! before anything is allocated: the bytes are a stranger's.
 //!
 //! A response is lines joined by literals. Short literals stay in the response, as in a command of
-//! a client. The text of a message (`BODY[]`) is handed out apart, and `NIL` stands for it in the
+//! a client. The text of a message (`BODY[]`) is handed out apart, and `NIL` replaces it in the
 //! response.
 
 /// The longest response without the text of its message, in bytes: a message of Gmail may have many

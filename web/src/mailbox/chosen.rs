@@ -92,11 +92,11 @@ pub(super) fn moved(site: &Site, text: &str) -> Result<Option<Moved>, Problem> {
 #[derive(Default)]
 struct ChosenForm {
     /// The UIDs by folder.
-    letters: BTreeMap<u32, Vec<u32>>,
+    messages: BTreeMap<u32, Vec<u32>>,
     action: String,
     /// The id of a folder, for the action `move`.
     to: String,
-    /// Each message stands for its thread.
+    /// Each message represents its thread.
     by_threads: bool,
     /// The folder whose list it is.
     folder: u32,
@@ -118,7 +118,7 @@ impl ChosenForm {
                 "letter" => {
                     let (folder, uids) = place(&value).ok_or(Problem::BadRequest)?;
                     count = count.saturating_add(uids.len());
-                    form.letters.entry(folder).or_default().extend(uids);
+                    form.messages.entry(folder).or_default().extend(uids);
                     if count > CHOSEN_MAX {
                         return Err(Problem::BadRequest);
                     }
@@ -147,11 +147,11 @@ impl ChosenForm {
 
 async fn change(State(site): State<Site>, _: Owner, RawForm(bytes): RawForm) -> PageResult {
     let mut form = ChosenForm::parse(&bytes)?;
-    if form.letters.is_empty() {
+    if form.messages.is_empty() {
         return Ok(response::see_other(&Done::NothingChosen.at(&form.list())));
     }
     if form.by_threads {
-        for (folder, uids) in &mut form.letters {
+        for (folder, uids) in &mut form.messages {
             *uids = mailbox::with_threads(&site.node, FolderId(*folder), uids)?;
         }
     }
@@ -167,14 +167,14 @@ async fn change(State(site): State<Site>, _: Owner, RawForm(bytes): RawForm) -> 
 }
 
 async fn flag(site: &Site, form: &ChosenForm, change: FlagChange) -> PageResult {
-    for (folder, uids) in &form.letters {
+    for (folder, uids) in &form.messages {
         mailbox::store_flags(&site.node, FolderId(*folder), uids, change.clone(), None).await?;
     }
-    Ok(response::see_other(&Done::LettersMarked.at(&form.list())))
+    Ok(response::see_other(&Done::MessagesMarked.at(&form.list())))
 }
 
 async fn delete(site: &Site, form: &ChosenForm) -> PageResult {
-    for (folder, uids) in &form.letters {
+    for (folder, uids) in &form.messages {
         let id = FolderId(*folder);
         let special = mailbox::folder(&site.node, id)?.ok_or(Problem::NotFound)?.special;
         // In other folders a message must be moved to the bin first.
@@ -183,7 +183,7 @@ async fn delete(site: &Site, form: &ChosenForm) -> PageResult {
         }
         mailbox::delete_for_good(&site.node, id, uids).await?;
     }
-    Ok(response::see_other(&Done::LettersDeleted.at(&form.list())))
+    Ok(response::see_other(&Done::MessagesDeleted.at(&form.list())))
 }
 
 async fn transfer(site: &Site, form: &ChosenForm) -> PageResult {
@@ -201,7 +201,7 @@ async fn transfer(site: &Site, form: &ChosenForm) -> PageResult {
     };
     let target = target.ok_or(Problem::NotFound)?.id;
     let mut moved = Vec::new();
-    for (folder, uids) in form.letters.iter().filter(|(folder, _)| **folder != target.0) {
+    for (folder, uids) in form.messages.iter().filter(|(folder, _)| **folder != target.0) {
         match mailbox::move_messages(&site.node, FolderId(*folder), uids, target).await {
             Ok(pairs) => moved.extend(pairs.into_iter().map(|(_, new)| new)),
             Err(TransferError::Store(error)) => return Err(error.into()),
@@ -214,12 +214,12 @@ async fn transfer(site: &Site, form: &ChosenForm) -> PageResult {
         return Ok(response::see_other(&list));
     }
     if form.is_undo {
-        return Ok(response::see_other(&Done::LettersBack.at(&list)));
+        return Ok(response::see_other(&Done::MessagesBack.at(&list)));
     }
-    let is_of_this_list = form.q.is_empty() && form.letters.keys().all(|id| *id == form.folder);
+    let is_of_this_list = form.q.is_empty() && form.messages.keys().all(|id| *id == form.folder);
     if is_of_this_list && moved.len() <= UNDO_MAX {
         let uids: Vec<String> = moved.iter().map(u32::to_string).collect();
         list = format!("{list}?moved={}.{}", target.0, uids.join(","));
     }
-    Ok(response::see_other(&Done::LettersMoved.at(&list)))
+    Ok(response::see_other(&Done::MessagesMoved.at(&list)))
 }

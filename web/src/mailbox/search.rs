@@ -30,7 +30,7 @@ pub(super) struct Search {
     /// `here` or `all`.
     pub(super) scope: &'static str,
     /// The extent of the search, in words.
-    pub(super) told: String,
+    pub(super) result: String,
     /// The terms that have no meaning.
     pub(super) not_understood: String,
     /// The same search in the other scope.
@@ -92,16 +92,16 @@ async fn show(
     let place =
         if is_here { format!("in {}", current.title()) } else { "in all folders".to_owned() };
     let is_cut = page.further.is_some() && page.hits.len() < LIST_LEN;
-    let told = match (query.is_empty(), page.hits.len()) {
+    let result = match (query.is_empty(), page.hits.len()) {
         (true, _) => "Type words from a letter, or from whom it is.".to_owned(),
         (_, 0) if is_cut => format!("None yet, {place}"),
         (_, 0) => format!("No letters, {place}"),
         (_, 1) => format!("1 letter, {place}"),
         (_, count) => format!("{count} letters, {place}"),
     };
-    let told = match page.reached.filter(|_| is_cut) {
-        Some(reached) => format!("{told}, back to {}.", dates::long(reached)),
-        None => format!("{}.", told.trim_end_matches('.')),
+    let result = match page.reached.filter(|_| is_cut) {
+        Some(reached) => format!("{result}, back to {}.", dates::long(reached)),
+        None => format!("{}.", result.trim_end_matches('.')),
     };
     let id = current.id.0;
     let older =
@@ -109,7 +109,7 @@ async fn show(
     let search = Search {
         folder: id,
         scope: if is_here { "here" } else { "all" },
-        told,
+        result,
         not_understood: query.not_understood.join(", "),
         other: address(&form.q, if is_here { "all" } else { "here" }, id, None),
         is_cut,

@@ -32,12 +32,12 @@ const PREVIEW_CHARS: usize = 60;
 /// The other messages of a thread, before and after the open one.
 #[derive(Default)]
 pub(super) struct Thread {
-    pub(super) earlier: Vec<Letter>,
-    pub(super) later: Vec<Letter>,
+    pub(super) earlier: Vec<ThreadMessage>,
+    pub(super) later: Vec<ThreadMessage>,
 }
 
 /// A message of the thread.
-pub(super) struct Letter {
+pub(super) struct ThreadMessage {
     message: Message,
     pub(super) folder: u32,
     pub(super) uid: u32,
@@ -73,7 +73,7 @@ impl Thread {
         for (message, summary) in found.into_iter().rev() {
             let folder = folders.iter().find(|folder| folder.id == message.folder);
             let special = folder.and_then(|folder| folder.special);
-            let mut letter = Letter {
+            let mut other = ThreadMessage {
                 folder: message.folder.0,
                 uid: message.uid,
                 folder_title: folder
@@ -92,23 +92,23 @@ impl Thread {
                 files: 0,
                 message,
             };
-            let len = letter.message.size;
+            let len = other.message.size;
             if shown < SHOWN_MAX && len <= SHOWN_LEN_MAX && sum + len <= SHOWN_LEN_SUM_MAX {
                 (shown, sum) = (shown + 1, sum + len);
-                letter.read(site).await?;
+                other.read(site).await?;
             }
-            let is_earlier = order(&letter.message) < order(open);
+            let is_earlier = order(&other.message) < order(open);
             let part = if is_earlier { &mut thread.earlier } else { &mut thread.later };
-            part.insert(0, letter);
+            part.insert(0, other);
         }
         Ok(thread)
     }
 
     /// Marks the messages as read that the page shows open.
     pub(super) async fn mark_read(&self, site: &Site) -> Result<(), Problem> {
-        for letter in self.earlier.iter().chain(&self.later).filter(|letter| letter.is_open()) {
-            let (folder, change) = (letter.message.folder, FlagChange::Add(Flags::of(Flags::SEEN)));
-            match mailbox::store_flags(&site.node, folder, &[letter.uid], change, None).await {
+        for other in self.earlier.iter().chain(&self.later).filter(|other| other.is_open()) {
+            let (folder, change) = (other.message.folder, FlagChange::Add(Flags::of(Flags::SEEN)));
+            match mailbox::store_flags(&site.node, folder, &[other.uid], change, None).await {
                 // A disk that can't be written must not prevent reading.
                 Err(FlagError::Store(error)) if error.is_refusal() => {}
                 changed => drop(changed?),
@@ -118,7 +118,7 @@ impl Thread {
     }
 }
 
-impl Letter {
+impl ThreadMessage {
     /// True if the page shows it unfolded.
     pub(super) fn is_open(&self) -> bool {
         self.is_unread && self.blocks.is_some()
@@ -153,7 +153,7 @@ fn preview(summary: &Summary) -> String {
 }
 
 /// The other messages of the thread, in order: without copies of the same message, drafts, and what
-/// lies in junk or in the bin, unless the open message lies there too.
+/// is in junk or in the bin, unless the open message is there too.
 fn others(
     node: &Node,
     open: &Message,

@@ -52,7 +52,7 @@ async fn chosen_letters_are_marked() {
         assert_eq!(seen.location(), format!("/home/mail/{inbox}"));
         assert_eq!(flags(&alice, &inbox, bit), marked, "{action}");
     }
-    // The box of a thread stands for all its letters.
+    // The box of a thread means all its messages.
     let fields =
         [("folder", inbox.as_str()), ("letter", &two), ("threads", "1"), ("action", "flag")];
     owner.post("/home/mail/chosen", &fields).await;

@@ -21,7 +21,7 @@ pub(crate) async fn run(cx: &mut Context, selected: &Selected) -> Result<Complet
 }
 
 /// The modseq up to which the client knows the folder: that of the expunge, unless others changed
-/// the folder meanwhile, which the client has not been told.
+/// the folder meanwhile, which was not reported to the client.
 fn modseq_after(
     cx: &Context,
     selected: &Selected,

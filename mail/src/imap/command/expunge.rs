@@ -25,7 +25,7 @@ impl Expunge {
     }
 }
 
-/// Expunges them. The EXPUNGEs are sent with the other changes; a client with QRESYNC is told the
+/// Expunges them. The EXPUNGEs are sent with the other changes; a client with QRESYNC is sent the
 /// modseq up to which it then knows the folder.
 pub(crate) async fn run(
     cx: &mut Context,

@@ -1,4 +1,4 @@
-//! NOTIFY (RFC 5465): the client says of which changes it wants to be told, in which folders.
+//! NOTIFY (RFC 5465): the client says which changes it wants reported, in which folders.
 
 use crate::imap::command::fetch::item::Item;
 use crate::imap::completion::Completion;
@@ -15,13 +15,13 @@ const SUPPORTED: &str = "MessageNew MessageExpunge FlagChange MailboxName Subscr
 /// The command.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Notify {
-    /// `NONE`: changes are told as without NOTIFY.
+    /// `NONE`: changes are reported as without NOTIFY.
     None,
     /// `SET`.
     Set(Request),
 }
 
-/// The changes that the client wants to be told.
+/// The changes that the client wants reported.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Request {
     /// The STATUS of each folder whose messages are watched is wanted at once.

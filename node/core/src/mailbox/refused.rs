@@ -18,7 +18,7 @@ use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::mailbox::Flags;
 use crate::node::Node;
-use crate::row::{self, Record};
+use crate::row::{self, Record, Rows};
 use crate::shares::{self, Allowance, Limit, Share};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 use freehold_mime::text::one_line;
@@ -29,7 +29,7 @@ const LISTED_MS: u64 = 30 * 24 * 3_600_000;
 const FIELD_LEN_MAX: usize = 320;
 /// The most recipients in a row.
 const RECIPIENTS_MAX: usize = 5;
-/// The longest message whose text is kept, in bytes.
+/// The longest message whose text is stored, in bytes.
 const TEXT_LEN_MAX: u64 = 5 * 1024 * 1024;
 /// The share of the refusals of one network per day.
 const OF_NETWORK: Limit = Limit { bytes: 8 * 1024 * 1024, count: 30 };
@@ -81,7 +81,7 @@ pub struct Refused {
 /// Why a refused message was not fetched back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchBackError {
-    /// There is no such refusal any more, or its text was not kept.
+    /// There is no such refusal any more, or its text was not stored.
     #[error("the text of this message was not kept")]
     NoText,
     /// The delivery failed.
@@ -121,7 +121,7 @@ impl Record for RefusedRow {
 pub struct Recorded {
     /// True if the refusal is in the list.
     pub is_listed: bool,
-    /// True if its text is kept.
+    /// True if its text is stored.
     pub has_text: bool,
 }
 
@@ -130,13 +130,21 @@ pub struct Recorded {
 /// # Errors
 /// When a row is damaged or the store refuses.
 pub async fn record_refusal(node: &Node, refusal: Refusal) -> Result<Recorded, StoreError> {
-    let (keyed, address) = (node.clone(), refusal.address);
-    let network = try_blocking(move || senders::network_key(&keyed, address)).await?;
+    let (reading, address) = (node.clone(), refusal.address);
     let (now, random) = (node.clock.now(), node.random.array::<8>());
-    let allowances = [
-        Allowance { share: Share::RefusalsOfNetwork(network), limit: OF_NETWORK },
-        Allowance { share: Share::Refusals, limit: OF_ALL },
-    ];
+    let look = move || {
+        let network = senders::network_key(&reading, address)?;
+        let allowances = [
+            Allowance { share: Share::RefusalsOfNetwork(network), limit: OF_NETWORK },
+            Allowance { share: Share::Refusals, limit: OF_ALL },
+        ];
+        Ok::<_, StoreError>((has_room(&reading.store, now, &allowances)?, allowances))
+    };
+    // A client that guesses addresses must not hold up the commits of others.
+    let (is_listed, allowances) = try_blocking(look).await?;
+    if !is_listed {
+        return Ok(Recorded::default());
+    }
     let text = refusal.text.as_ref().filter(|text| text.len <= TEXT_LEN_MAX).cloned();
     let row = RefusedRow {
         address: refusal.address.to_canonical().to_string(),
@@ -146,10 +154,9 @@ pub async fn record_refusal(node: &Node, refusal: Refusal) -> Result<Recorded, S
         text: text.as_ref().map(|text| text.id),
     };
     let commit = move |tx: &mut Tx<'_>| {
-        for allowance in &allowances {
-            if !shares::has_room(tx, now, allowance)? {
-                return Ok(Recorded::default());
-            }
+        // Others may have used it up since.
+        if !has_room(tx, now, &allowances)? {
+            return Ok(Recorded::default());
         }
         if let Some(text) = &text {
             tx.attach(text);
@@ -164,6 +171,20 @@ pub async fn record_refusal(node: &Node, refusal: Refusal) -> Result<Recorded, S
         Ok(Recorded { is_listed: true, has_text: text.is_some() })
     };
     node.store.commit(commit).await
+}
+
+/// True if some of each share is left.
+fn has_room(
+    rows: &impl Rows,
+    now: Timestamp,
+    allowances: &[Allowance],
+) -> Result<bool, StoreError> {
+    for allowance in allowances {
+        if !shares::has_room(rows, now, allowance)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// One line of at most [`FIELD_LEN_MAX`] bytes.
@@ -237,7 +258,7 @@ fn refused(key: &[u8], row: RefusedRow) -> Refused {
 /// Puts a refused message into the inbox. A second call finds the message of the first.
 ///
 /// # Errors
-/// When its text was not kept, or the delivery fails.
+/// When its text was not stored, or the delivery fails.
 pub async fn fetch_back(node: &Node, id: RefusalId) -> Result<Message, FetchBackError> {
     let reading = node.clone();
     let found = try_blocking(move || {

@@ -269,7 +269,7 @@ impl Fields {
         })
     }
 
-    /// For a message whose texts were too long to be kept, or were not read yet.
+    /// For a message whose texts were too long to be stored, or were not read yet.
     fn of_summary(summary: &Summary) -> Self {
         let people = |people: &[Correspondent]| {
             let texts = people.iter().map(|person| format!("{} {}", person.name, person.address));

@@ -1,6 +1,6 @@
 //! A folder as a list of threads, the newest first.
 //!
-//! The list walks back over the messages of the folder. Each stands for its thread if it is the
+//! The list walks back over the messages of the folder. Each represents its thread if it is the
 //! newest of that thread in the folder, which the rows of [`thread_members`] tell; an older message
 //! of a thread is passed over. So a page needs no memory of the pages before it: a thread whose
 //! newest message is on an earlier page is not listed again.
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
         Ok(Self { node, folder, pages, summaries, expunged, met: BTreeSet::new() })
     }
 
-    /// The thread for which message `uid` stands; `None` if it is not the newest of its thread.
+    /// The thread that message `uid` represents; `None` if it is not the newest of its thread.
     fn thread(
         &mut self,
         uid: u32,
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
             let found =
                 thread_members::in_folder(rows, thread, self.folder.id, THREAD_COUNTED_MAX)?;
             let is_whole = found.len() < THREAD_COUNTED_MAX;
-            // A message of an earlier version that is not among the members stands for itself.
+            // A message of an earlier version that is not among the members is its own thread.
             if found.contains(&uid) || !is_whole {
                 members = found;
                 members.retain(|member| !self.expunged.contains(member));

@@ -210,7 +210,7 @@ impl MailImport {
         self.state().status.clone()
     }
 
-    /// Ends the import that runs. The messages it has read are kept.
+    /// Ends the import that runs. The messages it has read stay.
     pub fn stop(&self) {
         let mut state = self.state();
         // One that nobody has taken yet ends here.

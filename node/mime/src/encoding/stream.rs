@@ -7,7 +7,7 @@ use super::{Base64, Encoding, Footer, octets, quoted_line};
 const LINE_LEN_MAX: usize = 64 * 1024;
 
 /// A decoder of one body. Its result is that of [`super::decode`] for text that is encoded as it
-/// says; a text that is only labelled base64 is not kept.
+/// says; a text that is only labelled base64 is not stored.
 #[derive(Debug)]
 pub struct Decoder {
     encoding: Encoding,

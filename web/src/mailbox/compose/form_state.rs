@@ -9,12 +9,12 @@ use super::form::MessageForm;
 use crate::response::percent_encoded;
 
 const FIELD: &str = "X-Freehold-Draft";
-/// The longest value that is kept, in bytes.
+/// The longest value that is stored, in bytes.
 const VALUE_LEN_MAX: usize = 16 * 1024;
 /// The length of a line, in bytes.
 const LINE_LEN: usize = 72;
 
-/// The values that are kept, by their names in the field.
+/// The values that are stored, by their names in the field.
 fn values(form: &mut MessageForm) -> [(&'static str, &mut String); 5] {
     [
         ("to", &mut form.to),

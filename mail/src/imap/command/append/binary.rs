@@ -1,6 +1,6 @@
 //! Messages with NUL (RFC 3516 4.4). FETCH BODY[] must send a message without one (RFC 3501 4.3.1),
 //! so parts with the transfer encoding `binary` are stored as base64. FETCH BINARY decodes them
-//! again. A NUL in any other place can't be kept.
+//! again. A NUL in any other place can't be stored.
 #![allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
 
 use std::ops::Range;
@@ -120,7 +120,7 @@ fn plan(message: &[u8]) -> Option<Vec<Piece>> {
         if !parametrised(field.value).0.eq_ignore_ascii_case(b"binary") {
             return None;
         }
-        // Where the field lies in the header.
+        // The position of the field in the header.
         let before = field.raw.as_ptr().addr().checked_sub(header.as_ptr().addr())?;
         let start = part.header.start.checked_add(before)?;
         let end = start.checked_add(field.raw.len())?;

@@ -15,7 +15,7 @@ use crate::node::KeyedHash;
 use crate::row::{self, Rows};
 use crate::store::StoreError;
 
-/// The most words of one message that are kept.
+/// The most words of one message that are stored.
 pub(super) const WORDS_MAX: usize = 512;
 /// The lengths of words: in characters at least, in bytes at most.
 const CHARS_MIN: usize = 3;

@@ -19,7 +19,7 @@ async fn messages_of_earlier_versions_join_their_threads() {
     });
     forget.await.unwrap();
     assert_eq!(thread_messages(&alice, thread, 9).unwrap(), []);
-    // Until then each message stands for itself.
+    // Until then each message is a row.
     assert_eq!(threads(&alice, inbox, None, 9).unwrap().threads.len(), 3);
     index_older_messages(&alice).await.unwrap();
     assert_eq!(thread_messages(&alice, thread, 9).unwrap(), [(inbox, 2)]);
