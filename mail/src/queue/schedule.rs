@@ -1,8 +1,9 @@
 //! Finds the messages that are due and queues them for their next hops.
 //!
 //! A walk reads the rows in the order in which they are due, a few at a time, and leaves out those
-//! that are queued already for all their recipients. The next walk begins only after a rest that is longer than the walk, so
-//! that a long queue costs a small part of the processor however often the queue changes.
+//! that are queued already for all their recipients. The next walk begins only after a rest that
+//! is longer than the walk, so that a long queue costs a small part of the processor however often
+//! the queue changes.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -88,7 +88,10 @@ pub(super) struct OpenMessage {
 impl OpenMessage {
     /// True if its HTML has pictures from elsewhere.
     pub(super) fn has_remote(&self) -> bool {
-        let is_remote = |shown: &ShownBlock| matches!(shown.block, Block::Html { remote_images, .. } if remote_images > 0);
+        let is_remote = |shown: &ShownBlock| match shown.block {
+            Block::Html { remote_images, .. } => remote_images > 0,
+            _ => false,
+        };
         self.blocks.as_ref().is_some_and(|blocks| blocks.iter().any(is_remote))
     }
 }
