@@ -5,7 +5,7 @@
 //! again when there is room. Next hops get their workers in turn, so that a long queue for one of
 //! them delays no other. A worker whose next hop does not answer soon gives its place to others.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use freehold_core::mailbox::QueueId;
 
@@ -50,9 +50,17 @@ pub(super) struct HopQueues {
 #[derive(Debug, Default)]
 struct Known {
     /// The targets whose attempts have not ended.
-    open: Vec<Target>,
+    open: Vec<Open>,
     /// Each of its recipients waits for one of them. Otherwise others may become due meanwhile.
     is_complete: bool,
+}
+
+/// A target of a message.
+#[derive(Debug)]
+struct Open {
+    target: Target,
+    /// The recipients to whom the message is being sent; none while it waits.
+    sending: HashSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -101,7 +109,7 @@ impl HopQueues {
         let mut known = self.known.remove(&id).unwrap_or_default();
         known.is_complete = is_complete;
         for target in targets {
-            if known.open.contains(&target) {
+            if known.open.iter().any(|open| open.target == target) {
                 continue;
             }
             let has_queue = self.queues.contains_key(&target) || self.queues.len() < QUEUES_MAX;
@@ -109,7 +117,7 @@ impl HopQueues {
             match queue.filter(|queue| queue.waiting.len() < room) {
                 Some(queue) => {
                     queue.waiting.push_back(id);
-                    known.open.push(target.clone());
+                    known.open.push(Open { target: target.clone(), sending: HashSet::new() });
                     self.offer(&target);
                 }
                 None => known.is_complete = false,
@@ -172,6 +180,29 @@ impl HopQueues {
             queue.connections_max = Some(queue.workers.saturating_sub(1).max(1));
             queue.waiting.push_front(id);
         }
+        let open = self.known.get_mut(&id).map(|known| known.open.iter_mut());
+        for open in open.into_iter().flatten().filter(|open| open.target == *target) {
+            open.sending.clear();
+        }
+    }
+
+    /// The recipients of an attempt that begins: those of `addresses` to whom no other attempt is
+    /// sending. A recipient has another target when the route changes, as to a new smarthost.
+    pub(super) fn claim(
+        &mut self,
+        target: &Target,
+        id: QueueId,
+        addresses: impl IntoIterator<Item = String>,
+    ) -> HashSet<String> {
+        let Some(known) = self.known.get_mut(&id) else { return HashSet::new() };
+        let (own, others): (Vec<_>, Vec<_>) =
+            known.open.iter_mut().partition(|open| open.target == *target);
+        let is_free = |to: &String| !others.iter().any(|open| open.sending.contains(to));
+        let claimed: HashSet<String> = addresses.into_iter().filter(is_free).collect();
+        for open in own {
+            open.sending.clone_from(&claimed);
+        }
+        claimed
     }
 
     /// An attempt has ended. Its recipients may be due again before the attempts at other targets
@@ -179,7 +210,7 @@ impl HopQueues {
     pub(super) fn end(&mut self, target: &Target, id: QueueId) {
         self.ended = true;
         if let Some(known) = self.known.get_mut(&id) {
-            known.open.retain(|open| open != target);
+            known.open.retain(|open| open.target != *target);
             known.is_complete = false;
             if known.open.is_empty() {
                 self.known.remove(&id);
@@ -217,151 +248,4 @@ impl HopQueues {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: u64) -> QueueId {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&number.to_be_bytes());
-        QueueId(bytes)
-    }
-
-    fn domain(number: usize) -> Target {
-        Some(NextHop::Direct(format!("d{number}.example")))
-    }
-
-    /// The workers that can start, by their targets.
-    fn started(queues: &mut HopQueues) -> Vec<Target> {
-        std::iter::from_fn(|| queues.start()).map(|(target, _)| target).collect()
-    }
-
-    #[test]
-    fn second_connection_follows_the_first_ones_answer() {
-        let mut queues = HopQueues::default();
-        for number in 0..10 {
-            queues.add(id(number), [domain(1)], true);
-        }
-        assert_eq!(started(&mut queues), [domain(1)]);
-        queues.opened(&domain(1));
-        assert_eq!(started(&mut queues), [domain(1)]);
-        queues.opened(&domain(1));
-        assert_eq!(started(&mut queues), [], "two connections are the most");
-        assert_eq!(queues.next(&domain(1)), Some(id(2)));
-    }
-
-    #[test]
-    fn long_queue_does_not_delay_other_domains() {
-        let mut queues = HopQueues::default();
-        for number in 0..100_000 {
-            queues.add(id(number), [domain(1)], true);
-        }
-        assert!(queues.known.len() <= IDS_MAX);
-        queues.add(id(200_000), [domain(2), domain(3)], true);
-        assert_eq!(started(&mut queues), [domain(1), domain(2), domain(3)]);
-        // Full queues leave room for others, whatever their number.
-        for number in 0..50_000 {
-            queues.add(id(300_000 + number as u64), [domain(number % 5_000)], true);
-        }
-        assert_eq!(queues.queues.len(), QUEUES_MAX);
-        assert!(queues.known.len() < 2 * IDS_MAX + QUEUES_MAX * IDS_PER_QUEUE_MIN);
-    }
-
-    #[test]
-    fn slow_next_hops_leave_room_for_others() {
-        let mut queues = HopQueues::default();
-        for number in 0..1_000 {
-            queues.add(id(number as u64), [domain(number)], true);
-        }
-        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
-        for _ in 0..ACTIVE_MAX {
-            queues.set_slow(true);
-        }
-        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
-        for _ in 0..ACTIVE_MAX {
-            queues.set_slow(true);
-        }
-        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
-        for _ in 0..ACTIVE_MAX {
-            queues.set_slow(true);
-        }
-        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
-        queues.set_slow(true);
-        assert_eq!(started(&mut queues), [], "there are {WORKERS_MAX} workers");
-        queues.set_slow(false);
-        queues.opened(&domain(0));
-        queues.leave(&domain(0));
-        assert_eq!(started(&mut queues), [domain(WORKERS_MAX)]);
-    }
-
-    #[test]
-    fn message_is_known_until_all_attempts_ended() {
-        let mut queues = HopQueues::default();
-        queues.add(id(1), [None, domain(1)], true);
-        assert_eq!(started(&mut queues), [None, domain(1)]);
-        assert!(queues.has_all(id(1)));
-        queues.end(&None, id(1));
-        assert!(queues.known.contains_key(&id(1)) && queues.take_ended() && !queues.take_ended());
-        queues.end(&domain(1), id(1));
-        assert!(queues.known.is_empty());
-        queues.leave(&None);
-        queues.leave(&domain(1));
-        assert!(queues.queues.is_empty() && queues.workers == 0);
-    }
-
-    #[test]
-    fn retry_is_queued_beside_a_running_attempt() {
-        let mut queues = HopQueues::default();
-        queues.add(id(1), [domain(1), domain(2)], true);
-        assert_eq!(started(&mut queues), [domain(1), domain(2)]);
-        queues.end(&domain(1), id(1));
-        queues.leave(&domain(1));
-        assert!(!queues.has_all(id(1)));
-        // The other attempt is not repeated.
-        queues.add(id(1), [domain(1), domain(2)], true);
-        assert_eq!(started(&mut queues), [domain(1)]);
-        queues.end(&domain(2), id(1));
-        queues.leave(&domain(2));
-        assert!(queues.known.contains_key(&id(1)));
-        queues.end(&domain(1), id(1));
-        assert!(queues.known.is_empty());
-    }
-
-    #[test]
-    fn refused_connection_leaves_the_other_ones() {
-        let mut queues = HopQueues::default();
-        let smarthost = Some(NextHop::Smarthost);
-        for number in 0..9 {
-            queues.add(id(number), [smarthost.clone()], true);
-        }
-        for _ in 0..3 {
-            assert_eq!(started(&mut queues).len(), 1);
-            queues.opened(&smarthost);
-        }
-        assert_eq!(started(&mut queues).len(), 1);
-        queues.put_back(&smarthost, id(3));
-        queues.opened(&smarthost);
-        queues.leave(&smarthost);
-        assert_eq!(started(&mut queues), [], "three connections are the most");
-        queues.leave(&smarthost);
-        assert_eq!(started(&mut queues).len(), 1);
-    }
-
-    #[test]
-    fn refused_second_connection_is_not_tried_again() {
-        let mut queues = HopQueues::default();
-        for number in 0..4 {
-            queues.add(id(number), [domain(1)], true);
-        }
-        assert_eq!(started(&mut queues).len(), 1);
-        queues.opened(&domain(1));
-        assert_eq!(started(&mut queues).len(), 1);
-        assert!(queues.has_other_connection(&domain(1)));
-        queues.put_back(&domain(1), id(1));
-        queues.opened(&domain(1));
-        queues.leave(&domain(1));
-        assert_eq!(started(&mut queues), []);
-        assert_eq!(queues.next(&domain(1)), Some(id(1)));
-        queues.leave(&domain(1));
-        assert_eq!(started(&mut queues), [domain(1)]);
-    }
-}
+mod tests;
