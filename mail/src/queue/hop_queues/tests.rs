@@ -107,7 +107,7 @@ fn retry_is_queued_beside_a_running_attempt() {
 }
 
 #[test]
-fn recipient_of_a_changed_route_is_not_sent_to_twice() {
+fn changed_route_sends_to_no_recipient_twice() {
     let mut queues = HopQueues::default();
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     queues.add(id(1), [domain(1), domain(2)], true);
