@@ -18,6 +18,7 @@ from faults.browser import Browser
 from faults.machines import Network, in_namespace, must
 from faults.process import run, stop_nodes_on_sigterm, within
 from faults.report import check, finish
+from small_internet import autoconfig
 from small_internet.provider import PASSWORD, Provider
 from small_internet.world import World, quoted
 
@@ -191,6 +192,7 @@ def play(network):
     play_junk(provider, alice)
     play_addresses(provider, alice)
     play_rules_and_away(provider, alice)
+    autoconfig.play(seen, network, world, provider, alice, bob)
     play_mta_sts(world, provider, alice)
 
 

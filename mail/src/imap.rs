@@ -21,7 +21,7 @@
 //! | 5258 | LIST-EXTENDED | whole |
 //! | 5267 | CONTEXT=SEARCH, ESORT | part: ESORT |
 //! | 5464 | METADATA | whole: values of up to 3,072 octets, 100 for each folder |
-//! | 5465 | NOTIFY | whole: events of messages, names and subscriptions |
+//! | 5465 | NOTIFY | whole, but AnnotationChange |
 //! | 5530 | response codes | whole |
 //! | 5802, 7677, 9266 | SCRAM-SHA-256 and -PLUS | whole; channel binding with TLS 1.3 |
 //! | 5819 | LIST-STATUS | whole |

@@ -1,5 +1,6 @@
 // Keys for the mailbox, and a box that chooses all letters of a page. Without this module the page
-// has the same links and forms; `/home/mail/keys` lists the keys.
+// has the same links and forms; `/home/mail/keys` lists the keys, and turns them off: then the page
+// says so in `data-keys`.
 
 const all = (selector) => [...document.querySelectorAll(selector)];
 const rows = all('.messages li');
@@ -62,6 +63,8 @@ const KEYS = {
   '?': () => follow('a[href="/home/mail/keys"]'),
 };
 
+const areOff = document.querySelector('main[data-keys=off]');
+
 document.addEventListener('keydown', (event) => {
   const { key, target } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
@@ -69,7 +72,7 @@ document.addEventListener('keydown', (event) => {
     if (key === 'Escape') target.blur();
     return;
   }
-  if (!Object.hasOwn(KEYS, key)) return;
+  if (areOff || !Object.hasOwn(KEYS, key)) return;
   event.preventDefault();
   KEYS[key]();
 });

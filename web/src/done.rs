@@ -44,9 +44,14 @@ pub(crate) enum Done {
     MessagesDeleted,
     NothingChosen,
     BinDaysSaved,
+    KeysOn,
+    KeysOff,
     SenderAllowed,
     SenderBlocked,
     SenderUnlisted,
+    PicturesAlways,
+    TooManyPictureSenders,
+    PicturesNotAlways,
     AddressMade,
     RuleMade,
     RuleRemoved,
@@ -65,7 +70,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 50] = [
+const NAMES: [(Done, &str); 55] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -98,9 +103,14 @@ const NAMES: [(Done, &str); 50] = [
     (Done::MessagesDeleted, "letters-deleted"),
     (Done::NothingChosen, "nothing-chosen"),
     (Done::BinDaysSaved, "bin-days"),
+    (Done::KeysOn, "keys-on"),
+    (Done::KeysOff, "keys-off"),
     (Done::SenderAllowed, "sender-in"),
     (Done::SenderBlocked, "sender-out"),
     (Done::SenderUnlisted, "sender-off"),
+    (Done::PicturesAlways, "pictures-always"),
+    (Done::TooManyPictureSenders, "pictures-too-many"),
+    (Done::PicturesNotAlways, "pictures-asked"),
     (Done::AddressMade, "address-made"),
     (Done::RuleMade, "rule-made"),
     (Done::RuleRemoved, "rule-removed"),

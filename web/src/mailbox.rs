@@ -22,6 +22,7 @@ mod normalize;
 mod parsed;
 mod part_path;
 mod parts;
+mod picture_senders;
 mod pictures;
 mod proof;
 mod queue;
@@ -96,6 +97,8 @@ struct Sidebar {
     older: String,
     /// True if the list is by threads.
     by_threads: bool,
+    /// True if single keys act.
+    heeds_keys: bool,
     search: Search,
     /// The changes that are offered for several messages; `None` beside an open message.
     chooser: Option<Chooser>,
@@ -184,6 +187,7 @@ async fn sidebar(
         messages: listed.rows,
         older: listed.older.map(|uid| format!("/home/mail/{id}?before={uid}")).unwrap_or_default(),
         by_threads,
+        heeds_keys: mailbox::heeds_keys(&site.node)?,
         search: Search { folder: id, ..Search::default() },
         chooser: open.is_none().then(|| Chooser::of(current, &folders)),
         moved: None,

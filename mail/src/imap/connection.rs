@@ -213,7 +213,9 @@ async fn wait(
     let is_watched = |event: &Event| match watched {
         Watched::Nothing => false,
         Watched::Folder(folder) => *event == Event::Mailbox(folder.0),
-        Watched::Everything => matches!(event, Event::Mailbox(_) | Event::Subscriptions),
+        Watched::Everything => {
+            matches!(event, Event::Mailbox(_) | Event::Subscriptions | Event::Annotations)
+        }
     };
     let is_idle = session.is_idle();
     let timeout = if session.is_logged_in() {

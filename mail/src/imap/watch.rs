@@ -8,10 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use freehold_core::mailbox::{self, Folder, FolderId, SpecialUse};
 use freehold_core::store::StoreError;
 
-use super::command::notify::{Events, Filter, Request};
+use super::command::notify::{self, Events, Filter, Request};
 use super::command::{Command, list, status};
+use super::completion::Completion;
 use super::context::Context;
 use super::selected::Wanted;
+use annotations::{Annotations, OwnAnnotations};
+
+mod annotations;
 
 /// Output of one report, in bytes. A client that gets more is sent no further changes (RFC 5465
 /// 5.8): it would have to read as much as it saves.
@@ -23,6 +27,7 @@ pub(crate) struct Watch {
     pub(crate) request: Request,
     known: BTreeMap<FolderId, Known>,
     subscribed: BTreeSet<String>,
+    annotations: Annotations,
 }
 
 /// A folder as the client knows it.
@@ -45,13 +50,14 @@ impl Known {
     }
 }
 
-/// A change of names that the client itself makes: not reported (RFC 5465 3).
+/// A change of names or annotations that the client itself makes: not reported (RFC 5465 3).
 #[derive(Debug)]
 pub(crate) enum OwnChange {
     Made(String),
     Deleted(String),
     Renamed { from: String, to: String },
     Subscribed { name: String, subscribed: bool },
+    Annotated(OwnAnnotations),
 }
 
 impl OwnChange {
@@ -68,6 +74,7 @@ impl OwnChange {
             Command::Subscribe(change) => {
                 Self::Subscribed { name: change.name.clone(), subscribed: change.subscribed }
             }
+            Command::SetMetadata(set) => Self::Annotated(OwnAnnotations::of(set)),
             _ => return None,
         })
     }
@@ -77,15 +84,18 @@ impl Watch {
     /// Begins, and prints the STATUS of folders whose messages are watched if that is wanted.
     ///
     /// # Errors
-    /// When the store is unavailable.
+    /// When there are too many annotations to be watched, or the store is unavailable.
     pub(crate) fn start(
         cx: &mut Context,
         selected: Option<FolderId>,
         request: Request,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, Completion> {
         let folders = mailbox::folders(&cx.node)?;
         let known = folders.iter().map(|folder| (folder.id, Known::of(folder))).collect();
-        let watch = Self { request, known, subscribed: mailbox::subscriptions(&cx.node)? };
+        let annotations = Annotations::read(&cx.node, &request)?
+            .ok_or_else(|| notify::too_much("too many annotations"))?;
+        let subscribed = mailbox::subscriptions(&cx.node)?;
+        let watch = Self { request, known, subscribed, annotations };
         for folder in folders.iter().filter(|folder| Some(folder.id) != selected) {
             let events = watch.events(&folder.name, folder.special, &watch.subscribed);
             if watch.request.status && events.messages {
@@ -106,8 +116,8 @@ impl Watch {
         self.request.selected.as_ref().is_none_or(|group| group.is_delayed)
     }
 
-    /// Prints the changes of names, subscriptions and other folders than the selected one. False
-    /// when there were too many.
+    /// Prints the changes of names, subscriptions, annotations, and other folders than the selected
+    /// one. False when there were too many.
     ///
     /// # Errors
     /// When the store is unavailable.
@@ -132,8 +142,16 @@ impl Watch {
                 }
             }
         }
+        let Some(annotations) = Annotations::read(&cx.node, &self.request)? else {
+            return Ok(false);
+        };
+        self.annotations.report(cx, &annotations, &folders, |folder| {
+            let events =
+                folder.map(|folder| self.events(&folder.name, folder.special, &subscribed));
+            annotations::wants(&self.request, events)
+        });
         self.known = folders.iter().map(|folder| (folder.id, Known::of(folder))).collect();
-        self.subscribed = subscribed;
+        (self.subscribed, self.annotations) = (subscribed, annotations);
         Ok(cx.out.len().saturating_sub(start) <= REPORT_LEN_MAX)
     }
 
@@ -243,6 +261,7 @@ impl Watch {
             OwnChange::Subscribed { name, subscribed: false } => {
                 self.subscribed.remove(&name);
             }
+            OwnChange::Annotated(own) => self.annotations.note(&cx.node, &self.request, &own)?,
         }
         Ok(())
     }

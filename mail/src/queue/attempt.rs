@@ -62,6 +62,16 @@ async fn attempt(
             routed.push((address.to_owned(), route));
         }
     }
+    let has_recipients = !routed.is_empty();
+    let addresses = routed.iter().map(|(address, _)| address.clone());
+    let claimed = worker.shared.queues().claim(&worker.target, id, addresses);
+    routed.retain(|(address, _)| claimed.contains(address));
+    if has_recipients && routed.is_empty() {
+        // Another attempt, by an earlier route, sends to all of them. Without a pause they would be
+        // found again at once.
+        sleep(ERROR_PAUSE).await;
+        return Ok(Attempt::Ended);
+    }
     let Some(hop) = worker.target.clone() else {
         let results = without_hop(state, &item, routed).await;
         record(state, &item, results, state.config.retry_first_ms).await?;

@@ -5,7 +5,7 @@
 //! again when there is room. Next hops get their workers in turn, so that a long queue for one of
 //! them delays no other. A worker whose next hop does not answer soon gives its place to others.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use freehold_core::mailbox::QueueId;
 
@@ -37,13 +37,30 @@ pub(super) struct HopQueues {
     queues: HashMap<Target, HopQueue>,
     /// The queues for which another worker may start, in their order.
     turn: VecDeque<Target>,
-    /// The messages that wait or are being sent, with the number of their queues.
-    known: HashMap<QueueId, usize>,
+    /// The messages that wait or are being sent.
+    known: HashMap<QueueId, Known>,
     workers: usize,
     /// The workers whose next hops have not answered for some time.
     slow: usize,
     /// Since the last call of [`HopQueues::take_ended`] an attempt has ended.
     ended: bool,
+}
+
+/// A message that waits or is being sent.
+#[derive(Debug, Default)]
+struct Known {
+    /// The targets whose attempts have not ended.
+    open: Vec<Open>,
+    /// Each of its recipients waits for one of them. Otherwise others may become due meanwhile.
+    is_complete: bool,
+}
+
+/// A target of a message.
+#[derive(Debug)]
+struct Open {
+    target: Target,
+    /// The recipients to whom the message is being sent; none while it waits.
+    sending: HashSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -52,19 +69,19 @@ struct HopQueue {
     workers: usize,
     /// The workers that have no connection yet.
     opening: usize,
-    /// The next hop takes no second connection.
-    takes_one: bool,
+    /// The most connections, if the next hop has refused one more.
+    connections_max: Option<usize>,
     in_turn: bool,
 }
 
 impl HopQueue {
     fn connections_max(&self, target: &Target) -> usize {
-        match target {
+        let max = match target {
             None => LOCAL_MAX,
-            Some(_) if self.takes_one => 1,
             Some(NextHop::Smarthost) => SMARTHOST_CONNECTIONS_MAX,
             Some(NextHop::Configured(_) | NextHop::Direct(_)) => CONNECTIONS_MAX,
-        }
+        };
+        self.connections_max.unwrap_or(max).min(max)
     }
 
     /// True if another worker may start. While one waits for an answer, no second one does.
@@ -74,29 +91,40 @@ impl HopQueue {
 }
 
 impl HopQueues {
-    /// True if the message waits already or is being sent.
-    pub(super) fn knows(&self, id: QueueId) -> bool {
-        self.known.contains_key(&id)
+    /// True if each recipient of the message waits already, or the message is being sent to them.
+    pub(super) fn has_all(&self, id: QueueId) -> bool {
+        self.known.get(&id).is_some_and(|known| known.is_complete)
     }
 
-    /// Queues a message that is not known for different targets. Where a queue is full, the message
-    /// is left out: it is found again when an attempt has ended.
-    pub(super) fn add(&mut self, id: QueueId, targets: impl IntoIterator<Item = Target>) {
+    /// Queues a message for different targets, but for those that have it already. `is_complete`
+    /// says that none of its recipients becomes due later. Where a queue is full, the message is
+    /// left out: it is found again when an attempt has ended.
+    pub(super) fn add(
+        &mut self,
+        id: QueueId,
+        targets: impl IntoIterator<Item = Target>,
+        is_complete: bool,
+    ) {
         let room = (IDS_MAX / (self.queues.len() + 1)).max(IDS_PER_QUEUE_MIN);
-        let mut count = 0;
+        let mut known = self.known.remove(&id).unwrap_or_default();
+        known.is_complete = is_complete;
         for target in targets {
-            if !self.queues.contains_key(&target) && self.queues.len() >= QUEUES_MAX {
+            if known.open.iter().any(|open| open.target == target) {
                 continue;
             }
-            let queue = self.queues.entry(target.clone()).or_default();
-            if queue.waiting.len() < room {
-                queue.waiting.push_back(id);
-                count += 1;
-                self.offer(&target);
+            let has_queue = self.queues.contains_key(&target) || self.queues.len() < QUEUES_MAX;
+            let queue = has_queue.then(|| self.queues.entry(target.clone()).or_default());
+            match queue.filter(|queue| queue.waiting.len() < room) {
+                Some(queue) => {
+                    queue.waiting.push_back(id);
+                    known.open.push(Open { target: target.clone(), sending: HashSet::new() });
+                    self.offer(&target);
+                }
+                None => known.is_complete = false,
             }
         }
-        if count > 0 {
-            self.known.insert(id, count);
+        if !known.open.is_empty() {
+            self.known.insert(id, known);
         }
     }
 
@@ -145,21 +173,46 @@ impl HopQueues {
         self.queues.get(target).is_some_and(|queue| queue.workers > 1)
     }
 
-    /// Queues a message again, which a worker has not tried, because its next hop takes no second
-    /// connection.
+    /// Queues a message again, which a worker has not tried, because its next hop takes no further
+    /// connection beside those of the other workers.
     pub(super) fn put_back(&mut self, target: &Target, id: QueueId) {
         if let Some(queue) = self.queues.get_mut(target) {
-            queue.takes_one = true;
+            queue.connections_max = Some(queue.workers.saturating_sub(1).max(1));
             queue.waiting.push_front(id);
+        }
+        let open = self.known.get_mut(&id).map(|known| known.open.iter_mut());
+        for open in open.into_iter().flatten().filter(|open| open.target == *target) {
+            open.sending.clear();
         }
     }
 
-    /// An attempt has ended.
-    pub(super) fn end(&mut self, id: QueueId) {
+    /// The recipients of an attempt that begins: those of `addresses` to whom no other attempt is
+    /// sending. A recipient has another target when the route changes, as to a new smarthost.
+    pub(super) fn claim(
+        &mut self,
+        target: &Target,
+        id: QueueId,
+        addresses: impl IntoIterator<Item = String>,
+    ) -> HashSet<String> {
+        let Some(known) = self.known.get_mut(&id) else { return HashSet::new() };
+        let (own, others): (Vec<_>, Vec<_>) =
+            known.open.iter_mut().partition(|open| open.target == *target);
+        let is_free = |to: &String| !others.iter().any(|open| open.sending.contains(to));
+        let claimed: HashSet<String> = addresses.into_iter().filter(is_free).collect();
+        for open in own {
+            open.sending.clone_from(&claimed);
+        }
+        claimed
+    }
+
+    /// An attempt has ended. Its recipients may be due again before the attempts at other targets
+    /// have ended.
+    pub(super) fn end(&mut self, target: &Target, id: QueueId) {
         self.ended = true;
-        if let Some(left) = self.known.get_mut(&id) {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
+        if let Some(known) = self.known.get_mut(&id) {
+            known.open.retain(|open| open.target != *target);
+            known.is_complete = false;
+            if known.open.is_empty() {
                 self.known.remove(&id);
             }
         }
@@ -195,112 +248,4 @@ impl HopQueues {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(number: u64) -> QueueId {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&number.to_be_bytes());
-        QueueId(bytes)
-    }
-
-    fn domain(number: usize) -> Target {
-        Some(NextHop::Direct(format!("d{number}.example")))
-    }
-
-    /// The workers that can start, by their targets.
-    fn started(queues: &mut HopQueues) -> Vec<Target> {
-        std::iter::from_fn(|| queues.start()).map(|(target, _)| target).collect()
-    }
-
-    #[test]
-    fn second_connection_follows_the_first_ones_answer() {
-        let mut queues = HopQueues::default();
-        for number in 0..10 {
-            queues.add(id(number), [domain(1)]);
-        }
-        assert_eq!(started(&mut queues), [domain(1)]);
-        queues.opened(&domain(1));
-        assert_eq!(started(&mut queues), [domain(1)]);
-        queues.opened(&domain(1));
-        assert_eq!(started(&mut queues), [], "two connections are the most");
-        assert_eq!(queues.next(&domain(1)), Some(id(2)));
-    }
-
-    #[test]
-    fn long_queue_does_not_delay_other_domains() {
-        let mut queues = HopQueues::default();
-        for number in 0..100_000 {
-            queues.add(id(number), [domain(1)]);
-        }
-        assert!(queues.known.len() <= IDS_MAX);
-        queues.add(id(200_000), [domain(2), domain(3)]);
-        assert_eq!(started(&mut queues), [domain(1), domain(2), domain(3)]);
-        // Full queues leave room for others, whatever their number.
-        for number in 0..50_000 {
-            queues.add(id(300_000 + number as u64), [domain(number % 5_000)]);
-        }
-        assert_eq!(queues.queues.len(), QUEUES_MAX);
-        assert!(queues.known.len() < 2 * IDS_MAX + QUEUES_MAX * IDS_PER_QUEUE_MIN);
-    }
-
-    #[test]
-    fn slow_next_hops_leave_room_for_others() {
-        let mut queues = HopQueues::default();
-        for number in 0..1_000 {
-            queues.add(id(number as u64), [domain(number)]);
-        }
-        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
-        for _ in 0..ACTIVE_MAX {
-            queues.set_slow(true);
-        }
-        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
-        for _ in 0..ACTIVE_MAX {
-            queues.set_slow(true);
-        }
-        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
-        for _ in 0..ACTIVE_MAX {
-            queues.set_slow(true);
-        }
-        assert_eq!(started(&mut queues).len(), ACTIVE_MAX);
-        queues.set_slow(true);
-        assert_eq!(started(&mut queues), [], "there are {WORKERS_MAX} workers");
-        queues.set_slow(false);
-        queues.opened(&domain(0));
-        queues.leave(&domain(0));
-        assert_eq!(started(&mut queues), [domain(WORKERS_MAX)]);
-    }
-
-    #[test]
-    fn message_is_known_until_all_attempts_ended() {
-        let mut queues = HopQueues::default();
-        queues.add(id(1), [None, domain(1)]);
-        assert_eq!(started(&mut queues), [None, domain(1)]);
-        queues.end(id(1));
-        assert!(queues.knows(id(1)) && queues.take_ended() && !queues.take_ended());
-        queues.end(id(1));
-        assert!(!queues.knows(id(1)));
-        queues.leave(&None);
-        queues.leave(&domain(1));
-        assert!(queues.queues.is_empty() && queues.workers == 0);
-    }
-
-    #[test]
-    fn refused_second_connection_is_not_tried_again() {
-        let mut queues = HopQueues::default();
-        for number in 0..4 {
-            queues.add(id(number), [domain(1)]);
-        }
-        assert_eq!(started(&mut queues).len(), 1);
-        queues.opened(&domain(1));
-        assert_eq!(started(&mut queues).len(), 1);
-        assert!(queues.has_other_connection(&domain(1)));
-        queues.put_back(&domain(1), id(1));
-        queues.opened(&domain(1));
-        queues.leave(&domain(1));
-        assert_eq!(started(&mut queues), []);
-        assert_eq!(queues.next(&domain(1)), Some(id(1)));
-        queues.leave(&domain(1));
-        assert_eq!(started(&mut queues), [domain(1)]);
-    }
-}
+mod tests;

@@ -88,6 +88,11 @@ pub(super) async fn send(
                 }
                 continue;
             }
+            Err(failure)
+                if !connection.has_begun && is_too_many(&failure) && worker.has_companion() =>
+            {
+                return Sent::PutBack;
+            }
             Err(failure) => {
                 if matches!(failure, Failure::Refused(_)) {
                     connection.needs_reset = true;
@@ -98,6 +103,11 @@ pub(super) async fn send(
         }
         return Sent::Results(results);
     }
+}
+
+/// True for 421: the next hop closes this connection, and has perhaps too many (RFC 5321 3.8).
+fn is_too_many(failure: &Failure) -> bool {
+    matches!(failure, Failure::Broken(AttemptResult::Deferred(line)) if line.starts_with("421"))
 }
 
 /// Recipients without a result of their own share this one.
@@ -133,17 +143,17 @@ async fn open(
         opened = worker.wait_for(opening) => opened,
         () = state.drain.stopping() => return None,
     };
+    // A next hop that delivers over another connection has no fault: it takes fewer.
+    if opened.is_err() && worker.has_companion() {
+        return None;
+    }
     if *hop == NextHop::Smarthost {
         let fault = opened.as_ref().err().map(|failed| reason(failed.result.clone()));
         crate::smarthost::record(state, fault).await;
     }
-    match &opened {
-        Ok(_) => {
-            worker.shared.unanswered().remove(hop);
-            worker.opened();
-        }
-        Err(_) if worker.has_companion() => return None,
-        Err(_) => {}
+    if opened.is_ok() {
+        worker.shared.unanswered().remove(hop);
+        worker.opened();
     }
     Some(opened)
 }

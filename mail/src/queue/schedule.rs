@@ -1,8 +1,9 @@
 //! Finds the messages that are due and queues them for their next hops.
 //!
 //! A walk reads the rows in the order in which they are due, a few at a time, and leaves out those
-//! that are queued already. The next walk begins only after a rest that is longer than the walk, so
-//! that a long queue costs a small part of the processor however often the queue changes.
+//! that are queued already for all their recipients. The next walk begins only after a rest that
+//! is longer than the walk, so that a long queue costs a small part of the processor however often
+//! the queue changes.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -87,15 +88,15 @@ impl Schedule {
         let due = rows.into_iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id);
         let new: Vec<QueueId> = {
             let queues = shared.queues();
-            due.filter(|id| !queues.knows(*id)).collect()
+            due.filter(|id| !queues.has_all(*id)).collect()
         };
         if !new.is_empty() {
             let working = state.clone();
             let (found, next) = try_blocking(move || targets(&working, new, now)).await?;
             self.later = self.later.into_iter().chain(next).min();
             let mut queues = shared.queues();
-            for (id, targets) in found {
-                queues.add(id, targets);
+            for Due { id, targets, is_complete } in found {
+                queues.add(id, targets, is_complete);
             }
         }
         if is_last || later.is_some() {
@@ -113,12 +114,21 @@ impl Schedule {
     }
 }
 
-/// Messages with their next hops, and a time.
-type Found = (Vec<(QueueId, HashSet<Target>)>, Option<Timestamp>);
+/// A message with the next hops to which it is due.
+struct Due {
+    id: QueueId,
+    targets: HashSet<Target>,
+    /// None of its recipients is due later.
+    is_complete: bool,
+}
 
 /// The messages with the next hops to which they are due, and when the next of their recipients
 /// is due. An item may be due for a recipient that goes to a friend's node, and for others later.
-fn targets(state: &MailState, ids: Vec<QueueId>, now: Timestamp) -> Result<Found, StoreError> {
+fn targets(
+    state: &MailState,
+    ids: Vec<QueueId>,
+    now: Timestamp,
+) -> Result<(Vec<Due>, Option<Timestamp>), StoreError> {
     let (mut found, mut next) = (Vec::with_capacity(ids.len()), None);
     for id in ids {
         let Some(item) = queue::item(&state.node, id)? else { continue };
@@ -126,9 +136,11 @@ fn targets(state: &MailState, ids: Vec<QueueId>, now: Timestamp) -> Result<Found
         for address in due_addresses(&item, now) {
             targets.insert(route::to(state, address)?.next_hop().cloned());
         }
-        found.push((id, targets));
         let waiting = item.recipients.iter().filter(|to| to.waits_for_smtp());
         let later = waiting.map(|to| to.next_attempt).filter(|at| *at > now).min();
+        // One that waits for a friend's node may come to mail at any time.
+        let waits_for_friend = item.recipients.iter().any(|to| to.waits_for_friend().is_some());
+        found.push(Due { id, targets, is_complete: later.is_none() && !waits_for_friend });
         next = next.into_iter().chain(later).min();
     }
     Ok((found, next))

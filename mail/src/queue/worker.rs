@@ -70,7 +70,7 @@ impl Worker {
         for number in 1..=MESSAGES_MAX {
             let Some(id) = self.current else { break };
             match Box::pin(attempt::run(&state, &mut self, id, &mut connection)).await {
-                Attempt::Ended => self.shared.queues().end(id),
+                Attempt::Ended => self.shared.queues().end(&self.target, id),
                 Attempt::PutBack => {
                     self.shared.queues().put_back(&self.target, id);
                     self.current = None;
@@ -132,7 +132,7 @@ impl Drop for Worker {
         self.opened();
         let mut queues = self.shared.queues();
         if let Some(id) = self.current {
-            queues.end(id);
+            queues.end(&self.target, id);
         }
         queues.leave(&self.target);
         drop(queues);

@@ -23,6 +23,8 @@ enum Patience {
     OneMessage,
     /// It replies to MAIL of the second message with 421 and closes the connection.
     OneMail,
+    /// It replies to MAIL on its first connection with 451.
+    Later,
     /// It closes the connection when the text of the second message has begun.
     OneText,
 }
@@ -63,6 +65,7 @@ async fn converse(
         }
         let reply = match line.split(' ').next().unwrap_or_default() {
             "MAIL" if messages == 1 && patience == Patience::OneMail => "421 enough\r\n",
+            "MAIL" if number == 0 && patience == Patience::Later => "451 come later\r\n",
             "DATA" => "354 go on\r\n",
             "QUIT" => "221 bye\r\n",
             _ => "250 ok\r\n",
@@ -190,6 +193,34 @@ async fn silent_next_hop_does_not_delay_another() {
     };
     until(&alice.node, is_delivered).await;
     assert_eq!(accepted.lock().unwrap().clone(), [(0, "both".to_owned())]);
+    alice.close().await;
+    playing.abort();
+}
+
+#[tokio::test]
+async fn retry_does_not_wait_for_another_recipient() {
+    let (silent, answering) = (
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    );
+    let mut config = route("silent.test", silent.local_addr().unwrap());
+    let server = answering.local_addr().unwrap();
+    config.routes.insert("hop.test".to_owned(), server.to_string());
+    let alice = TestServer::open(TestNode::new("alice").await.allowing_queued_mail(), config).await;
+    let accepted = Accepted::default();
+    let playing = tokio::spawn(play(answering, Patience::Later, Arc::clone(&accepted)));
+    let text = "Subject: both\r\n\r\n";
+    assert!(submit(&alice, &["a@silent.test", "b@hop.test"], text).await.starts_with("250"));
+    let attempts = |address: &str| {
+        let item = queued(&alice.node, 1).unwrap().remove(0);
+        item.recipients.iter().find(|to| to.address == address).unwrap().attempts
+    };
+    until(&alice.node, || attempts("b@hop.test") == 1).await;
+    assert_eq!(accepted.lock().unwrap().len(), 0, "it was told to come later");
+    advance(&alice, 60_000);
+    until(&alice.node, || attempts("b@hop.test") == 2).await;
+    assert_eq!(accepted.lock().unwrap().len(), 1);
+    assert_eq!(attempts("a@silent.test"), 0, "the other attempt is still running");
     alice.close().await;
     playing.abort();
 }

@@ -23,6 +23,8 @@ pub enum Event {
     Mailbox(u32),
     /// The subscriptions of the mailbox changed.
     Subscriptions,
+    /// Annotations of a mail folder, or of the mailbox as a whole, changed.
+    Annotations,
     /// The mail queue has a message to send.
     Queue,
     /// The smarthost changed, or its login was tried.

@@ -30,6 +30,7 @@ mod junk;
 mod left_lists;
 mod metadata;
 mod page;
+mod picture_senders;
 pub mod queue;
 mod quota;
 mod read;
@@ -86,8 +87,12 @@ pub use junk::{
 };
 pub use left_lists::{left_list, record_left_list};
 pub use metadata::{
-    METADATA_ENTRIES_MAX, METADATA_NAME_LEN_MAX, METADATA_VALUE_LEN_MAX, MetadataError, metadata,
-    set_metadata,
+    METADATA_ENTRIES_MAX, METADATA_NAME_LEN_MAX, METADATA_VALUE_LEN_MAX, MetadataError,
+    MetadataName, all_metadata, metadata, set_metadata,
+};
+pub use picture_senders::{
+    PICTURE_SENDERS_MAX, PictureSender, PictureSenderError, add_picture_sender, is_picture_sender,
+    picture_senders, remove_picture_sender,
 };
 pub use queue::{
     Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,
@@ -111,7 +116,10 @@ pub use search::{
 };
 pub use senders::{StrangersLimits, UsedUp, allowances};
 pub use sent::append;
-pub use settings::{BIN_DAYS_MAX, bin_days, lists_threads, set_bin_days, set_lists_threads};
+pub use settings::{
+    BIN_DAYS_MAX, bin_days, heeds_keys, lists_threads, set_bin_days, set_heeds_keys,
+    set_lists_threads,
+};
 pub use store_flags::{FlagChange, StoreOutcome, store_flags};
 pub use subscriptions::{subscribe, subscriptions, unsubscribe};
 pub use summary::{Correspondent, Summary};

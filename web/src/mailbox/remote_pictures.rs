@@ -4,21 +4,26 @@
 //! memory for an hour. Each picture is fetched by this node when the browser asks for it, so that
 //! the sender's server sees neither the browser nor its cookies, and is served under an address of
 //! this site. Without the button nothing is ever fetched. A grant bounds the pictures by their
-//! count and their bytes together.
+//! count and their bytes together. The owner can choose that the pictures of a sender are always
+//! shown (`picture_senders`); then the page of a message gives the grant.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Path, State};
+use axum::extract::{Form, Path, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 use data_encoding::HEXLOWER;
 use freehold_core::clock::Timestamp;
+use freehold_core::mailbox::{self, PictureSenderError};
 use freehold_core::photos::renditions::{EDGE_MAX, PIXELS_MAX};
+use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::message::find;
+use super::picture_senders::AlwaysPictures;
 use super::pictures;
+use crate::done::Done;
 use crate::internet::URL_LEN_MAX;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -74,7 +79,7 @@ impl RemotePictures {
     }
 
     /// A grant for a message; the oldest makes room.
-    fn grant(&self, site: &Site, message: (u32, u32)) -> String {
+    pub(super) fn grant(&self, site: &Site, message: (u32, u32)) -> String {
         let secret = HEXLOWER.encode(&site.node.random.array::<16>());
         let mut grants = self.grants();
         if grants.len() >= GRANTS_MAX {
@@ -143,14 +148,40 @@ pub(super) fn addresses(
         .with(now, message, secret, |grant| urls.iter().map(|url| address(grant, url)).collect())
 }
 
+#[derive(Deserialize)]
+struct AllowForm {
+    /// Not empty if the pictures of this sender are always to be shown.
+    #[serde(default)]
+    always: String,
+}
+
 async fn allow(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
+    Form(form): Form<AllowForm>,
 ) -> PageResult {
-    find(&site, folder, uid)?;
+    let (message, _) = find(&site, folder, uid)?;
+    let done = match form.always.is_empty() {
+        true => Done::Nothing,
+        false => remember(&site, AlwaysPictures::read(&site, &message).await?).await?,
+    };
     let secret = site.remote_pictures.grant(&site, (folder, uid));
-    Ok(response::see_other(&format!("/home/mail/{folder}/{uid}?pictures={secret}")))
+    let page = format!("/home/mail/{folder}/{uid}?pictures={secret}");
+    Ok(response::see_other(&done.at(&page)))
+}
+
+/// Remembers the sender of a message, if that is offered.
+async fn remember(site: &Site, choice: AlwaysPictures) -> Result<Done, Problem> {
+    let (AlwaysPictures::Offered(address) | AlwaysPictures::Chosen(address)) = choice else {
+        return Err(Problem::BadRequest);
+    };
+    match mailbox::add_picture_sender(&site.node, &address).await {
+        Ok(()) => Ok(Done::PicturesAlways),
+        Err(PictureSenderError::Store(error)) => Err(error.into()),
+        Err(PictureSenderError::TooMany) => Ok(Done::TooManyPictureSenders),
+        Err(PictureSenderError::Malformed(_)) => Err(Problem::BadRequest),
+    }
 }
 
 /// A picture from elsewhere. Its type is that of its first bytes, and its size is bounded like that

@@ -123,6 +123,7 @@ async fn show(
         empty_text: "",
         older: older.unwrap_or_default(),
         by_threads: false,
+        heeds_keys: mailbox::heeds_keys(&site.node)?,
         search,
         chooser: Some(Chooser::of_search(&folders)),
         moved: None,

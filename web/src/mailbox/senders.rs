@@ -1,10 +1,10 @@
-//! The senders that the owner lets in or keeps out.
+//! The senders that the owner lets in or keeps out, and those whose pictures are always shown.
 
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use freehold_core::mailbox::{
-    self, FolderId, ListError, ListedSender, Listing, SpecialUse, TransferError,
+    self, FolderId, ListError, ListedSender, Listing, PictureSender, SpecialUse, TransferError,
 };
 use serde::Deserialize;
 
@@ -26,6 +26,7 @@ pub(super) fn routes() -> Routes {
         .get("/home/mail/senders", Access::Owner, show)
         .post("/home/mail/senders", Access::Owner, add)
         .post("/home/mail/senders/remove", Access::Owner, remove)
+        .post("/home/mail/senders/pictures/remove", Access::Owner, ask_for_pictures)
 }
 
 /// A sender on the list.
@@ -40,6 +41,8 @@ struct Row {
 struct SendersPage {
     page: Layout,
     rows: Vec<Row>,
+    /// The senders whose pictures are always shown, and since when.
+    pictures: Vec<(String, String)>,
     /// How many messages the filter has learnt from: junk and wanted.
     learnt: (u32, u32),
     form: SenderForm,
@@ -81,9 +84,11 @@ fn page(site: &Site, form: SenderForm, fault: Option<Fault>) -> Result<SendersPa
         is_blocked: sender.listing == Listing::Blocked,
         since: dates::ago(sender.since, now),
     };
+    let picture_row = |sender: PictureSender| (sender.address, dates::ago(sender.since, now));
     Ok(SendersPage {
         page: site.owner_layout("In and out", "Mail")?,
         rows: mailbox::listed_senders(&site.node)?.into_iter().map(row).collect(),
+        pictures: mailbox::picture_senders(&site.node)?.into_iter().map(picture_row).collect(),
         learnt: mailbox::lessons_learnt(&site.node)?,
         form,
         fault,
@@ -154,4 +159,13 @@ async fn remove(State(site): State<Site>, _: Owner, Form(form): Form<RemoveForm>
         Err(ListError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::BadRequest),
     }
+}
+
+async fn ask_for_pictures(
+    State(site): State<Site>,
+    _: Owner,
+    Form(form): Form<RemoveForm>,
+) -> PageResult {
+    mailbox::remove_picture_sender(&site.node, &form.name).await?;
+    Ok(response::see_other(&Done::PicturesNotAlways.at(&format!("{PAGE}#pictures"))))
 }

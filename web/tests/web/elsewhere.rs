@@ -327,3 +327,71 @@ async fn unsigned_list_is_left_by_mail_or_its_page() {
     assert_eq!(owner.post(&format!("{path}/leave"), &[]).await.status, StatusCode::NOT_FOUND);
     assert!(requests.lock().unwrap().is_empty());
 }
+
+/// A message whose HTML has one picture, with these results of checks; none for an empty text.
+fn with_picture(results: &str, from: &str) -> String {
+    let trace = match results {
+        "" => String::new(),
+        results => format!(
+            "Return-Path: <b@l.example>\r\nAuthentication-Results: alice.example; {results}\r\n\
+             Received: by alice.example\r\n"
+        ),
+    };
+    format!(
+        "{trace}From: {from}\r\nSubject: {from} {results}\r\nContent-Type: text/html\r\n\r\n\
+         <img src='http://pic.example/b.gif'>"
+    )
+}
+
+const PROVEN: &str = "dmarc=pass header.from=l.example";
+
+#[tokio::test]
+async fn pictures_of_a_proven_sender_are_shown_always() {
+    let alice = TestNode::new("alice").await;
+    let (server, _) = serve(None, pictures).await;
+    let mut owner = Browser::owner_in(&alice, internet(server, "")).await;
+    let path = async |message: String| format!("/home/mail/{}", deliver(&alice, message).await);
+    let (first, next) = (
+        path(with_picture(PROVEN, "news@l.example")).await,
+        path(with_picture(PROVEN, "News <NEWS@l.example>")).await,
+    );
+    let others = [
+        path(with_picture("", "news@l.example")).await,
+        path(with_picture("dmarc=fail header.from=l.example", "news@l.example")).await,
+        path(with_picture("dkim=pass header.d=m.example", "news@l.example")).await,
+        path(with_picture(PROVEN, "news@l.example, x@l.example")).await,
+        path(with_picture(PROVEN, "other@l.example")).await,
+    ];
+    assert!(owner.get(&next).await.has("[data-notice='remote-images']"));
+    let shown = owner.post(&format!("{first}/pictures"), &[("always", "1")]).await.location();
+    assert!(!owner.get(&shown).await.has("[data-notice='remote-images']"));
+    let page = owner.get(&next).await;
+    assert!(page.has("[data-notice='always-pictures']"));
+    let frame = owner.get(page.one("iframe").attr("src")).await;
+    assert_eq!(owner.get(frame.one("img").attr("src")).await.status, StatusCode::OK);
+    for (number, other) in others.iter().enumerate() {
+        let page = owner.get(other).await;
+        assert!(page.has("[data-notice='remote-images']"), "{number}");
+        assert!(!owner.get(page.one("iframe").attr("src")).await.has("img"), "{number}");
+        // The button says why it is not offered.
+        assert_eq!(page.has("[data-not-always]"), number < 4, "{number}");
+        let asked = owner.post(&format!("{other}/pictures"), &[("always", "1")]).await;
+        assert_eq!(asked.status == StatusCode::BAD_REQUEST, number < 4, "{number}");
+    }
+    // A link on another site shows none.
+    let request = owner.request("GET", &next).header("sec-fetch-site", "cross-site");
+    let page = owner.send(request.body(Default::default()).unwrap()).await;
+    assert!(page.has("[data-notice='remote-images']"));
+    // In Junk none is shown by itself.
+    owner.post(&format!("{next}/move"), &[("to", "junk")]).await.location();
+    let junk = mailbox::special_folder(&alice, SpecialUse::Junk).unwrap().unwrap();
+    let page = owner.get(&format!("/home/mail/{}/1", junk.id.0)).await;
+    assert!(page.has("[data-notice='remote-images'] [data-not-always]"));
+    // The choice can be taken back.
+    let page = owner.get("/home/mail/senders").await;
+    assert_eq!(page.all("#picture-senders li").len(), 2);
+    let remove = "/home/mail/senders/pictures/remove";
+    owner.post(remove, &[("name", "news@l.example")]).await.location();
+    assert_eq!(mailbox::picture_senders(&alice).unwrap().len(), 1);
+    assert!(owner.get(&first).await.has("[data-notice='remote-images'] [name=always]"));
+}

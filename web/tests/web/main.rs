@@ -31,6 +31,8 @@ mod import;
 #[cfg(test)]
 mod junk;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod logins;
 #[cfg(test)]
 mod mailbox;

@@ -37,6 +37,9 @@ async fn refused_message_is_fetched_into_the_inbox() {
     let id = page.one("#refusals [name=id]").attr("value").to_owned();
     let fetched = owner.post("/home/mail/refused/fetch", &[("id", &id)]).await.location();
     assert!(owner.get(&fetched).await.one("h1").text().contains("Offers"));
+    assert_eq!(owner.get(PAGE).await.all("#refusals li").len(), 1, "it has left the list");
+    let again = owner.post("/home/mail/refused/fetch", &[("id", &id)]).await.location();
+    assert_eq!(again, fetched, "a second press finds the letter of the first");
     let inbox = special_folder(&alice, SpecialUse::Inbox).unwrap().unwrap().id;
     assert_eq!(messages(&alice, inbox, 0, u32::MAX, 10).unwrap().len(), 1);
 }

@@ -8,9 +8,9 @@ use crate::imap::cursor::{Cursor, SyntaxError};
 const GROUPS_MAX: usize = 50;
 /// Most folders named in one command.
 const NAMES_MAX: usize = 1_000;
-/// The events that are supported, as BADEVENT lists them. AnnotationChange needs RFC 5257;
-/// metadata is private to programs, which know what they change.
-const SUPPORTED: &str = "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange";
+/// The events that are supported, as BADEVENT lists them. AnnotationChange needs RFC 5257.
+const SUPPORTED: &str = "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange \
+                         MailboxMetadataChange ServerMetadataChange";
 
 /// The command.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,6 +77,17 @@ pub(crate) struct Events {
     pub(crate) flags: bool,
     pub(crate) names: bool,
     pub(crate) subscriptions: bool,
+    /// MailboxMetadataChange.
+    pub(crate) annotations: bool,
+    /// ServerMetadataChange, which is of no folder.
+    pub(crate) server_annotations: bool,
+}
+
+impl Events {
+    /// True for events that are not those of messages.
+    fn has_others(self) -> bool {
+        self.names || self.subscriptions || self.annotations || self.server_annotations
+    }
 }
 
 /// The events of one group, as they are parsed.
@@ -150,7 +161,7 @@ impl Request {
         is_delayed: bool,
     ) -> Result<usize, SyntaxError> {
         let named = Named::parse(cursor)?;
-        if named.events.names || named.events.subscriptions {
+        if named.events.has_others() {
             // RFC 5465 6.1.
             return Err(SyntaxError("the selected folder has events of messages alone"));
         }
@@ -180,17 +191,25 @@ impl Request {
         Ok(Events { messages: named.has_new, ..named.events })
     }
 
+    /// True if changes of annotations are wanted.
+    pub(crate) fn wants_annotations(&self) -> bool {
+        self.groups.iter().any(|group| group.events.annotations || group.events.server_annotations)
+    }
+
     /// The refusal of a command that can't be done (RFC 5465 3.1).
     pub(crate) fn refusal(&self) -> Option<Completion> {
         Some(match self.refusal? {
             Refusal::BadEvent => {
                 Completion::no("an event is not supported").code(format!("BADEVENT ({SUPPORTED})"))
             }
-            Refusal::TooMuch => {
-                Completion::no("too many groups or folders").code("NOTIFICATIONOVERFLOW")
-            }
+            Refusal::TooMuch => too_much("too many groups or folders"),
         })
     }
+}
+
+/// The refusal of a command that asks for too much (RFC 5465 5.8).
+pub(crate) fn too_much(text: &'static str) -> Completion {
+    Completion::no(text).code("NOTIFICATIONOVERFLOW")
 }
 
 impl Named {
@@ -218,6 +237,8 @@ impl Named {
             "FLAGCHANGE" => self.events.flags = true,
             "MAILBOXNAME" => self.events.names = true,
             "SUBSCRIPTIONCHANGE" => self.events.subscriptions = true,
+            "MAILBOXMETADATACHANGE" => self.events.annotations = true,
+            "SERVERMETADATACHANGE" => self.events.server_annotations = true,
             _ => self.is_unsupported = true,
         }
         Ok(())
@@ -285,6 +306,8 @@ mod tests {
             " SET (personal (MessageExpunge FlagChange))",
             " SET (selected (FlagChange))",
             " SET (selected (MailboxName))",
+            " SET (selected (MailboxMetadataChange))",
+            " SET (selected-delayed (ServerMetadataChange))",
             " SET (selected NONE) (selected-delayed NONE)",
             " SET (personal (MessageNew (UID) MessageExpunge))",
             " SET (selected (MessageNew () MessageExpunge))",

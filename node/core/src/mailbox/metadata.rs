@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 
 use super::folders::{FolderId, load};
+use crate::events::Event;
 use crate::node::Node;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table};
@@ -83,6 +84,37 @@ fn metadata_in(
     Ok(found.into_iter().map(|(key, row)| (name(&key), row.value)).collect())
 }
 
+/// An annotation, without its value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MetadataName {
+    /// The folder; `None` for the mailbox as a whole.
+    pub folder: Option<FolderId>,
+    /// The annotation's name.
+    pub name: String,
+}
+
+/// The annotations of all folders and of the mailbox as a whole, at most `max`, with hashes of
+/// their values.
+///
+/// # Errors
+/// As [`metadata`].
+pub fn all_metadata(
+    node: &Node,
+    max: usize,
+) -> Result<BTreeMap<MetadataName, [u8; 16]>, StoreError> {
+    let found = row::scan::<MetadataRow>(&node.store, &Scan::prefix(&[], max))?;
+    let hashed = |(key, row): (Vec<u8>, MetadataRow)| {
+        let folder = FolderId(u32::from_be_bytes(row::key_part(&key, 0)));
+        let name = key.get(WHOLE_MAILBOX.key().len()..).unwrap_or_default();
+        let name = MetadataName {
+            folder: (folder != WHOLE_MAILBOX).then_some(folder),
+            name: String::from_utf8_lossy(name).into_owned(),
+        };
+        (name, row::key_part(blake3::hash(&row.value).as_bytes(), 0))
+    };
+    Ok(found.into_iter().map(hashed).collect())
+}
+
 /// Sets annotations, or removes them for the value `None`: all or none, in one commit.
 ///
 /// # Errors
@@ -116,6 +148,7 @@ pub async fn set_metadata(
             if metadata_in(tx, folder)?.len() > METADATA_ENTRIES_MAX {
                 return Err(MetadataError::TooMany);
             }
+            tx.after(Event::Annotations);
             Ok(())
         })
         .await
@@ -145,6 +178,9 @@ mod tests {
         assert_eq!(of(Some(one)), BTreeMap::new(), "the rows are deleted");
         let again = create_folder(&alice, "two").await.unwrap().id;
         assert_eq!((of(Some(again)).len(), of(None).len()), (0, 1));
+        let all = all_metadata(&alice, 10).unwrap();
+        let name = MetadataName { folder: None, name: "/shared/comment".to_owned() };
+        assert_eq!(all.into_keys().collect::<Vec<_>>(), [name]);
         let gone = set_metadata(&alice, Some(one), set("/private/comment", b"x")).await;
         assert_eq!(gone, Err(MetadataError::NoSuchFolder));
     }

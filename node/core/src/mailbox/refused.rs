@@ -8,10 +8,10 @@ use std::net::IpAddr;
 
 use minicbor::{Decode, Encode};
 
-use super::deliver::{self, DeliverError, Delivery};
-use super::folders::{SpecialUse, special_folder};
+use super::deliver::{self, DeliverError, Delivery, delivered_to};
+use super::folders::{Folder, FolderId, SpecialUse, special_folder};
 use super::idempotency::IdempotencyKey;
-use super::read::Message;
+use super::read::{Message, message};
 use super::senders;
 use crate::blobs::Pinned;
 use crate::blocking::try_blocking;
@@ -255,28 +255,48 @@ fn refused(key: &[u8], row: RefusedRow) -> Refused {
     }
 }
 
-/// Puts a refused message into the inbox. A second call finds the message of the first.
+/// Puts a refused message into the inbox and takes it off the list. A second call finds the message
+/// of the first.
 ///
 /// # Errors
 /// When its text was not stored, or the delivery fails.
 pub async fn fetch_back(node: &Node, id: RefusalId) -> Result<Message, FetchBackError> {
-    let reading = node.clone();
+    let (reading, key) = (node.clone(), IdempotencyKey::of(&[b"refused", &id.0]));
     let found = try_blocking(move || {
         let row = row::get::<RefusedRow>(&reading.store, &id.0)?;
-        let Some(blob) = row.and_then(|row| row.text) else { return Ok(None) };
+        let Some(blob) = row.and_then(|row| row.text) else {
+            return Ok(Found::Fetched(match delivered_to(&reading, key)? {
+                Some((folder, uid)) => message(&reading, folder, uid)?,
+                None => None,
+            }));
+        };
         let pinned = reading.blobs.pin(&blob)?;
         let folder = special_folder(&reading, SpecialUse::Inbox)?;
-        Ok::<_, StoreError>(folder.map(|folder| (pinned, folder.id)))
+        let is_there = |folder: Folder| Found::Listed(pinned, folder.id);
+        Ok::<_, StoreError>(folder.map_or(Found::Fetched(None), is_there))
     });
-    let (blob, folder) = found.await?.ok_or(FetchBackError::NoText)?;
-    let delivery = Delivery {
-        folder,
-        blob,
-        id: IdempotencyKey::of(&[b"refused", &id.0]),
-        internal_date: time_of(&id.0),
-        flags: Flags::default(),
+    let (blob, folder) = match found.await? {
+        Found::Listed(blob, folder) => (blob, folder),
+        Found::Fetched(message) => return message.ok_or(FetchBackError::NoText),
     };
-    Ok(deliver::deliver(node, delivery).await?)
+    let (internal_date, flags) = (time_of(&id.0), Flags::default());
+    let delivery = Delivery { folder, blob, id: key, internal_date, flags };
+    let message = deliver::deliver(node, delivery).await?;
+    // After a crash in between, the message is found by its key, and leaves the list then.
+    let leave = move |tx: &mut Tx<'_>| {
+        row::delete::<RefusedRow>(tx, &id.0);
+        Ok::<_, StoreError>(())
+    };
+    node.store.commit(leave).await?;
+    Ok(message)
+}
+
+/// A refused message that is to be fetched back.
+enum Found {
+    /// Its text, and the inbox.
+    Listed(Pinned, FolderId),
+    /// It has left the list, or had no text: the message that was fetched, if it is still there.
+    Fetched(Option<Message>),
 }
 
 #[cfg(test)]

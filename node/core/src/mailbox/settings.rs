@@ -19,6 +19,10 @@ struct SettingsRow {
     #[n(1)]
     #[cbor(default)]
     lists_messages: bool,
+    /// Whether single keys do nothing in the web's mailbox.
+    #[n(2)]
+    #[cbor(default)]
+    ignores_keys: bool,
 }
 
 impl Record for SettingsRow {
@@ -75,4 +79,20 @@ pub fn lists_threads(node: &Node) -> Result<bool, StoreError> {
 /// When the store refuses.
 pub async fn set_lists_threads(node: &Node, lists_threads: bool) -> Result<(), StoreError> {
     change(node, move |settings| settings.lists_messages = !lists_threads).await
+}
+
+/// Whether single keys act in the web's mailbox (WCAG 2.1.4).
+///
+/// # Errors
+/// When the store is unavailable.
+pub fn heeds_keys(node: &Node) -> Result<bool, StoreError> {
+    Ok(!load(node)?.ignores_keys)
+}
+
+/// Sets [`heeds_keys`].
+///
+/// # Errors
+/// When the store refuses.
+pub async fn set_heeds_keys(node: &Node, heeds_keys: bool) -> Result<(), StoreError> {
+    change(node, move |settings| settings.ignores_keys = !heeds_keys).await
 }

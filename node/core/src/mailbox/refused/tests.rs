@@ -44,9 +44,12 @@ async fn refused_message_is_fetched_back_once() {
     let listed = refusals(&alice, None, 1).unwrap().remove(0);
     assert!(listed.has_text);
     let first = fetch_back(&alice, listed.id).await.unwrap();
+    assert!(refusals(&alice, None, 10).unwrap().is_empty(), "it has left the list");
     assert_eq!(fetch_back(&alice, listed.id).await.unwrap().uid, first.uid);
     let inbox = special_folder(&alice, SpecialUse::Inbox).unwrap().unwrap();
     assert_eq!(messages(&alice, inbox.id, 0, u32::MAX, 10).unwrap().len(), 1);
+    crate::mailbox::delete_for_good(&alice, inbox.id, &[first.uid]).await.unwrap();
+    assert_eq!(fetch_back(&alice, listed.id).await.unwrap_err(), FetchBackError::NoText);
 }
 
 #[tokio::test]
