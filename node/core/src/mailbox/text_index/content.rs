@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_and_split_contents_have_the_words_of_each_message() {
+    fn joined_and_split_contents_have_the_words_of_messages() {
         let first = content(&[(2, "a b"), (5, "b c"), (9, "only")]);
         let second = content(&[(1, "c"), (7, "a")]);
         let mut joined = Content::joined(vec![first, second], |uid| uid != 9);

@@ -1,5 +1,5 @@
-//! The index of earlier versions, which had grams of whole texts. Its rows are deleted when the node
-//! starts, and the messages are read again.
+//! The index of earlier versions, which had grams of whole texts. Its rows are deleted when the
+//! node starts, and the messages are read again.
 
 use crate::node::Node;
 use crate::store::{Scan, StoreError, Table, Tx};

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_runs_of_letters_and_pairs_of_dense_ones() {
+    fn words_are_runs_of_letters_or_dense_pairs() {
         assert_eq!(all("a bc-d3.\r\nx_y"), ["a", "bc", "d3", "x", "y"]);
         assert_eq!(all("日本語abc東"), ["日本", "本語", "abc", "東"]);
         let long: String = ('a'..='z').cycle().take(61).collect();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn needles_of_a_term_know_where_words_begin_and_end() {
+    fn needles_know_where_words_begin_and_end() {
         assert_eq!(needles("ord"), ["ord"]);
         assert_eq!(needles("example.org"), ["example\n", "\norg"]);
         assert_eq!(needles(" ab cd "), ["\nab\n", "\ncd\n"]);
@@ -196,7 +196,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn words_have_the_needles_of_every_piece_of_a_text(
+        fn words_have_the_needles_of_every_piece(
             text in "([a-c]{1,70}|日本語?東{0,5}|[ .\n-]|[äßé]){0,20}",
             from in 0usize..100,
             len in 0usize..50,
