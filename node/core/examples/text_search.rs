@@ -201,18 +201,18 @@ fn folder_end(node: &Node, folder: &Folder) -> u32 {
 /// The sum of all keys and values of the index, without the seals.
 fn print_index_size(node: &Node, messages: usize) {
     let (mut rows, mut bytes) = (0usize, 0usize);
-    let mut after: Option<(String, Vec<u8>)> = Some(("mailbox_text".to_owned(), Vec::new()));
+    let mut after: Option<(String, Vec<u8>)> = Some(("mailbox_word".to_owned(), Vec::new()));
     loop {
         let from = after.as_ref().map(|(table, key)| (table.as_str(), key.as_slice()));
         let page = node.store.walk(from, 500).unwrap();
         for walked in &page {
-            if walked.table.starts_with("mailbox_text") {
+            if walked.table.starts_with("mailbox_word") {
                 rows += 1;
                 bytes += walked.key.len() + walked.row.as_ref().unwrap().value.len();
             }
         }
         match page.last() {
-            Some(last) if last.table.starts_with("mailbox_text") => {
+            Some(last) if last.table.starts_with("mailbox_word") => {
                 after = Some((last.table.clone(), last.key.clone()));
             }
             _ => break,

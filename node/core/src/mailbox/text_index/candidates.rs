@@ -18,7 +18,7 @@ use crate::store::StoreError;
 /// The most threads of one question.
 const THREADS_MAX: usize = 4;
 /// A thread gets at least so many runs.
-const RUNS_PER_THREAD: usize = 8;
+const RUNS_PER_THREAD: usize = 4;
 
 /// The part of messages that is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
