@@ -5,6 +5,7 @@ use std::sync::Arc;
 use freehold_core::node::Node;
 use tokio::sync::Semaphore;
 
+use super::command::sort::known_keys::SortCache;
 use super::deflate::COMPRESSED_CONNECTIONS_MAX;
 use super::enabled::Enabled;
 use super::structure_cache::StructureCache;
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) compressions: Arc<Semaphore>,
     /// Headers and structures of recently fetched messages.
     pub(crate) structure_cache: StructureCache,
+    /// Sort keys of recently sorted folders.
+    pub(crate) sort_cache: SortCache,
 }
 
 impl Shared {
@@ -28,6 +31,7 @@ impl Shared {
             message_len_max,
             compressions: Arc::new(Semaphore::new(COMPRESSED_CONNECTIONS_MAX)),
             structure_cache: StructureCache::default(),
+            sort_cache: SortCache::default(),
         }
     }
 }

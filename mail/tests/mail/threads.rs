@@ -32,3 +32,33 @@ async fn sort_and_thread_examine_every_slice() {
     let ordered = program.ok("THREAD ORDEREDSUBJECT UTF-8 1:10").await;
     assert_eq!(ordered[0], "* THREAD (10)(9)(8)(7)(6)(5)(4)(3)(2)(1)\r\n");
 }
+
+#[tokio::test]
+async fn sort_after_a_change_has_the_new_messages() {
+    let server = open().await;
+    let store = async |subjects: &[&str]| {
+        for subject in subjects {
+            let message = format!("Subject: {subject}\r\nFrom: {subject} <a@x>\r\n\r\ntext\r\n");
+            deliver(&server.node, message.as_bytes()).await;
+        }
+    };
+    store(&["delta", "Re: alpha", "charlie"]).await;
+    let mut program = inbox(&server).await;
+    for _ in 0..2 {
+        let sorted = program.ok("SORT (SUBJECT) UTF-8 ALL").await;
+        assert_eq!(sorted[0], "* SORT 2 3 1\r\n");
+        let sorted = program.ok("SORT (REVERSE SUBJECT) UTF-8 ALL").await;
+        assert_eq!(sorted[0], "* SORT 1 3 2\r\n");
+    }
+    let sorted = program.ok("SORT (DISPLAYFROM) UTF-8 2:3").await;
+    assert_eq!(sorted[0], "* SORT 3 2\r\n");
+    store(&["bravo", "charlie"]).await;
+    program.ok("NOOP").await;
+    program.ok("STORE 3 +FLAGS.SILENT (\\Deleted)").await;
+    program.ok("EXPUNGE").await;
+    let sorted = program.ok("SORT (SUBJECT REVERSE ARRIVAL) UTF-8 ALL").await;
+    assert_eq!(sorted[0], "* SORT 2 3 4 1\r\n");
+    let sorted = program.ok("SORT (REVERSE DISPLAYFROM) UTF-8 BODY text").await;
+    assert_eq!(sorted[0], "* SORT 2 1 4 3\r\n");
+    server.close().await;
+}

@@ -149,7 +149,6 @@ pub(super) fn remove_batch(
         + delete_rows::<RemovalRow>(tx, folder)?
         + delete_rows::<MetadataRow>(tx, folder)?
         + delete_rows::<text_index::IndexedRow>(tx, folder)?
-        + delete_rows::<text_index::SignatureRow>(tx, folder)?
         + delete_rows::<text_index::RunRow>(tx, folder)?
         + delete_rows::<text_index::PostingRow>(tx, folder)?
         + delete_rows::<text_index::DroppedRow>(tx, folder)?

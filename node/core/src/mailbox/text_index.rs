@@ -1,38 +1,39 @@
 //! The index of texts: which messages of a folder can contain a term. SEARCH BODY and TEXT (RFC
 //! 3501 6.4.4) read only these.
 //!
-//! IMAP finds a term anywhere, inside words too, in any script. So the index has no words. It has
-//! *grams* (`grams`), three letters or digits in a row, each as one of some 20,000 buckets by a
-//! hash that is keyed with the node's key. A message that lacks a bucket of the term does not
-//! contain the term. The others are *candidates*: their texts are read and compared, so an answer
-//! never depends on the hash. A term without grams (two letters, punctuation) has all messages as
-//! candidates. Grams were measured against words: a list of words has to be looked through for
-//! every term, and each message adds numbers, addresses and ids to it. A gram of an English letter
-//! of 2,500 characters takes 4 bits, all of them a tenth of its length.
+//! IMAP finds a term anywhere, inside words too, in any script. So a list of words that is asked
+//! for whole words is not enough, and an index of short pieces (grams) of the texts answers a piece
+//! of a frequent word with nearly all messages, each of which has to be read then. This index has
+//! the words of each message (`tokens`): a term without spaces and punctuation is in a message if,
+//! and only if, one of its words contains it, so no text is read. All words are looked through for
+//! each term; this is fast, because they are short beside the texts and are kept together.
 //!
-//! Many messages may have a frequent word. So runs also have the frequent words, by a hash that is
-//! long enough to be certain (`words`): of these messages no text is read.
+//! Up to 1,024 messages are a *run* (`run`). Most of its words are in several messages; each of
+//! these is once in the run, with the list of its messages. A word that one message has, as numbers
+//! and ids are, stands among the words of that message (`rare`). There are many of these, so for
+//! each of their *grams* (`grams`), three letters in a row by a keyed hash, the run says which of
+//! its rows have it, and a search reads these rows. A run of 1,024 messages of 2.5 KB has some 185
+//! rows; a search reads between 30 and all of them.
 //!
-//! A background task ([`TextIndexer`]) reads messages that are new. On disk a new message has a row
-//! with its *signature*, the set of its buckets. Sixty-four signatures become a *run*, and runs are
-//! joined up to 1,024 messages (`run`): for each bucket the messages that have it. A term of six
-//! letters then needs four rows of each run, some 400 for 100,000 messages. Messages that are found
-//! in great number, as after an import, go into runs of 1,024 at once.
+//! Where the index is not certain, it gives *candidates*, whose texts are read and compared: for a
+//! term of several words, the messages that have all of them, at the ends that the term says; for
+//! SEARCH TEXT, the messages whose header has the grams of the term, because headers are full of
+//! ids; and a message with more than 256 KiB of words, always. A term without a letter or digit has
+//! all messages as candidates.
 //!
-//! The only evidence that excludes a message is its UID in a signature or run. UIDs are never used
-//! again. So a message that is not indexed yet, or whose rows are being replaced or damaged, is a
-//! candidate; a crash between any two commits costs time and no message. Delivery, COPY, MOVE and
-//! import write nothing here. Expunged and moved messages are recorded in their commit, and within
-//! an hour their runs are written anew without them (`forget`), before the log and the snapshots
+//! A background task ([`TextIndexer`]) reads messages that are new and writes them as a run, be it
+//! of one message. Small runs are joined, sixteen at a time. Rows are sealed like all rows. Keys
+//! show folders, UIDs and sizes, and no words.
+//!
+//! The only evidence that excludes a message is its UID in a run. UIDs are never used again. So a
+//! message that is not indexed yet, or whose rows are being replaced or damaged, is a candidate; a
+//! crash between any two commits costs time and no message. Delivery, COPY, MOVE and import write
+//! nothing here. Expunged and moved messages are recorded in their commit, and within an hour their
+//! runs are written anew without them and their words (`forget`), before the log and the snapshots
 //! are erased ([`crate::erasure`]).
-//!
-//! Rows are sealed like all rows. Keys show folders, UIDs and sizes, and no buckets.
 
 use minicbor::{Decode, Encode};
 
-use self::grams::Signature;
-use self::run::Signed;
-use self::words::Word;
 use super::folders::FolderId;
 use super::page;
 use crate::row::{self, Record, Rows};
@@ -41,11 +42,17 @@ use crate::store::{StoreError, Table};
 mod bits;
 mod candidates;
 mod check;
+mod content;
 mod forget;
 mod grams;
 mod indexer;
+mod lists;
+mod matching;
+mod old;
+mod places;
+mod rare;
 mod run;
-mod words;
+mod tokens;
 
 pub use candidates::{Searched, TextCandidates, body_text, text_candidates};
 pub(super) use check::check;
@@ -53,30 +60,13 @@ pub(super) use forget::{RemovedRow, record_removed};
 pub use indexer::TextIndexer;
 pub(super) use run::{DroppedRow, RunRow};
 
-/// Under `folder ‖ UID`: a message that is in no run yet.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-pub(super) struct SignatureRow {
-    /// Its buckets.
-    #[cbor(n(0), with = "minicbor::bytes")]
-    signature: Vec<u8>,
-    /// Some of its words, eight bytes each.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    words: Vec<u8>,
-}
-
-impl Record for SignatureRow {
-    const TABLE: Table = Table::new("mailbox_text_signatures");
-    const VERSION: u8 = 1;
-}
-
-/// Under `folder ‖ id of a run ‖ number`: postings.
+/// Under `folder ‖ id of a run ‖ number`: words, and lists of their messages.
 #[derive(Encode, Decode)]
 #[cbor(transparent)]
 pub(super) struct PostingRow(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>);
 
 impl Record for PostingRow {
-    const TABLE: Table = Table::new("mailbox_text_postings");
+    const TABLE: Table = Table::new("mailbox_word_postings");
     const VERSION: u8 = 1;
 }
 
@@ -94,37 +84,8 @@ pub(super) struct IndexedRow {
 }
 
 impl Record for IndexedRow {
-    const TABLE: Table = Table::new("mailbox_text_indexed");
+    const TABLE: Table = Table::new("mailbox_word_indexed");
     const VERSION: u8 = 1;
-}
-
-/// The longest words of a signature's row, in bytes: the row is at most 4 KiB.
-const ROW_WORDS_LEN_MAX: usize = 4000;
-
-impl SignatureRow {
-    fn new(signed: &Signed) -> Self {
-        let signature = signed.signature.encode();
-        let room = ROW_WORDS_LEN_MAX.saturating_sub(signature.len()) / 8;
-        let words = signed.words.iter().take(room).flat_map(|word| word.to_be_bytes()).collect();
-        Self { signature, words }
-    }
-
-    fn words(&self) -> impl Iterator<Item = Word> {
-        self.words.as_chunks::<8>().0.iter().map(|word| Word::from_be_bytes(*word))
-    }
-
-    fn signed(&self, key: &[u8]) -> Signed {
-        let signature = Signature::decode(&self.signature);
-        Signed { uid: uid_of(key), signature, words: self.words().collect() }
-    }
-}
-
-fn signature_key(folder: FolderId, uid: u32) -> Vec<u8> {
-    row::key(&[&folder.key(), &uid.to_be_bytes()])
-}
-
-fn uid_of(key: &[u8]) -> u32 {
-    u32::from_be_bytes(row::key_part(key, 4))
 }
 
 /// How far a folder is indexed.

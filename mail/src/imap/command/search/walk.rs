@@ -1,11 +1,14 @@
 //! The walk of a SEARCH, SORT or THREAD over a folder, in slices: some messages at a time.
 
+use std::sync::Arc;
+
 use freehold_core::mailbox;
 use freehold_core::store::StoreError;
 
 use super::key::{Cost, Key};
 use super::matching::{Candidate, Terms};
 use super::query::Query;
+use crate::imap::command::sort::known_keys::KnownKeys;
 use crate::imap::completion::Completion;
 use crate::imap::context::Context;
 use crate::imap::listing::{Listing, Needs};
@@ -27,6 +30,8 @@ pub(crate) struct Walk {
     terms: Terms,
     /// The data that the keys and the caller need of each message.
     needs: Needs,
+    /// Keys of messages of which the caller reads no more than these; none if it reads all.
+    known: Vec<Arc<KnownKeys>>,
     todo: std::vec::IntoIter<MessageRef>,
     /// The messages of the next slice, if blobs may be read: the more of them the index excludes,
     /// the more.
@@ -49,7 +54,26 @@ impl Walk {
         let needs = terms.needs().with(needs);
         let mut todo = selected.all();
         todo.retain(|named| !terms.excludes(named.uid));
-        Ok(Self { terms, needs, todo: todo.into_iter(), len: BLOBS_PER_SLICE })
+        let (todo, known) = (todo.into_iter(), Vec::new());
+        Ok(Self { terms, needs, known, todo, len: BLOBS_PER_SLICE })
+    }
+
+    /// The same walk, whose caller reads nothing of the messages that are in all of `known`.
+    pub(crate) fn knowing(self, known: Vec<Arc<KnownKeys>>) -> Self {
+        Self { known, ..self }
+    }
+
+    /// The next messages, at most `count`.
+    fn next(&self, count: usize) -> (Vec<MessageRef>, Vec<u32>) {
+        let refs: Vec<MessageRef> = self.todo.as_slice().iter().take(count).copied().collect();
+        let uids = refs.iter().map(|named| named.uid).collect();
+        (refs, uids)
+    }
+
+    /// The data that is read of some messages.
+    fn needs_of(&self, uids: &[u32]) -> Needs {
+        let is_known = !self.known.is_empty() && self.known.iter().all(|keys| keys.covers(uids));
+        if is_known { self.terms.needs() } else { self.needs }
     }
 
     /// Examines the next slice and calls `found` with each message that matches, in the order of
@@ -63,17 +87,22 @@ impl Walk {
         selected: &Selected,
         mut found: impl FnMut(&mut Candidate<'_>) -> Result<(), StoreError>,
     ) -> Result<bool, StoreError> {
-        let len = match self.terms.cost() {
-            Cost::State if self.needs == Needs::default() => STATES_PER_SLICE,
-            Cost::State | Cost::Index => INDEXED_PER_SLICE,
+        let mut len = match self.terms.cost() {
+            Cost::State => STATES_PER_SLICE,
+            Cost::Index => INDEXED_PER_SLICE,
             Cost::Header | Cost::Message => self.len,
         };
-        let refs: Vec<MessageRef> = self.todo.as_slice().iter().take(len).copied().collect();
+        let (mut refs, mut uids) = self.next(len);
+        let mut needs = self.needs_of(&uids);
+        if needs != Needs::default() && len > INDEXED_PER_SLICE {
+            len = INDEXED_PER_SLICE;
+            (refs, uids) = self.next(len);
+            needs = self.needs_of(&uids);
+        }
         let (Some(first), Some(last)) = (refs.first(), refs.last()) else { return Ok(false) };
         let (first, last) = (first.uid, last.uid);
-        let uids: Vec<u32> = refs.iter().map(|named| named.uid).collect();
         let messages = mailbox::messages_named(&cx.node, selected.folder, &uids)?;
-        let listing = Listing::read(&cx.node, selected.folder, self.needs, first, last)?;
+        let listing = Listing::read(&cx.node, selected.folder, needs, first, last)?;
         let mut rest = refs.iter().peekable();
         let (mut bytes, mut blobs) = (0u64, 0usize);
         let is_full =

@@ -63,13 +63,17 @@ impl Criterion {
         }
     }
 
-    /// Appends the criterion's part of a message's key.
+    /// True if its part of a key is made from texts of the message, which never change.
+    pub(super) fn reads_texts(self) -> bool {
+        self.needs() != Needs::default()
+    }
+
+    /// Appends the criterion's part of a message's key, as if it were not reversed.
     pub(super) fn push(
         self,
         out: &mut Vec<u8>,
         candidate: &mut Candidate<'_>,
     ) -> Result<(), StoreError> {
-        let start = out.len();
         match self.key {
             SortKey::Arrival => push_number(out, arrival(candidate.message())),
             SortKey::Date => {
@@ -96,9 +100,6 @@ impl Criterion {
             SortKey::DisplayTo => {
                 push_text(out, &candidate.with_field("to", |h| display(h, "to"))?);
             }
-        }
-        if self.is_reversed {
-            out.iter_mut().skip(start).for_each(|byte| *byte = !*byte);
         }
         Ok(())
     }

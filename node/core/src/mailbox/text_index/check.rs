@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::forget::RemovedRow;
 use super::run::{self, DroppedRow};
-use super::{PostingRow, SignatureRow, indexed, uid_of};
+use super::{PostingRow, indexed};
 use crate::mailbox::folders::Folder;
 use crate::mailbox::read::Message;
 use crate::node::Node;
@@ -41,8 +41,6 @@ pub(in crate::mailbox) fn check(
     if postings.iter().any(|key| !known.contains(key.get(..12).unwrap_or_default())) {
         wrong.push(format!("folder {}: the text index has postings of no run", folder.id.0));
     }
-    let signatures = node.store.keys(SignatureRow::TABLE, &everything())?;
-    uids.extend(signatures.iter().map(|key| uid_of(key)));
     uids.sort_unstable();
     if uids.windows(2).any(|pair| pair.first() == pair.last()) {
         wrong.push(format!("folder {}: a message is in the text index twice", folder.id.0));

@@ -1,12 +1,12 @@
 //! Taking removed messages out of the index. An expunge or a move records them in its commit. Some
-//! time later, so that the removals of a while take one commit for each run, the signatures are
-//! deleted and the runs are written anew.
+//! time later, so that the removals of a while take one commit for each run, the runs are written
+//! anew.
 
 use minicbor::{Decode, Encode};
 
-use super::indexer::{Replaced, replace};
+use super::indexer::replace;
 use super::run::{self, Run};
-use super::{IndexedRow, SignatureRow, indexed, uid_of};
+use super::{IndexedRow, indexed};
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::erasure;
@@ -80,16 +80,11 @@ pub(super) async fn forget_some(node: &Node, now: Timestamp) -> Result<bool, Sto
             rewrite(node, folder, run).await?;
         }
     }
-    let mut signatures =
-        node.store.keys(SignatureRow::TABLE, &Scan::prefix(&folder.key(), 1000))?;
-    signatures.retain(|key| is_removed(uid_of(key)));
-    signatures.truncate(1000 - 2 * ROWS_EACH);
     let is_late = due.iter().any(|(_, row)| now.millis_since(row.at) >= LATE);
     node.store
         .commit(move |tx| {
             tx.mark_essential();
             due.iter().for_each(|(key, _)| row::delete::<RemovedRow>(tx, key));
-            signatures.iter().for_each(|key| row::delete::<SignatureRow>(tx, key));
             if is_late { erasure::erase(tx, now, &[]) } else { Ok(()) }
         })
         .await?;
@@ -119,18 +114,16 @@ fn due(node: &Node, now: Timestamp) -> Result<Vec<(Vec<u8>, RemovedRow)>, StoreE
 async fn rewrite(node: &Node, folder: FolderId, run: Run) -> Result<(), StoreError> {
     let reading = node.clone();
     let load = move || {
-        let signed = run.load(&reading.store, folder);
         // The content of a damaged run is not known.
-        let signed = match signed {
+        let content = match run.load(&reading.store) {
             Err(StoreError::Corrupt { .. }) => None,
-            signed => signed?,
+            content => content?,
         };
-        Ok::<_, StoreError>((run, signed))
+        Ok::<_, StoreError>((run, content))
     };
-    let (run, signed) = try_blocking(load).await?;
-    if let Some(signed) = signed {
-        let replaced = Replaced { runs: vec![run.clone()], signatures: Vec::new() };
-        match replace(node, folder, replaced, signed).await {
+    let (run, content) = try_blocking(load).await?;
+    if let Some(content) = content {
+        match replace(node, folder, vec![run.clone()], vec![content]).await {
             Ok(_) | Err(StoreError::Full) => {}
             Err(error) => return Err(error),
         }
@@ -142,7 +135,7 @@ async fn rewrite(node: &Node, folder: FolderId, run: Run) -> Result<(), StoreErr
 /// Deletes a run if it was not replaced. Those of its messages that are left are read again.
 fn drop_unreplaced(tx: &mut Tx<'_>, folder: FolderId, run: &Run) -> Result<(), StoreError> {
     tx.mark_essential();
-    if load(tx, folder)?.is_some() && run.drop_in(tx, folder)? {
+    if load(tx, folder)?.is_some() && run.drop_in(tx)? {
         let first = run.uids.first().copied().unwrap_or(0);
         let last = indexed(tx, folder)?.last.min(first.saturating_sub(1));
         row::put(tx, &folder.key(), &IndexedRow { last, has_gaps: true })?;

@@ -1,13 +1,12 @@
-//! The background task that reads new messages and joins signatures and runs. It works in steps,
-//! each of which reads a few messages or makes one commit.
+//! The background task that reads new messages and joins runs. It works in steps, each of which
+//! reads a few messages or makes one commit.
 
 use std::collections::BTreeSet;
 
-use super::forget;
-use super::grams::{GramHash, Signature};
-use super::run::{self, DroppedRow, Encoded, ROWS_MAX, RUN_LEN_MAX, Run, Signed};
-use super::words::WordHash;
-use super::{IndexedRow, SignatureRow, indexed, present, signature_key, uid_of};
+use super::content::{Content, MessageTexts};
+use super::grams::GramHash;
+use super::run::{self, DroppedRow, Encoded, ROWS_MAX, RUN_LEN_MAX, Run, RunId};
+use super::{IndexedRow, forget, indexed, old, present};
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
 use crate::mailbox::deliver::read_bytes;
@@ -20,20 +19,23 @@ use crate::store::{Scan, StoreError, Tx};
 
 /// The messages read in one step.
 const READ_EACH: usize = 32;
-/// So many signatures become a run.
-pub(super) const JOINED_MIN: usize = 64;
-/// So many small runs are joined.
-const SMALL_RUNS_MIN: usize = 16;
+/// The words that are gathered before they are written, each once for a message.
+const GATHERED_MAX: usize = 2_000_000;
+/// Runs that have fewer messages than the first number are joined if there are as many of them as
+/// the second says. So a message is written about four times.
+const JOINED: [(usize, usize); 3] = [(16, 16), (256, 16), (RUN_LEN_MAX / 2, 4)];
 
 /// Brings the messages of a node into the index of texts. There is one at a time for a node.
 #[derive(Debug, Default)]
 pub struct TextIndexer {
     /// Messages that were read and are not written yet.
     batch: Option<Batch>,
-    /// Folders whose signatures or runs may have to be joined; `None` before all were looked at.
+    /// Folders whose runs may have to be joined; `None` before all were looked at.
     grown: Option<BTreeSet<FolderId>>,
     /// When removed messages are looked for again.
     forget_next: Timestamp,
+    /// True if the rows of the earlier index are deleted.
+    has_no_old_rows: bool,
 }
 
 struct Batch {
@@ -42,12 +44,14 @@ struct Batch {
     last: u32,
     /// Messages after it that are indexed, if it began at a gap; in order.
     known: Option<Vec<u32>>,
-    signed: Vec<Signed>,
+    content: Content,
+    /// The number of words, each once for a message.
+    gathered: usize,
 }
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Batch({:?}, {} messages)", self.folder, self.signed.len())
+        write!(f, "Batch({:?}, {} messages)", self.folder, self.content.uids.len())
     }
 }
 
@@ -59,6 +63,10 @@ impl TextIndexer {
     /// # Errors
     /// When the store refuses; a later call continues.
     pub async fn step(&mut self, node: &Node) -> Result<bool, StoreError> {
+        if !self.has_no_old_rows {
+            self.has_no_old_rows = !old::delete_some(node).await?;
+            return Ok(true);
+        }
         if delete_dropped(node).await? {
             return Ok(true);
         }
@@ -88,9 +96,10 @@ impl TextIndexer {
         for entry in entries {
             let is_known = |known: &Vec<u32>| known.binary_search(&entry.uid).is_ok();
             if !batch.known.as_ref().is_some_and(is_known)
-                && let Some(signed) = read_message(node, folder.id, &entry, hash).await?
+                && let Some(texts) = read_message(node, folder.id, &entry, hash).await?
             {
-                batch.signed.push(signed);
+                batch.gathered += texts.words_len();
+                batch.content.push(entry.uid, texts);
             }
             batch.last = entry.uid;
         }
@@ -99,9 +108,9 @@ impl TextIndexer {
             batch.last = batch.last.max(folder.uid_next.saturating_sub(1));
             batch.known = None;
         }
-        if is_last || batch.signed.len() >= RUN_LEN_MAX {
+        if is_last || batch.content.uids.len() >= RUN_LEN_MAX || batch.gathered >= GATHERED_MAX {
             let folder = batch.folder;
-            write(node, batch).await?;
+            write(node, batch, hash).await?;
             self.grown.get_or_insert_default().insert(folder);
         } else {
             self.batch = Some(batch);
@@ -109,13 +118,13 @@ impl TextIndexer {
         Ok(true)
     }
 
-    /// Joins signatures or runs of a folder. False if all folders are done.
+    /// Joins runs of a folder. False if all folders are done.
     async fn join(&mut self, node: &Node) -> Result<bool, StoreError> {
         if self.grown.is_none() {
             self.grown = Some(load_all(&node.store)?.iter().map(|folder| folder.id).collect());
         }
         while let Some(folder) = self.grown.as_ref().and_then(|grown| grown.first().copied()) {
-            if join_signatures(node, folder).await? || join_runs(node, folder).await? {
+            if join_runs(node, folder).await? {
                 return Ok(true);
             }
             self.grown.get_or_insert_default().remove(&folder);
@@ -130,7 +139,13 @@ fn next_batch(node: &Node) -> Result<Option<Batch>, StoreError> {
         let IndexedRow { last, has_gaps } = indexed(&node.store, folder.id)?;
         if last.saturating_add(1) < folder.uid_next {
             let known = has_gaps.then(|| known(node, folder.id)).transpose()?;
-            return Ok(Some(Batch { folder: folder.id, last, known, signed: Vec::new() }));
+            return Ok(Some(Batch {
+                folder: folder.id,
+                last,
+                known,
+                content: Content::default(),
+                gathered: 0,
+            }));
         }
     }
     Ok(None)
@@ -138,9 +153,7 @@ fn next_batch(node: &Node) -> Result<Option<Batch>, StoreError> {
 
 /// The messages of a folder that are indexed.
 fn known(node: &Node, folder: FolderId) -> Result<Vec<u32>, StoreError> {
-    let keys =
-        node.store.keys(SignatureRow::TABLE, &Scan::prefix(&folder.key(), usize::MAX >> 1))?;
-    let mut known: Vec<u32> = keys.iter().map(|key| uid_of(key)).collect();
+    let mut known: Vec<u32> = Vec::new();
     run::all(&node.store, folder)?.iter().for_each(|run| known.extend(&run.uids));
     known.sort_unstable();
     Ok(known)
@@ -163,82 +176,88 @@ async fn read_message(
     folder: FolderId,
     entry: &Entry,
     hash: GramHash,
-) -> Result<Option<Signed>, StoreError> {
+) -> Result<Option<MessageTexts>, StoreError> {
     let row = match row::get::<MessageRow>(&node.store, &read::key(folder, entry.uid)) {
         Ok(Some(row)) => row,
         Ok(None) | Err(StoreError::Corrupt { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let words = WordHash::new(&node.store)?;
-    let signature = move |message: &[u8]| Signature::of(message, hash, &words);
-    match read_bytes(node, row.blob, entry.size, signature).await {
-        Ok((signature, words)) => Ok(Some(Signed { uid: entry.uid, signature, words })),
+    let texts = move |message: &[u8]| MessageTexts::of(message, hash);
+    match read_bytes(node, row.blob, entry.size, texts).await {
+        Ok(texts) => Ok(Some(texts)),
         Err(StoreError::Corrupt { .. } | StoreError::NoBlob) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Writes the messages of a batch: as runs, the last few with a row each.
-async fn write(node: &Node, batch: Batch) -> Result<(), StoreError> {
-    let Batch { folder, last, known, mut signed } = batch;
+/// Writes the messages of a batch as runs.
+async fn write(node: &Node, batch: Batch, hash: GramHash) -> Result<(), StoreError> {
+    let Batch { folder, last, known, content, .. } = batch;
     let has_gaps = known.is_some();
-    loop {
-        if signed.len() < JOINED_MIN {
-            let indexed = IndexedRow { last, has_gaps };
-            let commit = move |tx: &mut Tx<'_>| put_signatures(tx, folder, &signed, indexed);
-            return node.store.commit(commit).await;
-        }
-        let (encoded, all) = try_blocking(move || Ok::<_, StoreError>(split(signed))).await?;
-        signed = all;
-        let (id, count) = (node.random.array(), encoded.uids.len());
-        let rest = signed.get(count..).unwrap_or_default();
-        let is_all = rest.is_empty();
-        let until = if is_all { last } else { encoded.uids.last().copied().unwrap_or(0) };
+    // The messages to be written, the next ones at the end.
+    let mut left = vec![content];
+    while let Some(next) = left.pop() {
+        let (mut encoded, written, mut rest) =
+            try_blocking(move || Ok::<_, StoreError>(split(next, hash))).await?;
+        left.append(&mut rest);
+        let until = match left.is_empty() {
+            true => last,
+            false => written.uids.last().copied().unwrap_or(0),
+        };
         let indexed = IndexedRow { last: until, has_gaps };
+        let id = node.random.array();
         let commit = move |tx: &mut Tx<'_>| {
-            let missing = missing(tx, folder, &encoded)?;
-            if missing.is_empty() {
-                encoded.put(tx, folder, id)?;
+            let missing = match encoded.take() {
+                Some(encoded) => put_run(tx, folder, &encoded, id)?,
+                None => Vec::new(),
+            };
+            if missing.is_empty() && load(tx, folder)?.is_some() {
                 row::put(tx, &folder.key(), &indexed)?;
             }
             Ok::<_, StoreError>(missing)
         };
         let missing = node.store.commit(commit).await?;
-        match missing.is_empty() {
-            true if is_all => return Ok(()),
-            true => drop(signed.drain(..count)),
-            false => signed.retain(|signed| missing.binary_search(&signed.uid).is_err()),
+        if !missing.is_empty() {
+            let is_there = |uid: u32| missing.binary_search(&uid).is_err();
+            left.push(Content::joined(vec![written], is_there));
         }
     }
+    Ok(())
 }
 
-/// A run of the first messages, as many as fit.
-fn split(signed: Vec<Signed>) -> (Encoded, Vec<Signed>) {
-    let mut count = run::fitting(signed.iter().map(|signed| signed.uid)).max(1);
+/// A run of the first messages, as many as fit; these messages; the others, the next ones at the
+/// end. No run if there is no message.
+fn split(mut next: Content, hash: GramHash) -> (Option<Encoded>, Content, Vec<Content>) {
+    let mut rest = Vec::new();
+    let mut count = run::fitting(next.uids.iter().copied()).max(1);
     loop {
-        match run::encode(signed.get(..count).unwrap_or_default()) {
-            Some(encoded) => return (encoded, signed),
-            // Some 64 messages fit, whatever they are.
-            None => count = (count / 2).max(1),
+        if count < next.uids.len() {
+            rest.push(next.split_off(count));
+        }
+        if next.uids.is_empty() {
+            return (None, next, rest);
+        }
+        match run::encode(&next, hash) {
+            // One message fits, whatever it has.
+            None if next.uids.len() > 1 => count = next.uids.len() / 2,
+            encoded => return (encoded, next, rest),
         }
     }
 }
 
-fn put_signatures(
+/// Writes a run within a commit, if all of its messages are in the folder; returns those that are
+/// not.
+fn put_run(
     tx: &mut Tx<'_>,
     folder: FolderId,
-    signed: &[Signed],
-    indexed: IndexedRow,
-) -> Result<(), StoreError> {
-    if load(tx, folder)?.is_none() {
-        return Ok(());
+    encoded: &Encoded,
+    id: RunId,
+) -> Result<Vec<u32>, StoreError> {
+    let missing = missing(tx, folder, encoded)?;
+    if missing.is_empty() {
+        encoded.put(tx, folder, id)?;
     }
-    let uids: Vec<u32> = signed.iter().map(|signed| signed.uid).collect();
-    let present = present(tx, folder, &uids)?;
-    for signed in signed.iter().filter(|signed| present.binary_search(&signed.uid).is_ok()) {
-        row::put(tx, &signature_key(folder, signed.uid), &SignatureRow::new(signed))?;
-    }
-    row::put(tx, &folder.key(), &indexed)
+    Ok(missing)
 }
 
 /// The messages of a run to be written that are not in the folder any more: all of them if the
@@ -252,48 +271,43 @@ fn missing(tx: &Tx<'_>, folder: FolderId, run: &Encoded) -> Result<Vec<u32>, Sto
     Ok(run.uids.iter().copied().filter(is_missing).collect())
 }
 
-/// Makes a run of the signatures of a folder, if there are enough.
-async fn join_signatures(node: &Node, folder: FolderId) -> Result<bool, StoreError> {
-    let found = row::scan::<SignatureRow>(&node.store, &Scan::prefix(&folder.key(), JOINED_MIN))?;
-    if found.len() < JOINED_MIN {
-        return Ok(false);
-    }
-    let signed: Vec<Signed> = found.iter().map(|(key, row)| row.signed(key)).collect();
-    let keys = found.into_iter().map(|(key, _)| key).collect();
-    replace(node, folder, Replaced { runs: Vec::new(), signatures: keys }, signed).await
-}
-
 /// Joins small runs of a folder, if there are enough.
 async fn join_runs(node: &Node, folder: FolderId) -> Result<bool, StoreError> {
     let mut runs = run::all(&node.store, folder)?;
-    runs.retain(Run::is_small);
-    if runs.len() < SMALL_RUNS_MIN {
-        return Ok(false);
+    runs.retain(|run| run.rows() < ROWS_MAX / 2);
+    let mut below = 0;
+    for (len, count) in JOINED {
+        let is_of_size = |run: &&Run| (below..len).contains(&run.uids.len());
+        let some: Vec<Run> = runs.iter().filter(is_of_size).cloned().collect();
+        if some.len() >= count && join(node, folder, some).await? {
+            return Ok(true);
+        }
+        below = len;
     }
+    Ok(false)
+}
+
+/// Joins as many of some runs as fit into one.
+async fn join(node: &Node, folder: FolderId, mut runs: Vec<Run>) -> Result<bool, StoreError> {
     let (mut rows, mut messages) = (0, 0);
     runs.retain(|run| {
         (rows, messages) = (rows + run.rows(), messages + run.uids.len());
         rows <= ROWS_MAX && messages <= RUN_LEN_MAX
     });
+    if runs.len() < 2 {
+        return Ok(false);
+    }
     let reading = node.clone();
     let load = move || {
-        let mut signed = Vec::new();
+        let mut contents = Vec::new();
         for run in &runs {
             // There is no other writer: a run that is gone was in a folder that was deleted.
-            signed.append(&mut run.load(&reading.store, folder)?.unwrap_or_default());
+            contents.extend(run.load(&reading.store)?);
         }
-        signed.sort_by_key(|message| message.uid);
-        Ok::<_, StoreError>((runs, signed))
+        Ok::<_, StoreError>((runs, contents))
     };
-    let (runs, signed) = try_blocking(load).await?;
-    replace(node, folder, Replaced { runs, signatures: Vec::new() }, signed).await
-}
-
-/// The rows in whose place a run is written.
-pub(super) struct Replaced {
-    pub(super) runs: Vec<Run>,
-    /// The keys of signatures.
-    pub(super) signatures: Vec<Vec<u8>>,
+    let (runs, contents) = try_blocking(load).await?;
+    replace(node, folder, runs, contents).await
 }
 
 /// Writes a run in the place of others, without the messages that are gone. False if it would be
@@ -301,28 +315,29 @@ pub(super) struct Replaced {
 pub(super) async fn replace(
     node: &Node,
     folder: FolderId,
-    replaced: Replaced,
-    mut signed: Vec<Signed>,
+    replaced: Vec<Run>,
+    contents: Vec<Content>,
 ) -> Result<bool, StoreError> {
-    let uids: Vec<u32> = signed.iter().map(|signed| signed.uid).collect();
+    let mut uids: Vec<u32> =
+        contents.iter().flat_map(|content| content.uids.iter().copied()).collect();
+    uids.sort_unstable();
     let there = present(&node.store, folder, &uids)?;
-    signed.retain(|signed| there.binary_search(&signed.uid).is_ok());
-    if run::fitting(signed.iter().map(|signed| signed.uid)) < signed.len() {
+    if run::fitting(there.iter().copied()) < there.len() {
         return Ok(false);
     }
-    let encode = move || Ok::<_, StoreError>(run::encode(&signed));
+    let (hash, id) = (GramHash::new(&node.store)?, node.random.array());
+    let encode = move || {
+        let stays = |uid: u32| there.binary_search(&uid).is_ok();
+        Ok::<_, StoreError>(run::encode(&Content::joined(contents, stays), hash))
+    };
     let Some(encoded) = try_blocking(encode).await? else { return Ok(false) };
-    let id = node.random.array();
     let commit = move |tx: &mut Tx<'_>| {
         // A message that was expunged meanwhile: the next step tries again.
         if load(tx, folder)?.is_none() || !missing(tx, folder, &encoded)?.is_empty() {
             return Ok(());
         }
-        for run in &replaced.runs {
-            run.drop_in(tx, folder)?;
-        }
-        for key in &replaced.signatures {
-            row::delete::<SignatureRow>(tx, key);
+        for run in &replaced {
+            run.drop_in(tx)?;
         }
         encoded.put(tx, folder, id)
     };
@@ -330,7 +345,7 @@ pub(super) async fn replace(
     Ok(true)
 }
 
-/// Deletes some postings of runs that were replaced.
+/// Deletes some rows of runs that were replaced.
 async fn delete_dropped(node: &Node) -> Result<bool, StoreError> {
     let Some(key) = node.store.keys(DroppedRow::TABLE, &Scan::prefix(&[], 1))?.pop() else {
         return Ok(false);

@@ -11,7 +11,6 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::indexer::JOINED_MIN;
 use super::*;
 use crate::mailbox::{
     APPENDED_TOGETHER_MAX, Delivery, Flags, IdempotencyKey, append_all, folder_named, messages,
@@ -56,7 +55,7 @@ impl Texts {
     pub(super) fn of(node: &Node, folder: FolderId) -> Self {
         let read = |message: &crate::mailbox::Message| {
             let bytes = crate::mailbox::body(node, message).unwrap().read_all(1 << 30).unwrap();
-            let header = fold(&freehold_mime::search::header(grams::header(&bytes)));
+            let header = fold(&freehold_mime::search::header(content::header(&bytes)));
             (message.uid, body_text(node, message).unwrap(), header)
         };
         let all = messages(node, folder, 1, u32::MAX, usize::MAX >> 1).unwrap();
@@ -214,20 +213,26 @@ async fn index_misses_no_message_at_any_step() {
     store(&alice, inbox, &texts[..40]).await;
     check_terms(&alice, inbox);
     index_all(&alice).await;
-    assert_eq!((rows_of::<SignatureRow>(&alice), rows_of::<RunRow>(&alice)), (40, 0));
+    assert_eq!(rows_of::<RunRow>(&alice), 1);
     check_terms(&alice, inbox);
     // Not indexed yet: they are candidates.
     store(&alice, inbox, &texts[40..70]).await;
     check_terms(&alice, inbox);
     assert!(candidates(&alice, inbox, Searched::Body, "zzzzzz") >= 30);
     index_all(&alice).await;
-    assert_eq!((rows_of::<SignatureRow>(&alice), rows_of::<RunRow>(&alice)), (6, 1));
+    assert_eq!(rows_of::<RunRow>(&alice), 2);
     check_terms(&alice, inbox);
     store(&alice, inbox, &texts[70..]).await;
     index_all(&alice).await;
-    assert_eq!((rows_of::<SignatureRow>(&alice), rows_of::<RunRow>(&alice)), (6, 2));
+    assert_eq!(rows_of::<RunRow>(&alice), 3);
     check_terms(&alice, inbox);
     assert_eq!(candidates(&alice, inbox, Searched::Body, "zzzzzz"), 0);
+}
+
+/// The UIDs, of 1 to `end`, of messages that certainly have a term in their body.
+fn certain(node: &Node, folder: FolderId, term: &str, end: u32) -> usize {
+    let found = text_candidates(node, folder, Searched::Body, &[term]).unwrap();
+    (1..=end).filter(|uid| found.is_certain(*uid)).count()
 }
 
 #[tokio::test]
@@ -235,23 +240,56 @@ async fn small_runs_are_joined() {
     let alice = TestNode::new("alice").await;
     let inbox = inbox(&alice);
     let mut indexer = TextIndexer::default();
-    for round in 0..17 {
+    for round in 0..40 {
         let text = |n: usize| plain(&format!("letter number{} of round{round}", n + round * 100));
-        let texts: Vec<Vec<u8>> = (0..JOINED_MIN).map(text).collect();
+        let texts: Vec<Vec<u8>> = (0..20).map(text).collect();
         store(&alice, inbox, &texts).await;
         while indexer.step(&alice).await.unwrap() {}
     }
-    assert_eq!((rows_of::<RunRow>(&alice), rows_of::<DroppedRow>(&alice)), (2, 0));
+    // Two of 320 messages and eight of 20.
+    assert_eq!((rows_of::<RunRow>(&alice), rows_of::<DroppedRow>(&alice)), (10, 0));
     assert_eq!(candidates(&alice, inbox, Searched::Body, "number1007"), 1);
-    assert_eq!(candidates(&alice, inbox, Searched::Body, "round16"), 64);
-    let both = text_candidates(&alice, inbox, Searched::Body, &["number1007", "round3"]).unwrap();
-    assert_eq!(both.excluded_len(), 17 * 64);
-    // A frequent word is certain after all joins; a piece of one never.
-    let certain = |term: &str| {
-        let found = text_candidates(&alice, inbox, Searched::Whole, &[term]).unwrap();
-        (1..=17 * 64).filter(|uid| found.is_certain(*uid)).count()
-    };
-    assert_eq!([certain("Letter"), certain("round16"), certain("lette")], [17 * 64, 64, 0]);
+    assert_eq!(candidates(&alice, inbox, Searched::Body, "round16"), 20);
+    let both = text_candidates(&alice, inbox, Searched::Body, &["number1007", "round10"]).unwrap();
+    assert_eq!((both.excluded_len(), both.is_certain(208)), (799, true));
+    let certain = |term: &str| certain(&alice, inbox, term, 800);
+    assert_eq!([certain("Letter"), certain("round16"), certain("ette")], [800, 20, 800]);
+    assert_eq!([certain("letter number"), certain("umber39")], [0, 20]);
+}
+
+#[tokio::test]
+async fn piece_of_a_word_is_certain_in_any_script() {
+    let alice = TestNode::new("alice").await;
+    let inbox = inbox(&alice);
+    let texts = generated(300);
+    store(&alice, inbox, &texts).await;
+    index_all(&alice).await;
+    let texts = Texts::of(&alice, inbox);
+    let pieces =
+        ["eet", "SSE", "ïv", "ΊΣΥΦ", "риве", "м", "日本", "語", "한국", "信件", "ש", "رح", "0"];
+    for term in pieces {
+        let walked = texts.walk(Searched::Body, term).len();
+        assert_eq!(texts.check(&alice, inbox, Searched::Body, term), walked, "{term}");
+        assert_eq!(certain(&alice, inbox, term, 300), walked, "{term}");
+        assert!(walked < 300 && (walked > 5 || term == "0"), "{term} is in {walked}");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_the_earlier_index_are_deleted() {
+    let alice = TestNode::new("alice").await;
+    let inbox = inbox(&alice);
+    store(&alice, inbox, &[plain("some words")]).await;
+    let old = Table::new("mailbox_text_postings");
+    for from in [0, 400] {
+        let fill = move |tx: &mut crate::store::Tx<'_>| {
+            (from..from + 400u32).try_for_each(|n| tx.put(old, &n.to_be_bytes(), &[1, 0x40]))
+        };
+        alice.store.commit(fill).await.unwrap();
+    }
+    index_all(&alice).await;
+    assert!(alice.store.keys(old, &Scan::prefix(&[], 1)).unwrap().is_empty());
+    assert_eq!(candidates(&alice, inbox, Searched::Body, "absent"), 0);
 }
 
 #[tokio::test]
