@@ -70,6 +70,9 @@ pub struct MailConfig {
     /// Whether other servers must reach this node by verified TLS: the mode of the policy that
     /// `mta-sts.` of the owner's domain serves (MTA-STS, RFC 8461).
     pub mta_sts: MtaStsMode,
+    /// The servers besides this machine that may send the owner's mail, as mechanisms of the SPF
+    /// record such as `include:provider.example` (RFC 7208 5); `freehold dns` adds them.
+    pub spf_senders: Vec<String>,
     /// The first pause before a message is tried again, in milliseconds; each further pause is
     /// longer, up to an hour.
     pub retry_first_ms: u64,
@@ -121,6 +124,7 @@ impl Default for MailConfig {
             undo_seconds: 10,
             trusted_roots: String::new(),
             mta_sts: MtaStsMode::Testing,
+            spf_senders: Vec::new(),
             retry_first_ms: 1000,
             retry_hours_max: 48,
         }

@@ -34,6 +34,7 @@ use tokio::net::TcpListener;
 use state::MailState;
 
 pub use config::{MailConfig, MailConfigError, MtaStsMode};
+pub use public_address::is_public as is_public_address;
 pub use startup::refuse_during_startup;
 
 /// The running SMTP and IMAP servers and queue of one node.

@@ -5,6 +5,7 @@ mod check;
 mod explain;
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -50,6 +51,9 @@ pub(crate) struct NodeConfig {
     /// size if missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) strangers_free_mib: Option<u64>,
+    /// The machine's public addresses, for the DNS records of the owner's domain; found by itself
+    /// if empty.
+    pub(crate) public_addresses: Vec<IpAddr>,
     /// Threads that serve; 0 is one per core.
     pub(crate) threads: usize,
 }
@@ -61,6 +65,7 @@ impl Default for NodeConfig {
             engine: "sled".to_owned(),
             cache_mib: 8,
             strangers_free_mib: None,
+            public_addresses: Vec::new(),
             threads: 2,
         }
     }

@@ -9,6 +9,7 @@ mod address;
 mod app_password;
 mod check;
 mod dkim;
+mod dns;
 mod execute;
 mod friends;
 mod identity;
@@ -36,6 +37,7 @@ use tokio::sync::mpsc;
 pub(crate) use address::AddressCommand;
 pub(crate) use app_password::NewAppPassword;
 pub(crate) use check::CheckLock;
+pub(crate) use dns::{DnsRequest, ZoneUpdate};
 pub(crate) use execute::{Addresses, ControlContext, execute, stored_addresses};
 pub(crate) use identity::{IdentityChange, request_from_log};
 pub(crate) use imap_import::NewImapImport;
@@ -110,6 +112,8 @@ pub(crate) enum Request {
     Dkim,
     /// Make new ones.
     DkimRotate,
+    /// The DNS of the owner's domain.
+    Dns(DnsRequest),
     /// The owner's OpenPGP key.
     Wkd,
     /// Serve this key, in base64.

@@ -172,6 +172,7 @@ impl Server {
             web: web_config,
             addresses,
             mail: config.mail.clone(),
+            public_addresses: config.node.public_addresses.clone(),
             is_running: true,
             check_lock: checking,
         };

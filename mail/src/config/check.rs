@@ -50,6 +50,11 @@ pub enum MailConfigError {
     /// There are too many block lists.
     #[error("there are {0} block lists; at most {BLOCK_LISTS_MAX} are asked")]
     TooManyBlockLists(usize),
+    /// A sender that is no mechanism of an SPF record.
+    #[error(
+        "{0:?} is no mechanism of SPF; write it like \"include:provider.example\" or \"ip4:192.0.2.7\""
+    )]
+    SpfSender(String),
     /// The left side of a route.
     #[error("{0:?} is no domain; write routes like \"bob.example\" = \"mail.bob.example:25\"")]
     RouteDomain(String),
@@ -72,6 +77,7 @@ impl MailConfigError {
             Self::OutOfRange { key, .. } => (key, None),
             Self::Hostname(_) => ("hostname", None),
             Self::BlockList(_) | Self::TooManyBlockLists(_) => ("block_lists", None),
+            Self::SpfSender(_) => ("spf_senders", None),
             Self::RouteDomain(domain) | Self::RouteServer { domain, .. } => {
                 ("routes", Some(domain))
             }
@@ -148,6 +154,9 @@ impl MailConfig {
         if let Some(list) = self.block_lists.iter().find(|list| !is_host(list)) {
             return Err(MailConfigError::BlockList(list.clone()));
         }
+        if let Some(sender) = self.spf_senders.iter().find(|sender| !is_mechanism(sender)) {
+            return Err(MailConfigError::SpfSender(sender.clone()));
+        }
         for (domain, server) in &self.routes {
             if !is_domain(domain) {
                 return Err(MailConfigError::RouteDomain(domain.clone()));
@@ -171,6 +180,14 @@ fn in_range(
         return Ok(());
     }
     Err(MailConfigError::OutOfRange { key, value, min, max, unit, good })
+}
+
+/// Whether the text is a mechanism with a value (RFC 7208 5).
+fn is_mechanism(text: &str) -> bool {
+    let mechanisms = ["include", "a", "mx", "ip4", "ip6", "exists"];
+    let known = |(name, value): (&str, &str)| mechanisms.contains(&name) && !value.is_empty();
+    text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
+        && text.split_once(':').is_some_and(known)
 }
 
 /// Whether `server` is `host:port`: a name, an IPv4 address, or an IPv6 address in brackets.

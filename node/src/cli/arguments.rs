@@ -1,5 +1,6 @@
 //! The arguments of the command line and their help texts.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -106,6 +107,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DkimCommand,
     },
+    /// The DNS records of your domain: show them, check them, write them.
+    #[command(
+        after_help = "Examples:\n  freehold dns                        each record, for the form of your provider\n  freehold dns --zone-file > zone\n  freehold dns check\n  freehold dns write --server ns.alice.example --key-file node.key"
+    )]
+    Dns(Dns),
     /// Messages that wait to be sent: list them, try them now, give them up.
     Queue {
         #[command(subcommand)]
@@ -241,6 +247,56 @@ pub(crate) enum DkimCommand {
     },
     /// Make new keys. They sign once their records are in DNS; the old ones sign until then.
     Rotate,
+}
+
+/// Options of `dns`.
+#[derive(Debug, Args)]
+pub(crate) struct Dns {
+    /// A public address of the machine; without it, those of node.public_addresses or those that
+    /// the machine knows.
+    #[arg(long, global = true, value_name = "IP")]
+    pub(crate) address: Vec<IpAddr>,
+    /// Print a zone file (RFC 1035).
+    #[arg(long)]
+    pub(crate) zone_file: bool,
+    /// Print as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<DnsCommand>,
+}
+
+/// Subcommands of `dns`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DnsCommand {
+    /// Compare the records with those that DNS answers now.
+    Check,
+    /// Add the records to the zone by a dynamic update (RFC 2136), signed by a TSIG key.
+    ///
+    /// Records that say something else are named and stay, except the node's own keys. Nothing
+    /// else in the zone is touched.
+    Write(DnsWrite),
+}
+
+/// Options of `dns write`.
+#[derive(Debug, Args)]
+pub(crate) struct DnsWrite {
+    /// The primary name server of the zone: a name or an address, with or without a port.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) server: String,
+    /// The file of the key that may change the zone, as `tsig-keygen` or `keymgr -t` writes it; -
+    /// is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: PathBuf,
+    /// The zone, if it is not your domain itself.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) zone: Option<String>,
+    /// Replace records that say something else.
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Show the changes and make none.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Subcommands of `queue`. An id may be cut to its first characters.

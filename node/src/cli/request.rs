@@ -10,12 +10,13 @@ use freehold_core::blocking::blocking;
 use freehold_core::openpgp_key::ARMOUR_LEN_MAX;
 
 use super::arguments::{
-    Command, DkimCommand, ExportCommand, FriendCommand, IdentityCommand, Import, ImportCommand,
-    QueueCommand, SmarthostCommand, WkdCommand,
+    Command, DkimCommand, Dns, DnsCommand, ExportCommand, FriendCommand, IdentityCommand, Import,
+    ImportCommand, QueueCommand, SmarthostCommand, WkdCommand,
 };
 use super::{Target, read_input};
 use crate::control::{
-    self, CheckLock, ControlContext, NewAppPassword, NewImapImport, OnProgress, Request, Response,
+    self, CheckLock, ControlContext, DnsRequest, NewAppPassword, NewImapImport, OnProgress,
+    Request, Response, ZoneUpdate,
 };
 use crate::{console, data_folder, exit};
 use freehold_mail::files::{Format, ImportOptions};
@@ -25,6 +26,7 @@ pub(super) async fn run(target: Target, command: Command) -> Result<()> {
     let json = match &command {
         Command::Status(status) => status.json,
         Command::Dkim { command: DkimCommand::Show { json } } => *json,
+        Command::Dns(dns) => dns.json,
         Command::Import { command: ImportCommand::Imap(imap) } => imap.json,
         _ => false,
     };
@@ -39,6 +41,9 @@ pub(super) async fn run(target: Target, command: Command) -> Result<()> {
     }
     if response.get("whole") == false {
         return Err(exit::with(exit::DATA, "data is damaged; nothing was changed"));
+    }
+    if response.get("ready") == false {
+        return Err(exit::with(exit::DATA, "the DNS of the domain is not complete"));
     }
     if let Some(count) = response.get("left_out").as_u64().filter(|count| *count > 0) {
         return Err(exit::with(exit::DATA, format!("left out, and named above: {count}")));
@@ -85,6 +90,7 @@ pub(super) async fn send(target: &Target, request: Request) -> Result<Response> 
         web,
         addresses,
         mail: target.config.mail.clone(),
+        public_addresses: target.config.node.public_addresses.clone(),
         is_running: false,
         check_lock: CheckLock::default(),
     };
@@ -132,6 +138,7 @@ fn request(command: Command) -> Result<Request> {
         Command::Wkd { command: WkdCommand::Remove } => Request::WkdRemove,
         Command::Dkim { command: DkimCommand::Show { .. } } => Request::Dkim,
         Command::Dkim { command: DkimCommand::Rotate } => Request::DkimRotate,
+        Command::Dns(dns) => Request::Dns(dns_request(dns)?),
         Command::Smarthost { command: SmarthostCommand::Show } => Request::Smarthost,
         Command::Smarthost { command: SmarthostCommand::Remove } => Request::SmarthostRemove,
         Command::Smarthost { command: SmarthostCommand::Set { server, user, password_file } } => {
@@ -163,6 +170,22 @@ fn request(command: Command) -> Result<Request> {
         | Command::Identity { .. } => {
             anyhow::bail!("this command sends no request to a node")
         }
+    })
+}
+
+fn dns_request(dns: Dns) -> Result<DnsRequest> {
+    let addresses = dns.address;
+    Ok(match dns.command {
+        None => DnsRequest::Show { addresses, is_zone_file: dns.zone_file },
+        Some(DnsCommand::Check) => DnsRequest::Check { addresses },
+        Some(DnsCommand::Write(write)) => DnsRequest::Write(ZoneUpdate {
+            addresses,
+            server: write.server,
+            zone: write.zone,
+            key: read_input(&write.key_file)?,
+            replaces: write.replace,
+            is_dry: write.dry_run,
+        }),
     })
 }
 

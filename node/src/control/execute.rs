@@ -1,5 +1,6 @@
 //! Executes a request, by the same core functions that the website calls.
 
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub(crate) struct ControlContext {
     pub(crate) web: WebConfig,
     /// The settings of mail.
     pub(crate) mail: MailConfig,
+    /// The machine's public addresses, as configured.
+    pub(crate) public_addresses: Vec<IpAddr>,
     /// This node's addresses for friends.
     pub(crate) addresses: Addresses,
     /// True if the node runs, and so tries what it is told.
@@ -202,6 +205,7 @@ pub(crate) async fn execute(
         Request::QueueDrop { id } => super::queue::drop_one(node, &id).await,
         Request::Dkim => super::dkim::show(context).await,
         Request::DkimRotate => super::dkim::rotate(context).await,
+        Request::Dns(request) => super::dns::run(context, request).await,
         Request::Wkd => super::wkd::show(context),
         Request::WkdSet { key } => super::wkd::set(context, &key).await,
         Request::WkdRemove => super::wkd::remove(node).await,

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{metadata, read, root};
 
 /// The folder of each crate.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "node",
     "node/core",
+    "node/dns",
     "node/heap",
     "node/listen",
     "node/mime",
@@ -38,6 +39,7 @@ fn protocol_crates_do_not_depend_on_each_other() {
     }
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
     let expected = BTreeMap::from([
+        ("freehold-dns".to_owned(), set(&[])),
         ("freehold-heap".to_owned(), set(&[])),
         ("freehold-mime".to_owned(), set(&[])),
         ("freehold-proto".to_owned(), set(&[])),
@@ -51,6 +53,7 @@ fn protocol_crates_do_not_depend_on_each_other() {
             "freehold".to_owned(),
             set(&[
                 "freehold-core",
+                "freehold-dns",
                 "freehold-heap",
                 "freehold-listen",
                 "freehold-web",
