@@ -41,6 +41,13 @@ pub(super) fn is_separator(line: &[u8], is_after_empty: bool, next: &[u8]) -> bo
     }
 }
 
+/// True for `From ` with a sender alone, as some programs write it.
+pub(super) fn is_undated(line: &[u8]) -> bool {
+    let words: Vec<&[u8]> =
+        line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(3).collect();
+    matches!(words.as_slice(), [b"From", sender] if *sender != b"-")
+}
+
 /// True if a header field begins with the line. Some mail has a quoted From_ line in its header.
 pub(super) fn is_field(line: &[u8]) -> bool {
     let name = line.iter().take(FIELD_NAME_LEN_MAX).position(|byte| *byte == b':');
@@ -61,6 +68,9 @@ pub(super) fn parse(line: &[u8]) -> Option<Option<Timestamp>> {
 
 fn parse_words(words: &[&str]) -> Option<Option<Timestamp>> {
     let (weekday, rest) = words.split_first()?;
+    if let Some(date) = parse_iso(weekday, rest) {
+        return Some(date);
+    }
     if !is_weekday(weekday.trim_end_matches(',')) {
         return None;
     }
@@ -87,6 +97,19 @@ fn parse_words(words: &[&str]) -> Option<Option<Timestamp>> {
     let secs = date::parse(format!("{day} {month} {year} {time} {zone}").as_bytes());
     let secs = secs.map(|date| date.secs).filter(|secs| *secs <= SECS_MAX);
     Some(secs.and_then(of_secs))
+}
+
+/// A date as ISO 8601 has it: `2021-05-04T12:00:00Z`, also with a space for the T. Without a zone
+/// it is in UTC.
+fn parse_iso(date: &str, rest: &[&str]) -> Option<Option<Timestamp>> {
+    let text = match (date.split_once('T'), rest) {
+        (Some((day, time)), _) => format!("{day}T{time}"),
+        (None, [time, zone @ ..]) => format!("{date}T{time}{}", zone.first().unwrap_or(&"")),
+        (None, []) => return None,
+    };
+    let is_iso = text.len() >= 16 && text.as_bytes().get(..4)?.iter().all(u8::is_ascii_digit);
+    let secs = date::parse(text.as_bytes()).filter(|_| is_iso)?.secs;
+    Some(Some(secs).filter(|secs| *secs <= SECS_MAX).and_then(of_secs))
 }
 
 /// The moment of a number of seconds since 1970; `None` before.
@@ -128,11 +151,16 @@ mod tests {
             "From a@b Tue May  4 08:00:00 EDT 2021",
             "From a@b Tue, 4 May 2021 12:00:00 +0000",
             "From ???@??? Tue May 04 12:00:00 2021",
+            "From a@b 2021-05-04T12:00:00Z",
+            "From a@b 2021-05-04 14:00:00 +0200",
+            "From a@b 2021-05-04 12:00:00",
         ] {
             assert_eq!(parse(line.as_bytes()), date, "{line}");
         }
         for line in [
             "From Monday on",
+            "From 2021-05-04 on",
+            "From the 2021-05-04T99:00:00Z",
             "From a@b Tue May 4 2021",
             "From Tue May x 12:00:00 2021",
             ">From a@b Tue May  4 12:00:00 2021",

@@ -38,7 +38,7 @@ const STARRED: [&str; 8] = [
     "met ster",
     "помеченные",
 ];
-const DROPPED: [&str; 19] = [
+const DROPPED: [&str; 27] = [
     "important",
     "wichtig",
     "importants",
@@ -50,6 +50,10 @@ const DROPPED: [&str; 19] = [
     "geöffnet",
     "ouvert",
     "abiertos",
+    "abierto",
+    "ouverts",
+    "aberto",
+    "aperto",
     "aperti",
     "abertos",
     "geopend",
@@ -58,9 +62,14 @@ const DROPPED: [&str; 19] = [
     "archivés",
     "archivados",
     "archiviati",
+    "archivado",
+    "archivé",
+    "arquivado",
+    "gearchiveerd",
 ];
+/// The word before the name of a category, which a space or a colon follows.
 const CATEGORIES: [&str; 6] =
-    ["category ", "kategorie ", "catégorie ", "categoría ", "categoria ", "categorie "];
+    ["category", "kategorie", "catégorie", "categoría", "categoria", "categorie"];
 
 /// The folders and flags of a message.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -82,7 +91,7 @@ pub(super) fn read(value: &[u8]) -> Labels {
             is_unread = true;
         } else if is(&STARRED) {
             is_starred = true;
-        } else if is(&DROPPED) || CATEGORIES.iter().any(|prefix| lower.starts_with(prefix)) {
+        } else if is(&DROPPED) || is_category(&lower) {
         } else if let Some(special) = special::named(&label).filter(|s| *s != SpecialUse::Archive) {
             specials.push(special);
         } else if !own.contains(&label) {
@@ -94,6 +103,11 @@ pub(super) fn read(value: &[u8]) -> Labels {
     flags |= if is_starred { Flags::FLAGGED } else { 0 };
     flags |= if specials.contains(&SpecialUse::Drafts) { Flags::DRAFT } else { 0 };
     Labels { folders: folders(&specials, own), flags }
+}
+
+fn is_category(label: &str) -> bool {
+    let after = CATEGORIES.iter().find_map(|word| label.strip_prefix(word));
+    after.is_some_and(|rest| rest.starts_with([' ', ':', '\u{a0}', '"']))
 }
 
 /// The folders of a message by its labels in IMAP.
@@ -168,6 +182,7 @@ mod tests {
         assert_eq!(folders("Sent,Inbox"), ["INBOX", "Sent"]);
         assert_eq!(folders("Work,Spam,Inbox"), ["Junk"]);
         assert_eq!(folders("Trash,Work"), ["Trash"]);
+        assert_eq!(folders("Abierto,Kategorie: Werbung,Kategorien"), ["Kategorien"]);
         assert_eq!(folders("Posteingang,Kategorie \"Werbung\",Wichtig"), ["INBOX"]);
     }
 

@@ -2,6 +2,8 @@
 //! a message that is too long is passed over.
 //!
 //! 1. A message begins with a From_ line ([`from_line::is_separator`]).
+//!    In a file whose first From_ line has no date, one of a sender alone begins a message after an
+//!    empty line and before a header.
 //! 2. If its header has a Content-Length at whose end the file ends or a From_ line follows, the
 //!    body has that length, and its lines are not looked at (mboxcl2).
 //! 3. `>From ` becomes `From ` where the file is known to be quoted as mboxrd: in an export of this
@@ -35,6 +37,8 @@ pub(super) struct MboxReader {
     input: BufReader<File>,
     len_max: usize,
     is_mboxrd: bool,
+    /// The first From_ line has a sender and no date.
+    is_undated: bool,
     /// The next piece, if it was read ahead.
     ahead: Option<Piece>,
     /// The number of bytes of the pieces that were taken.
@@ -65,6 +69,7 @@ impl MboxReader {
             input: BufReader::with_capacity(BUFFER_LEN, file),
             len_max,
             is_mboxrd,
+            is_undated: false,
             ahead: None,
             offset: 0,
             is_line_start: true,
@@ -82,6 +87,8 @@ impl MboxReader {
             let is_first = from_line::is_candidate(&piece.bytes)
                 && (from_line::parse(&piece.bytes).is_some()
                     || from_line::is_field(&reader.peek()?.bytes));
+            reader.is_undated =
+                from_line::parse(&piece.bytes).is_none() && from_line::is_undated(&piece.bytes);
             reader.next = Some((piece.bytes, offset));
             return Ok(is_first.then_some(reader));
         }
@@ -100,13 +107,21 @@ impl MboxReader {
         while let Some(piece) = self.take()? {
             if piece.is_line_start && from_line::is_candidate(&piece.bytes) {
                 let start = self.offset.saturating_sub(piece.bytes.len() as u64);
+                let allows_undated = self.is_undated && is_after_empty;
                 let next = &self.peek()?.bytes;
-                if from_line::is_separator(&piece.bytes, is_after_empty, next) {
+                let is_undated = allows_undated
+                    && from_line::is_undated(&piece.bytes)
+                    && from_line::is_field(next);
+                if is_undated || from_line::is_separator(&piece.bytes, is_after_empty, next) {
                     self.next = Some((piece.bytes, start));
                     break;
                 }
             }
             is_after_empty = piece.is_empty_line();
+            // A From_ line of another program before the header, which a third one has quoted.
+            if is_header && text.bytes.is_empty() && piece.bytes.starts_with(b">From ") {
+                continue;
+            }
             text.push(&piece);
             if is_header && is_after_empty {
                 is_header = false;

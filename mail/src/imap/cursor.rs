@@ -270,7 +270,7 @@ impl<'a> Cursor<'a> {
     fn decode(&mut self, wire: &[u8]) -> String {
         let name = match self.enabled.takes_utf8() {
             true => std::str::from_utf8(wire).ok().map(str::to_owned),
-            false => utf7::decode(wire),
+            false => utf7::decode_canonical(wire),
         };
         self.has_bad_name |= name.is_none();
         name.unwrap_or_default()
@@ -282,7 +282,14 @@ impl<'a> Cursor<'a> {
             Some(b'"' | b'{') => self.string()?,
             _ => self.run(|byte| is_astring_char(byte) || matches!(byte, b'%' | b'*')).to_vec(),
         };
-        Ok(self.decode(&wire))
+        // A pattern need not be a name: `&*` is one that matches none.
+        Ok(match self.enabled.takes_utf8() {
+            true => self.decode(&wire),
+            false => {
+                let lossy = || String::from_utf8_lossy(&wire).into_owned();
+                utf7::decode(&wire).unwrap_or_else(lossy)
+            }
+        })
     }
 
     /// `date-time`, quoted.

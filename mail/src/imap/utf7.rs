@@ -94,8 +94,17 @@ pub(crate) fn decode(wire: &[u8]) -> Option<String> {
     Some(out)
 }
 
+/// Decodes a folder's name. One that [`encode`] would write otherwise is none: a shift may neither
+/// cover characters of US-ASCII nor be followed by another (RFC 3501 5.1.3).
+pub(crate) fn decode_canonical(wire: &[u8]) -> Option<String> {
+    let name = decode(wire)?;
+    (!wire.is_ascii() || encode(&name).as_bytes() == wire).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -108,7 +117,16 @@ mod tests {
             assert_eq!(out.take(), wire.as_bytes());
         }
     }
-    use proptest::prelude::*;
+
+    #[test]
+    fn superfluous_shift_is_no_folder_name() {
+        for wire in ["&AGE-z", "&AOk-&AOk-q", "&-&AGE-"] {
+            assert_eq!(decode_canonical(wire.as_bytes()), None, "{wire}");
+        }
+        for wire in ["&-", "a &- b", "&AOkA6Q-q", "Entwürfe"] {
+            assert!(decode_canonical(wire.as_bytes()).is_some(), "{wire}");
+        }
+    }
 
     #[test]
     fn modified_utf7_examples_of_rfc_3501() {
@@ -126,7 +144,9 @@ mod tests {
     proptest! {
         #[test]
         fn every_folder_name_round_trips(name in "\\PC{0,30}") {
-            prop_assert_eq!(decode(encode(&name).as_bytes()), Some(name));
+            let wire = encode(&name);
+            prop_assert_eq!(decode(wire.as_bytes()), Some(name.clone()));
+            prop_assert_eq!(decode_canonical(wire.as_bytes()), Some(name));
         }
 
         #[test]

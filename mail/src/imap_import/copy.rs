@@ -21,6 +21,12 @@ use crate::files::FilesError;
 const WINDOW: u32 = 128;
 /// How often a connection is opened anew without a message in between.
 const TRIES_MAX: u32 = 7;
+/// How often the connection is lost at one message until it is passed over: some servers close it
+/// at a message that is damaged in their store.
+const LOSSES_MAX: u32 = 3;
+/// How many messages in a row are passed over: a server that breaks at all of them has another
+/// reason, as a limit on what it sends in a day.
+const PASSED_MAX: u32 = 3;
 
 /// A step of the import, for the half that stores.
 pub(super) enum Item {
@@ -81,6 +87,10 @@ struct Position {
     uid_validity: u32,
     /// The last UID before which everything is handed over.
     uid: u32,
+    /// How often the connection was lost while the message after `uid` was read.
+    losses: u32,
+    /// How many messages before it were passed over.
+    passed: u32,
 }
 
 impl Copy<'_> {
@@ -192,7 +202,7 @@ impl Copy<'_> {
         };
         let known = known.map(|known| (known.uid_validity, known.uid));
         let (uid_validity, uid) = known.unwrap_or_default();
-        Ok(Position { uid_validity, uid })
+        Ok(Position { uid_validity, uid, ..Position::default() })
     }
 
     async fn hand(&self, item: Item) -> Result<(), Ended> {
@@ -210,17 +220,37 @@ impl Copy<'_> {
     ) -> Result<(), Ended> {
         let opened = examine(client, folder).await?;
         if position.uid_validity != opened.uid_validity || opened.uid_validity == 0 {
-            *position = Position { uid_validity: opened.uid_validity, uid: 0 };
+            *position = Position { uid_validity: opened.uid_validity, ..Position::default() };
         }
         self.hand(Item::Folder(folder.target.clone())).await?;
         let mut next = first_after(client, &opened, position.uid).await?;
-        // After a refused window its messages are asked for one by one.
+        // After a refused window its messages are asked for one by one, and after a lost one too.
         let mut single_until = 0;
+        if position.losses > 0 {
+            single_until = next.saturating_add(WINDOW);
+        }
+        let is_stuck = position.losses >= LOSSES_MAX && position.passed < PASSED_MAX;
+        if is_stuck && next <= opened.exists {
+            self.pass_over(client, folder, position, next).await?;
+            next = next.saturating_add(1);
+        }
         while next <= opened.exists {
             let window = if next < single_until { 1 } else { WINDOW };
             let last = next.saturating_add(window - 1).min(opened.exists);
             let mut window = Window { next, last, early: BTreeMap::new() };
-            match self.window(client, folder, position, &mut window).await? {
+            let before = position.uid;
+            let status = match self.window(client, folder, position, &mut window).await {
+                Ok(status) => status,
+                Err(ended) => {
+                    if matches!(ended, Ended::Client(ClientError::Lost(_))) {
+                        let is_same = position.uid == before;
+                        position.losses = if is_same { position.losses + 1 } else { 1 };
+                    }
+                    return Err(ended);
+                }
+            };
+            (position.losses, position.passed) = (0, 0);
+            match status {
                 Status::Ok => {}
                 _ if window.next < last => {
                     (next, single_until) = (window.next, last.saturating_add(1));
@@ -245,6 +275,24 @@ impl Copy<'_> {
             }
             (self.on_read)(done.saturating_add(last.into()), total);
         }
+        Ok(())
+    }
+
+    /// Names the message at `seq` as left out, and goes on after it.
+    async fn pass_over(
+        &self,
+        client: &mut Client,
+        folder: &Source,
+        position: &mut Position,
+        seq: u32,
+    ) -> Result<(), Ended> {
+        let uid = uid_of(client, seq).await?;
+        let number = uid.map_or(format!("message {seq}"), |uid| format!("UID {uid}"));
+        let place = format!("{}, {number}", folder.name);
+        let reason = format!("the connection breaks at it, {LOSSES_MAX} times");
+        self.hand(Item::LeftOut(place, reason)).await?;
+        position.uid = uid.unwrap_or(position.uid).max(position.uid);
+        (position.losses, position.passed) = (0, position.passed.saturating_add(1));
         Ok(())
     }
 
@@ -346,28 +394,32 @@ async fn first_after(client: &mut Client, opened: &Opened, uid: u32) -> Result<u
     let (mut low, mut high) = (1, end);
     while low < high {
         let middle = low + (high - low) / 2;
-        client.send(&format!("FETCH {middle} (UID)")).await?;
-        let mut found = None;
-        loop {
-            match client.answer().await? {
-                Answer::Untagged(line, _) => {
-                    if let Some(Ok(fetched)) = response::fetched(&line)
-                        && fetched.seq == middle
-                    {
-                        found = fetched.uid.or(found);
-                    }
-                }
-                Answer::Continue => {}
-                Answer::Done(..) => break,
-            }
-        }
-        match found {
+        match uid_of(client, middle).await? {
             Some(found) if found <= uid => low = middle + 1,
             // One that the server does not give counts as new: it is named then.
             _ => high = middle,
         }
     }
     Ok(low)
+}
+
+/// The UID of a message, if the server gives it.
+async fn uid_of(client: &mut Client, seq: u32) -> Result<Option<u32>, ClientError> {
+    client.send(&format!("FETCH {seq} (UID)")).await?;
+    let mut found = None;
+    loop {
+        match client.answer().await? {
+            Answer::Untagged(line, _) => {
+                if let Some(Ok(fetched)) = response::fetched(&line)
+                    && fetched.seq == seq
+                {
+                    found = fetched.uid.or(found);
+                }
+            }
+            Answer::Continue => {}
+            Answer::Done(..) => return Ok(found),
+        }
+    }
 }
 
 /// An account as the rows of its progress name it.

@@ -297,6 +297,59 @@ async fn lost_connection_is_continued() {
 }
 
 #[tokio::test]
+async fn message_that_breaks_the_connection_is_passed_over() {
+    let (listener, account) = listener().await;
+    let steps = |more: Vec<(&'static str, String)>| {
+        let mut steps = vec![
+            ("LIST", INBOX.to_owned()),
+            ("EXAMINE", examined(3)),
+            ("FETCH 1 (UID)", "* 1 FETCH (UID 3)\r\n".to_owned()),
+            ("FETCH 2 (UID)", "* 2 FETCH (UID 5)\r\n".to_owned()),
+            ("FETCH 3 (UID)", "* 3 FETCH (UID 6)\r\n".to_owned()),
+        ];
+        steps.extend(more);
+        steps
+    };
+    let first = fetch(1, 3, "", "Subject: a\r\n\r\n") + "!";
+    let third = fetch(3, 6, "", "Subject: c\r\n\r\n");
+    let broken = || steps(vec![("FETCH 2:2", "!".to_owned())]);
+    let connections = vec![
+        steps(vec![("FETCH 1:3", first)]),
+        broken(),
+        broken(),
+        steps(vec![("FETCH 3:3", third)]),
+    ];
+    let playing = play(listener, connections);
+    let bob = TestNode::new("bob").await;
+    let end = import(&bob, &account, "").await;
+    assert!(end.error.is_none(), "{:?}", end.error);
+    assert_eq!((end.report.outcome.stored, end.report.left_out.count), (2, 1));
+    assert!(end.report.left_out.named[0].contains("INBOX, UID 5"));
+    assert_eq!(listed(&bob, "INBOX").len(), 2);
+    drop(playing.await.unwrap());
+}
+
+#[tokio::test]
+async fn server_that_breaks_at_all_messages_ends_the_import() {
+    let (listener, account) = listener().await;
+    let steps = || {
+        let uids = (1..=9).map(|n| format!("* {n} FETCH (UID {n})\r\n"));
+        let asked = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        let asked = asked.map(|n| ["FETCH ", n, " (UID)"].concat().leak() as &'static str);
+        let mut steps = vec![("LIST", INBOX.to_owned()), ("EXAMINE", examined(9))];
+        steps.extend(asked.into_iter().zip(uids));
+        steps.push(("FETCH", "!".to_owned()));
+        steps
+    };
+    let playing = play(listener, (0..30).map(|_| steps()).collect());
+    let bob = TestNode::new("bob").await;
+    let end = import(&bob, &account, "").await;
+    assert!(end.error.is_some());
+    assert_eq!(end.report.left_out.count, 3);
+    playing.abort();
+}
+
+#[tokio::test]
 async fn server_that_always_breaks_ends_the_import() {
     let (listener, account) = listener().await;
     let steps =

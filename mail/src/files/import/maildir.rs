@@ -6,10 +6,10 @@
 //! export of this program have the exact date.
 
 mod names;
+mod packed;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -206,6 +206,7 @@ fn read_message(
     }
     let text = text_of(name);
     let name = FileName::parse(&text);
+    let file = packed::unpacked(file)?;
     let Some(text) = read_text(file, metadata.len(), name.is_exact(metadata.len()))? else {
         return Ok(None);
     };
@@ -214,7 +215,7 @@ fn read_message(
     Ok(Some((text, name.date(u64::try_from(millis).ok()), keywords.flags(&name))))
 }
 
-fn read_text(mut file: File, len: u64, is_exact: bool) -> io::Result<Option<Vec<u8>>> {
+fn read_text(mut file: impl Read, len: u64, is_exact: bool) -> io::Result<Option<Vec<u8>>> {
     // A thirtieth more for CR.
     let len = usize::try_from(len).unwrap_or(0);
     let mut text = Vec::with_capacity(len.saturating_add(len / 30));

@@ -167,6 +167,33 @@ async fn foreign_maildir_is_imported_with_its_folders() {
 }
 
 #[tokio::test]
+async fn packed_maildir_files_are_unpacked_or_named() {
+    let (bob, parent) = (TestNode::new("bob").await, tempfile::tempdir().unwrap());
+    let dir = parent.path();
+    maildir(dir);
+    let packed = |text: &[u8]| {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut out, text).unwrap();
+        out.finish().unwrap()
+    };
+    write(dir.join("cur/1.gz:2,S"), packed(b"Subject: packed\n\nx\n")).unwrap();
+    let mut bomb = packed(b"Subject: bomb\n\n");
+    let zeros = packed(&vec![0; 16 * 1024 * 1024]);
+    (0..40).for_each(|_| bomb.extend_from_slice(&zeros));
+    write(dir.join("cur/2.bomb:2,S"), bomb).unwrap();
+    write(dir.join("cur/3.cut:2,S"), &packed(b"Subject: cut\n\n")[..12]).unwrap();
+    write(dir.join("cur/4.zstd:2,S"), b"(\xb5/\xfd\x04\0").unwrap();
+    write(dir.join("cur/5.bzip2:2,S"), b"BZh91AY&SY..").unwrap();
+    write(dir.join("cur/6.crypt:2,S"), b"CRYPTED\x03\x07\x02").unwrap();
+    let report = run(&bob, options(Format::Maildir, dir)).await.unwrap();
+    assert_eq!(texts(&bob, "INBOX"), ["Subject: packed\r\n\r\nx\r\n"]);
+    let named = report.left_out.named.join("\n");
+    for name in ["2.bomb", "3.cut", "4.zstd", "5.bzip2", "6.crypt"] {
+        assert!(named.contains(name), "{name}: {named}");
+    }
+}
+
+#[tokio::test]
 async fn hostile_maildir_is_named_and_never_followed() {
     let (bob, parent) = (TestNode::new("bob").await, tempfile::tempdir().unwrap());
     let (dir, outside) = (parent.path().join("mail"), parent.path().join("outside"));

@@ -38,6 +38,23 @@ fn mbox_is_split_at_from_lines_alone() {
 }
 
 #[test]
+fn undated_from_lines_split_where_the_first_is_undated() {
+    let undated = "From a@b\nSubject: 1\n\nx\nFrom c@d\nA: b\n\nFrom c@d\nSubject: 2\n\ny\n";
+    let expected = ["Subject: 1\r\n\r\nx\r\nFrom c@d\r\nA: b\r\n", "Subject: 2\r\n\r\ny\r\n"];
+    assert_eq!(texts(undated), expected);
+    let dated = format!("{FROM}Subject: 1\n\nx\n\nFrom c@d\nSubject: 2\n\ny\n");
+    assert_eq!(texts(&dated).len(), 1);
+    let iso = dated.replace("From c@d", "From c@d 2021-05-04T12:00:00Z");
+    assert_eq!(texts(&iso).len(), 2);
+}
+
+#[test]
+fn quoted_from_line_before_the_header_is_dropped() {
+    let text = format!("{FROM}>From - Tue May  4 12:00:00 2021\nSubject: 1\n\n>From me\n");
+    assert_eq!(texts(&text), ["Subject: 1\r\n\r\n>From me\r\n"]);
+}
+
+#[test]
 fn file_without_from_line_is_no_mbox() {
     for content in ["", "\n\n", "Subject: a\n\n", "From: a@b\n\n", "From me to you\nHello"] {
         assert!(reader(content.as_bytes(), false).is_none(), "{content:?}");

@@ -81,6 +81,10 @@ impl MessageHead {
         if is_open {
             cursor.expect(")", "UTF8 is not closed")?;
         }
+        // Python's imapclient writes two spaces.
+        if text.get(usize::from(is_open)..).is_some_and(|rest| rest.starts_with(b"  ")) {
+            cursor.space()?;
+        }
         Ok(Self::parse_at(&mut cursor)?)
     }
 
@@ -277,9 +281,10 @@ mod tests {
             MessageHead::parse(b" (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {5}\r\n", false).unwrap();
         assert_eq!((head.flags.len(), head.date.is_some()), (1, true));
         assert!(MessageHead::parse(b" ~{5+}\r\n", false).is_ok());
+        assert!(MessageHead::parse(b"  (\\Seen) {5}\r\n", false).is_ok());
         assert!(MessageHead::parse(b") (\\Seen) UTF8 (~{5}\r\n", true).unwrap().is_utf8);
         assert!(MessageHead::parse(b" ~{5}\r\n", true).is_err());
-        for text in ["", "{5}\r\n", "  {5}\r\n", " (\\Seen){5}\r\n", " x {5}\r\n", " (\\Seen) "] {
+        for text in ["", "{5}\r\n", "   {5}\r\n", " (\\Seen){5}\r\n", " x {5}\r\n", " (\\Seen) "] {
             assert!(MessageHead::parse(text.as_bytes(), false).is_err(), "{text}");
         }
     }

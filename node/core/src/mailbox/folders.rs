@@ -5,6 +5,7 @@ mod parent;
 mod special;
 
 use minicbor::{Decode, Encode};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::subscriptions::{self, SUBSCRIPTIONS_MAX};
 use crate::events::Event;
@@ -269,7 +270,7 @@ pub fn folder(node: &Node, id: FolderId) -> Result<Option<Folder>, StoreError> {
 /// # Errors
 /// As [`folders`].
 pub fn folder_named(node: &Node, name: &str) -> Result<Option<Folder>, StoreError> {
-    named(&node.store, &canonical(name))
+    named(&node.store, name)
 }
 
 /// The folder with that special use; `None` only before [`super::initialise`].
@@ -287,15 +288,32 @@ pub(super) fn special_in(
     Ok(load_all(rows)?.into_iter().find(|f| f.special == Some(special)))
 }
 
+/// Earlier versions did not normalise names, so those of the rows are compared both ways.
 fn named(rows: &impl Rows, name: &str) -> Result<Option<Folder>, StoreError> {
-    Ok(load_all(rows)?.into_iter().find(|f| f.name == name))
+    let folders = load_all(rows)?;
+    let wanted = canonical(name);
+    let exact = folders.iter().find(|f| f.name == name || f.name == wanted);
+    let same = || folders.iter().find(|f| canonical(&f.name) == wanted);
+    Ok(exact.or_else(same).cloned())
 }
 
-/// `name` with a leading `INBOX` in capitals and without a trailing `/` (RFC 9051 6.3.4).
+/// `name` in normalisation form C (RFC 9051 5.1, RFC 5198 3), with a leading `INBOX` in capitals
+/// and without a trailing `/` (RFC 9051 6.3.4).
 pub(super) fn canonical(name: &str) -> String {
     let name = name.strip_suffix('/').unwrap_or(name);
+    let name: String = if is_nfc(name) { name.to_owned() } else { name.nfc().collect() };
     let (first, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
-    if first.eq_ignore_ascii_case("INBOX") { format!("INBOX{rest}") } else { name.to_owned() }
+    if first.eq_ignore_ascii_case("INBOX") { format!("INBOX{rest}") } else { name }
+}
+
+/// Characters that are not seen and make a name look like another: a byte order mark, spaces
+/// without width, and controls of the direction of text. Joiners have a use in some scripts.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'
+            | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 /// The canonical form of an allowed name. Mail programs make files and folders of the levels:
@@ -306,7 +324,7 @@ pub(super) fn valid_name(name: &str) -> Result<String, FolderError> {
     let is_valid = name.split('/').all(is_level)
         && name.split('/').count() <= LEVELS_MAX
         && name.len() <= NAME_LEN_MAX
-        && !name.chars().any(|c| c.is_control() || matches!(c, '*' | '%'));
+        && !name.chars().any(|c| c.is_control() || is_unseen(c) || matches!(c, '*' | '%'));
     if is_valid { Ok(name) } else { Err(FolderError::BadName) }
 }
 
@@ -319,7 +337,7 @@ pub async fn create_folder(node: &Node, name: &str) -> Result<Folder, FolderErro
     node.store
         .commit(move |tx| {
             let folders = load_all(tx)?;
-            if folders.iter().any(|f| f.name == name) {
+            if folders.iter().any(|f| canonical(&f.name) == name) {
                 return Err(FolderError::Exists);
             }
             if folders.len() >= FOLDERS_MAX {
@@ -354,7 +372,8 @@ pub async fn rename_folder(node: &Node, id: FolderId, name: &str) -> Result<Fold
                     f.name.strip_prefix(&prefix).map(|rest| (f.clone(), format!("{name}/{rest}")))
                 })
                 .collect();
-            let is_taken = |wanted: &str| folders.iter().any(|f| f.name == wanted && f.id != id);
+            let is_taken =
+                |wanted: &str| folders.iter().any(|f| canonical(&f.name) == wanted && f.id != id);
             if is_taken(&name) || children.iter().any(|(_, renamed)| is_taken(renamed)) {
                 return Err(FolderError::Exists);
             }

@@ -1,6 +1,6 @@
 //! Names of folders that other programs allow and this node does not.
 
-use super::{LEVELS_MAX, NAME_LEN_MAX, canonical, valid_name};
+use super::{LEVELS_MAX, NAME_LEN_MAX, canonical, is_unseen, valid_name};
 use crate::mailbox::IdempotencyKey;
 
 /// The hexadecimal digits of the hash at the end of a name that was cut.
@@ -13,7 +13,7 @@ pub fn nearest_name(name: &str) -> String {
     if let Ok(name) = valid_name(name) {
         return name;
     }
-    let is_refused = |c: char| c.is_control() || matches!(c, '*' | '%');
+    let is_refused = |c: char| c.is_control() || is_unseen(c) || matches!(c, '*' | '%');
     let allowed = |level: &str| match level.replace(is_refused, "_").trim() {
         level @ ("." | "..") => level.replace('.', "_"),
         level => level.to_owned(),
@@ -49,6 +49,7 @@ mod tests {
             ("a//b/", "a/b"),
             ("../a/.", "__/a/_"),
             ("50% *\u{7}", "50_ __"),
+            ("\u{feff}INBOX", "_INBOX"),
             (" a / b ", "a/b"),
             ("", "_"),
             ("1/2/3/4/5/6/7/8/9/10/11", "1/2/3/4/5/6/7/8/9/10_11"),
