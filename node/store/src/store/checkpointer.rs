@@ -2,10 +2,10 @@
 //!
 //! A checkpoint writes the small blobs to packs and their places by changes, flushes the engine,
 //! then replaces the checkpoint file. One is made after each start, when a segment is full, earlier
-//! if many rows or bytes were written (committer/amount.rs), and when nothing changes. If two segments are full and no checkpoint has finished, the
-//! committer waits for one, and commits only places meanwhile. Snapshots
-//! (checkpointer/snapshots.rs) have a thread of their own, so that the committer never waits for
-//! them.
+//! after many rows or bytes (committer/amount.rs), and when nothing changes. If two segments are
+//! full and no checkpoint has finished, the committer waits for one, and commits only places
+//! meanwhile. Snapshots (checkpointer/snapshots.rs) have a thread of their own, so that the
+//! committer never waits for them.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
