@@ -10,9 +10,10 @@ REVERSE = "5.1.11.in-addr.arpa."
 
 
 class World:
-    """Starts both servers on a machine of `network`. Records are lines of a zone file."""
+    """Starts both servers on a machine of `network`. Records are lines of a zone file; `ttl` is in seconds."""
 
-    def __init__(self, network):
+    def __init__(self, network, ttl=1):
+        self.ttl = ttl
         self.folder = network.folder / "dns"
         self.folder.mkdir()
         self.namespace, self.knot = network.machine()
@@ -61,7 +62,7 @@ server:
     trust-anchor: "{anchor}"
     local-zone: "11.in-addr.arpa." nodefault
     domain-insecure: "{REVERSE}"
-    cache-max-ttl: 1
+    cache-max-ttl: {ttl}
     cache-max-negative-ttl: 1
 stub-zone:
     name: "{ZONE}"
@@ -84,7 +85,7 @@ remote-control:
 
     def write(self):
         for zone, records in self.records.items():
-            begin = f"$TTL 1\n@ SOA ns.house. host.house. {self.serial} 3600 600 86400 1\n@ NS ns.house.\n"
+            begin = f"$TTL {self.ttl}\n@ SOA ns.house. host.house. {self.serial} 3600 600 86400 1\n@ NS ns.house.\n"
             if zone == ZONE:
                 begin += f"ns.house. A {self.knot}\n"
             (self.folder / f"{zone}zone").write_text(begin + "".join(f"{record}\n" for record in records))

@@ -22,13 +22,14 @@ use crate::types::Scan;
 
 mod merge;
 
-/// The number of rows in the memtable that starts a flush.
-const FLUSH_ROWS: usize = 256;
+/// The number of rows in the memtable that starts a flush. A row that each change writes, as a
+/// folder's, reaches the engine once in a flush.
+const FLUSH_ROWS: usize = 512;
 /// With so many rows in the memtable a group waits for the next flush. This bounds the memory of
 /// both memtables.
 const MEMTABLE_ROWS_MAX: usize = 1000;
 /// The longest time before a flush of fewer than [`FLUSH_ROWS`] rows.
-const FLUSH_DELAY: Duration = Duration::from_millis(20);
+const FLUSH_DELAY: Duration = Duration::from_millis(40);
 /// How often a page is read without blocking groups; the next attempt blocks them.
 const READ_TRIES_MAX: usize = 3;
 /// The number of rows in one batch for the engine; it serves no page while it applies a batch.

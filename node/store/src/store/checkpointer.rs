@@ -1,10 +1,11 @@
 //! Background work beside the committer: spare segments, checkpoints and snapshots.
 //!
 //! A checkpoint writes the small blobs to packs and their places by changes, flushes the engine,
-//! then replaces the checkpoint file. If two segments are full and no checkpoint has finished, the
-//! committer waits for one, and commits only places meanwhile. Snapshots
-//! (checkpointer/snapshots.rs) have a thread of their own, so that the committer never waits for
-//! them.
+//! then replaces the checkpoint file. One is made after each start, when a segment is full, earlier
+//! after many rows or bytes (committer/amount.rs), and when nothing changes. If two segments are
+//! full and no checkpoint has finished, the committer waits for one, and commits only places
+//! meanwhile. Snapshots (checkpointer/snapshots.rs) have a thread of their own, so that the
+//! committer never waits for them.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -199,6 +200,12 @@ impl Checkpointer {
         if let Some(space) = &self.parts.space {
             space.restore_reserve();
         }
+        self.offer(mark);
+    }
+
+    /// Requests a checkpoint, unless the last one is up to date or another one is being made. False
+    /// if it is not requested. Never waits.
+    pub(super) fn offer(&self, mark: &Mark) -> bool {
         let mut state = self.lock();
         let damage_is_recorded =
             !self.parts.shared.rows.is_damaged() || state.last.condition == Condition::Rebuilding;
@@ -206,11 +213,12 @@ impl Checkpointer {
             || state.running
             || (state.last.mark.position == mark.position && damage_is_recorded)
         {
-            return;
+            return false;
         }
         state.requested = Some(mark.clone());
         drop(state);
         self.changed.notify_all();
+        true
     }
 
     /// Called by the committer before its last checkpoint: no other checkpoint begins from here on.

@@ -25,7 +25,10 @@ use crate::hints::{Hint, Hints};
 use crate::wal::group::Change;
 use crate::wal::{AppendError, Wal};
 
+mod amount;
 mod checkpoints;
+
+use amount::Amount;
 
 /// The most changes in a group.
 const GROUP_CHANGES_MAX: usize = 1024;
@@ -52,6 +55,8 @@ pub(super) struct Committer<H> {
     late_hints: Vec<H>,
     admission: AdmissionControl,
     recovery: Recovery,
+    /// The log since the last checkpoint was requested.
+    since_checkpoint: Amount,
     /// Held until the committer has stopped.
     folder_lock: FolderLock,
 }
@@ -77,6 +82,7 @@ impl<H: Hint> Committer<H> {
             late_hints,
             admission,
             recovery,
+            since_checkpoint: Amount::default(),
             folder_lock,
         }
     }
@@ -94,6 +100,8 @@ impl<H: Hint> Committer<H> {
         let queue = self.queue.clone();
         let mut segment = self.wal.end().generation;
         let mut has_spare = false;
+        // What this start has replayed, the next one need not.
+        self.checkpointer.offer(self.wal.end());
         while let Some(jobs) = self.next_batch(&queue) {
             self.commit(jobs);
             self.shared.set_log_failure(self.wal.failure());
@@ -101,6 +109,10 @@ impl<H: Hint> Committer<H> {
                 segment = self.wal.end().generation;
                 has_spare = false;
                 self.segment_begun();
+            } else if self.since_checkpoint.is_checkpoint_due()
+                && self.checkpointer.offer(self.wal.end())
+            {
+                self.since_checkpoint = Amount::default();
             }
             if !has_spare && self.wal.needs_spare() {
                 has_spare = true;
@@ -192,6 +204,7 @@ impl<H: Hint> Committer<H> {
         }
         self.requeue(jobs);
         let outcome = self.make_durable(&group.changes);
+        self.since_checkpoint.add(group.len, &group.changes);
         drop(group.holds);
         self.active = group.jobs.len() + self.queue.count.load(Ordering::Acquire);
         // Hints are sent before the replies, so that a caller that acts on a reply finds caches

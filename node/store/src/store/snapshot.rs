@@ -18,6 +18,7 @@ use crate::fs::{self, Fs};
 use crate::wal::WalId;
 use crate::wal::recover::Reader;
 
+mod layers;
 mod merge;
 mod read;
 mod write;
@@ -56,7 +57,6 @@ pub(super) fn list(fs: &dyn Fs, data: &Path) -> io::Result<Vec<u64>> {
 /// A snapshot that was verified to its end, opened again for reading.
 pub(super) struct IntactSnapshot {
     pub(super) snapshot: Snapshot,
-    pub(super) path: PathBuf,
     /// The number of rows.
     pub(super) rows: u64,
 }
@@ -76,7 +76,7 @@ pub(super) fn newest_intact(
             .and_then(|rows| Ok((open()?, rows)));
         stop.check()?;
         match verified {
-            Ok((snapshot, rows)) => return Ok(Some(IntactSnapshot { snapshot, path, rows })),
+            Ok((snapshot, rows)) => return Ok(Some(IntactSnapshot { snapshot, rows })),
             Err(error) => {
                 tracing::error!(%error, position, "a snapshot is damaged; an older one is used")
             }

@@ -63,6 +63,19 @@ pub(super) fn encode(
     hash
 }
 
+/// True if a record may start here.
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
+
+/// The length of the record at the start of `bytes` without padding, by its head; `None` if there
+/// is none.
+pub(super) fn len(bytes: &[u8]) -> Option<usize> {
+    let head = bytes.get(..HEAD_LEN).filter(|head| may_begin(head))?;
+    let len = head.get(MAGIC.len()..)?.first_chunk::<4>()?;
+    usize::try_from(u32::from_le_bytes(*len)).ok()?.checked_add(HEAD_LEN + SUM_LEN)
+}
+
 /// The record at the start of `bytes`; `None` if there is none, or it is damaged or truncated.
 pub(super) fn decode<'a>(wal: &WalId, bytes: &'a [u8]) -> Option<Record<'a>> {
     let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>()?;

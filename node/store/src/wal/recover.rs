@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::group::{self, Change};
-use super::record::{self, ALIGN, Record};
+use super::record::{self, Record};
 use super::segment::{self, HEADER_LEN, Header, SegmentName};
 use super::{Mark, WalId};
-use crate::fs::{self, Fs};
+use crate::fs::Fs;
 use crate::seal::Seal;
 use crate::types::StoreError;
 
-/// The longest segment that is read, in bytes; a longer file was not written by this crate.
-const SEGMENT_LEN_MAX: usize = 1 << 30;
+mod window;
+
+use window::Window;
 
 /// An error of reading the write-ahead log.
 #[derive(Debug, thiserror::Error)]
@@ -150,16 +151,14 @@ impl Reader {
     /// total of the progress of a start.
     pub(crate) fn last_position(&self) -> Result<u64, WalError> {
         let Some(newest) = segment::list(&*self.fs, &self.folder)?.pop() else { return Ok(0) };
-        let bytes = fs::read(&*self.fs, &newest.path(&self.folder), SEGMENT_LEN_MAX)?;
+        let mut segment = Window::open(&*self.fs, &newest.path(&self.folder))?;
         // A damaged segment is reported by `read`.
-        let Some(header) = Header::decode(&bytes) else { return Ok(0) };
-        let (mut offset, mut position) = (HEADER_LEN, header.position);
-        while let Some(record) =
-            bytes.get(offset..).and_then(|rest| record::decode(&header.wal, rest))
-        {
+        let Some(header) = segment.header()? else { return Ok(0) };
+        let (mut offset, mut position) = (HEADER_LEN as u64, header.position);
+        while let Some(record) = segment.record(&header.wal, offset)? {
             position = position
                 .max(record.first.saturating_add(u64::from(record.count)).saturating_sub(1));
-            offset += record.len;
+            offset += record.len as u64;
         }
         Ok(position)
     }
@@ -169,8 +168,8 @@ impl Reader {
     #[allow(clippy::unwrap_used, reason = "a log that cannot be read fails its test")]
     pub(crate) fn read_all(&self) -> Vec<Group> {
         let first = segment::list(&*self.fs, &self.folder).unwrap().remove(0);
-        let bytes = fs::read(&*self.fs, &first.path(&self.folder), SEGMENT_LEN_MAX).unwrap();
-        let Header { generation, position, hash, .. } = Header::decode(&bytes).unwrap();
+        let mut segment = Window::open(&*self.fs, &first.path(&self.folder)).unwrap();
+        let Header { generation, position, hash, .. } = segment.header().unwrap().unwrap();
         let from = Mark { generation, position, hash };
         let mut groups = Vec::new();
         let mut consume = |group| {
@@ -208,8 +207,8 @@ impl Reader {
 impl Walk<'_> {
     fn segment(&mut self, name: &SegmentName, from: Option<&Mark>) -> Result<(), WalError> {
         let path = name.path(&self.reader.folder);
-        let bytes = fs::read(&*self.reader.fs, &path, SEGMENT_LEN_MAX)?;
-        let header = Header::decode(&bytes).filter(|header| header.generation == name.generation);
+        let mut segment = Window::open(&*self.reader.fs, &path)?;
+        let header = segment.header()?.filter(|header| header.generation == name.generation);
         let Some(header) = header else {
             return Err(WalError::Damaged { segment: path, offset: 0 });
         };
@@ -240,7 +239,7 @@ impl Walk<'_> {
         }
         self.wal = Some(header.wal);
         self.at.generation = header.generation;
-        self.records(&bytes, &header, &path, from)
+        self.records(&mut segment, &header, &path, from)
     }
 
     /// Continues in the next segment, either after the last record or after the one before it; then
@@ -264,20 +263,15 @@ impl Walk<'_> {
 
     fn records(
         &mut self,
-        bytes: &[u8],
+        segment: &mut Window,
         header: &Header,
         path: &Path,
         from: Option<&Mark>,
     ) -> Result<(), WalError> {
-        let mut offset = HEADER_LEN;
-        let damaged =
-            |offset: usize| WalError::Damaged { segment: path.to_owned(), offset: offset as u64 };
+        let mut offset = HEADER_LEN as u64;
+        let damaged = |offset: u64| WalError::Damaged { segment: path.to_owned(), offset };
         while self.at.position < self.until {
-            let Some(record) =
-                bytes.get(offset..).and_then(|rest| record::decode(&header.wal, rest))
-            else {
-                break;
-            };
+            let Some(record) = segment.record(&header.wal, offset)? else { break };
             let is_next = record.generation == header.generation
                 && record.first == self.at.position + 1
                 && record.previous == self.at.hash
@@ -294,14 +288,13 @@ impl Walk<'_> {
             } else if from.is_some_and(|from| from.position == last && from.hash != record.hash) {
                 return Err(damaged(offset));
             }
-            offset += record.len;
+            offset += record.len as u64;
         }
         if self.at.position >= self.until {
             return Ok(());
         }
-        let rest = bytes.get(offset..).unwrap_or_default();
-        match find_record(&header.wal, rest) {
-            Some(at) => Err(damaged(offset + at)),
+        match segment.find_record(&header.wal, offset)? {
+            Some(at) => Err(damaged(at)),
             None => Ok(()),
         }
     }
@@ -322,19 +315,3 @@ impl Walk<'_> {
         Ok(Group { first: record.first, changes })
     }
 }
-
-/// The offset of the first valid record in `rest`, which does not begin with one.
-fn find_record(wal: &WalId, rest: &[u8]) -> Option<usize> {
-    let begins = |at: &usize| {
-        *at > 0 && rest.get(*at..).is_some_and(|bytes| record::decode(wal, bytes).is_some())
-    };
-    let pages = rest
-        .chunks(ZEROS.len())
-        .enumerate()
-        .filter(|(_, page)| Some(*page) != ZEROS.get(..page.len()));
-    pages
-        .flat_map(|(n, page)| (n * ZEROS.len()..n * ZEROS.len() + page.len()).step_by(ALIGN))
-        .find(begins)
-}
-
-const ZEROS: [u8; 4096] = [0; 4096];

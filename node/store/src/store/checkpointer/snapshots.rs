@@ -11,6 +11,10 @@ use crate::wal::{self, segment};
 /// After a failed snapshot the next attempt is made when this many more segments have been begun.
 const RETRY_AFTER_SEGMENTS: u64 = 4;
 
+/// A segment of the log is merged into a snapshot in so many parts, so that only one of them is in
+/// memory.
+const BATCHES: usize = 4;
+
 impl Checkpointer {
     pub(super) fn run_snapshots(&self) {
         loop {
@@ -98,6 +102,7 @@ impl Checkpointer {
             wal: last.wal,
             stop,
             space: self.parts.space.as_ref(),
+            batch_len: usize::try_from(self.parts.segment_len).unwrap_or(usize::MAX) / BATCHES,
         };
         if let Some(snapshots) = maker.make(&last.mark)?
             && let Some(older) = snapshots.remove_others(&*reader.fs, data)?

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use super::super::packs::{self, PlaceChange};
 use super::super::{StoreError, stopped};
-use super::Committer;
+use super::{Amount, Committer};
 use crate::hints::Hint;
 
 /// The pause between two looks at the thread that the committer waits for.
 const SERVE_PAUSE: Duration = Duration::from_micros(200);
+
 impl<H: Hint> Committer<H> {
     /// Requests a checkpoint for the segments before the open one, or makes it if there are no
     /// threads for it.
     pub(super) fn segment_begun(&mut self) {
         let (checkpointer, mark) = (self.checkpointer.clone(), self.wal.end().clone());
+        self.since_checkpoint = Amount::default();
         if checkpointer.is_background() {
             while !checkpointer.request(&mark) {
                 self.serve_urgent();

@@ -168,3 +168,56 @@ fn damaged_row_is_rebuilt_at_the_next_start() {
         "the next start does not rebuild again"
     );
 }
+
+/// The position of the last checkpoint.
+fn checkpoint_position(fs: &MemoryFs) -> u64 {
+    Checkpoint::read(fs, Path::new("/data")).unwrap().unwrap().mark.position
+}
+
+/// Waits for a checkpoint up to `position`, in the background.
+fn await_checkpoint(fs: &MemoryFs, position: u64) {
+    while checkpoint_position(fs) < position {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn start_that_replayed_the_log_makes_a_checkpoint() {
+    let (fs, engines) = (MemoryFs::new(), Engines::default());
+    // A single segment, so that no full one asks for a checkpoint.
+    let with = |fs: &MemoryFs, background| StoreOptions {
+        segment_len: 12 * 1024 * 1024,
+        engine: engines.source(),
+        background,
+        ..options(fs)
+    };
+    let store = Store::open(with(&fs, false)).unwrap();
+    (1..=9).for_each(|n| put(&store, n).unwrap());
+    let crashed = fs.crash();
+    drop(store);
+    let before = checkpoint_position(&crashed);
+    assert!(before < 9, "{before}");
+    let store = Store::open(with(&crashed, true)).unwrap();
+    await_checkpoint(&crashed, 9);
+    assert_eq!(rows(&store).unwrap().len(), 14);
+}
+
+#[test]
+fn many_rows_make_a_checkpoint_within_a_segment() {
+    let fs = MemoryFs::new();
+    let with = StoreOptions { segment_len: 64 * 1024 * 1024, background: true, ..options(&fs) };
+    let store = Store::open(with).unwrap();
+    let before = checkpoint_position(&fs);
+    // Each change is far below the limits of a change.
+    for change in 0..20_u16 {
+        store
+            .commit_blocking(move |tx| {
+                (0..500_u16).try_for_each(|row| {
+                    tx.put(T, &[change.to_be_bytes(), row.to_be_bytes()].concat(), b"row")
+                })
+            })
+            .unwrap();
+    }
+    await_checkpoint(&fs, before + 1);
+    assert_eq!(crate::wal::segment::list(&fs, Path::new("/data/log")).unwrap().len(), 1);
+}
