@@ -124,7 +124,7 @@ fn targets(state: &MailState, ids: Vec<QueueId>, now: Timestamp) -> Result<Found
         let Some(item) = queue::item(&state.node, id)? else { continue };
         let mut targets = HashSet::new();
         for address in due_addresses(&item, now) {
-            targets.insert(route::to(state, address)?.next_hop().cloned());
+            targets.insert(route::of(state, &item, address)?.next_hop().cloned());
         }
         found.push((id, targets));
         let waiting = item.recipients.iter().filter(|to| to.waits_for_smtp());

@@ -35,6 +35,7 @@ mod quota;
 mod read;
 mod recent;
 mod refused;
+pub mod relay;
 mod removals;
 mod remove;
 mod replace;
