@@ -140,7 +140,7 @@ struct FriendsPage {
     result: InviteResult,
     /// The key of the form for an invite.
     key: String,
-    /// What this node sends of a friend's mail in a day.
+    /// The limits of a friend's mail that this node sends.
     relay_limits: RelayLimits,
 }
 
