@@ -18,7 +18,7 @@ from faults.browser import Browser
 from faults.machines import Network, in_namespace, must
 from faults.process import run, stop_nodes_on_sigterm, within
 from faults.report import check, finish
-from small_internet import autoconfig
+from small_internet import autoconfig, outgoing_friend
 from small_internet.provider import PASSWORD, Provider
 from small_internet.world import World, quoted
 
@@ -45,7 +45,7 @@ class MailNode:
                           (("smtp", 25), ("submission", 587), ("smtps", 465), ("imap", 143), ("imaps", 993)))
         (self.node.data / "freehold.toml").write_text(
             f'[listen]\nweb = "0.0.0.0:7080"\nlibp2p = "0.0.0.0:7001"\n{ports}\n[mail]\nhostname = "mail.{self.domain}"\n'
-            f'trusted_roots = "{authority}"\n')
+            f'trusted_roots = "{authority}"\n[web]\nnames = ["{self.domain}"]\n')
         self.node.do("init", "--name", login.title(), "--login", login, "--domain", self.domain, "--password-file", "-",
                      input="letters to the world")
         self.node.start()
@@ -188,7 +188,8 @@ def play(network):
     seen("then the new ones sign", "dkim=pass" in results(letter) and "freehold2r" in letter and "freehold1r" not in letter, letter)
 
     play_delta_chat(network, alice, bob)
-    play_closed_port(network, world, provider)
+    dora = play_closed_port(network, world, provider)
+    outgoing_friend.play(world, provider, alice, bob, dora, seen, results)
     play_junk(provider, alice)
     play_addresses(provider, alice)
     play_rules_and_away(provider, alice)
@@ -233,6 +234,7 @@ def play_closed_port(network, world, provider):
         line.select("INBOX", readonly=True)
         return line.search(None, "SUBJECT", '"from behind a closed port"')[1][0]
     seen("carol reads it in Dovecot", provider.read(read), provider.letters()[-1:])
+    return dora
 
 
 def play_junk(provider, alice):

@@ -7,6 +7,7 @@ mod entries;
 mod identity;
 mod invites;
 mod mail;
+mod relay;
 mod repeated_hellos;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@
 //! | `/freehold/sync/1` | Have, Want, Entries, Push, Ack, Fork, Lacking, Bye | [`SYNC_FRAME_LEN_MAX`], [`CREDIT`], [`PUSH_PER_SECOND`], [`FRIEND_FRAMES_PER_SECOND`]; of each friend [`freehold_core::apply::ENTRIES_PER_DAY`] |
 //! | `/freehold/blob/1` | Get, then verified slices | [`BLOB_STREAMS_MAX`] per peer, [`BLOB_LEN_MAX`], [`BLOB_RANGE_LEN_MAX`] per Get; a daily share of each friend by configuration, and [`freehold_core::timeline::WANTS_MAX`] wanted blobs |
 //! | `/freehold/mail/1` | Offer, sealed pieces, Accepted | [`MAIL_OFFER_LEN_MAX`], [`MAIL_PER_HOUR`] of each friend, one at a time, the longest message of SMTP; [`freehold_core::mailbox::FRIEND_MAIL_MIB_PER_DAY`] |
+//! | `/freehold/relay/1` | the same, for the world | the same of each friend whom the owner allows to, and the limits per day in [`freehold_core::mailbox::relay`] |
 
 use std::time::Duration;
 
@@ -129,3 +130,5 @@ pub(crate) const MAIL_PER_HOUR: u32 = 60;
 pub(crate) const MAIL_PIECE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a receiver may take to store a message (RFC 5321 4.5.3.2.6 has ten minutes).
 pub(crate) const MAIL_STORE_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a sender waits for the check of its message's signature. DNS may take a while.
+pub(crate) const RELAY_CHECK_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
 //! Mail between friends' nodes: sends what waits in core's queue for a friend's node, and receives
-//! what friends' nodes send.
+//! what friends' nodes send, for the owner or for the world (`relay`).
 //!
 //! Each recipient in the queue belongs to this crate or to mail; one commit gives it to mail when
 //! the friend's node is not reached. A message is sent again with the same id until its outcome is
@@ -8,20 +8,22 @@
 mod exchange;
 mod outcome;
 mod receive;
+mod relay;
 mod schedule;
 mod text;
 
 pub(crate) use receive::serve;
+pub(crate) use relay::serve as serve_relay;
 pub(crate) use schedule::run;
 
-use freehold_core::domains;
+use freehold_core::domains::Domain;
 use freehold_core::mailbox::{IdempotencyKey, QueueId};
 
 use crate::network::PeerKey;
 
 /// The facts that the sealed stream of a message is bound to: its two nodes, and its id.
-fn info(from: PeerKey, to: PeerKey, id: &[u8; 16]) -> Vec<u8> {
-    [domains::MAIL.bytes(), &from.0, &to.0, id].concat()
+fn info(domain: Domain, from: PeerKey, to: PeerKey, id: &[u8; 16]) -> Vec<u8> {
+    [domain.bytes(), &from.0, &to.0, id].concat()
 }
 
 /// The id under which an item of the queue is offered.

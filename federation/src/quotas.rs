@@ -30,6 +30,8 @@ pub(crate) struct Quotas {
     pub(crate) follow_requests: FollowRequests,
     /// Messages of each friend's node.
     pub(crate) mail: MailRates,
+    /// Those for the world.
+    pub(crate) relay: MailRates,
     /// Held while an unknown person's identity log is verified.
     pub(crate) verifying: Semaphore,
     strangers: Mutex<StrangerRates>,
@@ -48,6 +50,7 @@ impl Quotas {
             photos: DailyShares::new(photos_mib_per_friend_day),
             follow_requests: FollowRequests::default(),
             mail: MailRates::default(),
+            relay: MailRates::default(),
             verifying: Semaphore::new(STRANGERS_VERIFIED_MAX),
             strangers: Mutex::new(StrangerRates {
                 by_net: NetRates::default(),

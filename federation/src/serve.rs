@@ -10,7 +10,7 @@ use crate::peers::Peer;
 use crate::state::FederationState;
 use crate::wire::{
     blob, follow as follow_wire, hello as hello_wire, identity, mail as mail_wire,
-    sync as sync_wire,
+    relay as relay_wire, sync as sync_wire,
 };
 use crate::{blobs, follow, hello, identity_logs, mail, sync_stream};
 
@@ -32,6 +32,7 @@ pub(crate) async fn serve(
         sync_wire::PROTOCOL => serve_sync(state, peer, stream).await,
         blob::PROTOCOL => Ok(blobs::serve(state, peer, stream).await?),
         mail_wire::PROTOCOL => Ok(mail::serve(state, peer, stream).await?),
+        relay_wire::PROTOCOL => Ok(mail::serve_relay(state, peer, stream).await?),
         _ => Ok(()),
     }
 }

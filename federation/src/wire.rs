@@ -12,16 +12,18 @@ pub(crate) mod frame;
 pub(crate) mod hello;
 pub(crate) mod identity;
 pub(crate) mod mail;
+pub(crate) mod relay;
 pub(crate) mod sync;
 
 /// The names of the protocols, in the order in which a connection uses them.
-pub(crate) const PROTOCOLS: [&str; 6] = [
+pub(crate) const PROTOCOLS: [&str; 7] = [
     hello::PROTOCOL,
     identity::PROTOCOL,
     follow::PROTOCOL,
     sync::PROTOCOL,
     blob::PROTOCOL,
     mail::PROTOCOL,
+    relay::PROTOCOL,
 ];
 
 /// The version byte of every message of this release.

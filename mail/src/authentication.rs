@@ -11,6 +11,7 @@ mod evidence;
 #[cfg(test)]
 mod hostile;
 mod results;
+mod signed;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::dns::{Dns, LazyDns};
 
 pub(crate) use digest::{Digest, Digested};
 pub(crate) use results::is_own;
+pub(crate) use signed::{Signed, by_authors};
 
 /// How long one check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);

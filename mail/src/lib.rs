@@ -15,6 +15,7 @@ pub mod imap_import;
 mod mta_sts;
 mod public_address;
 mod queue;
+mod relay_checks;
 pub mod sasl;
 mod sessions;
 mod smarthost;
@@ -61,6 +62,7 @@ impl Mail {
         state.spawn(Box::pin(smarthost::run(state.clone())));
         state.spawn(Box::pin(imap_import::job::run(state.clone())));
         state.spawn(Box::pin(friend_domains::run(state.clone())));
+        state.spawn(Box::pin(relay_checks::run(state.clone())));
         state.spawn(sessions::end_expired(state.clone()));
         imap::listen(&state, listeners.imap, listeners.imaps);
         smtp::listen(&state, listeners.smtp, listeners.submission, listeners.smtps);

@@ -21,6 +21,7 @@ use worker::{Shared, Worker};
 
 mod abort;
 mod attempt;
+mod by_friend;
 mod hop_queues;
 mod local;
 pub(crate) mod next_hop;

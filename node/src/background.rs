@@ -145,6 +145,9 @@ async fn collect(node: &Node) {
         if let Err(error) = mailbox::forget_old_refusals(node).await {
             tracing::error!(%error, "old refusals of mail could not be forgotten");
         }
+        if let Err(error) = mailbox::relay::forget_old(node).await {
+            tracing::error!(%error, "old verdicts on friends' mail could not be forgotten");
+        }
         if let Err(error) = mailbox::forget_old_threads(node).await {
             tracing::error!(%error, "old ids of mail threads could not be forgotten");
         }

@@ -71,6 +71,8 @@ pub(crate) enum Request {
     FriendAdd { invite: String },
     /// The friends and their states.
     FriendList,
+    /// Send a friend's mail to the world by this node, or no more.
+    FriendRelay { name: String, is_on: bool },
     /// The author and slug of each post in the timeline.
     Timeline,
     /// Change strapline and text of the profile, and the colour of the avatar if there is one.
@@ -124,6 +126,8 @@ pub(crate) enum Request {
     Smarthost,
     /// Send mail for other domains by this server.
     SmarthostSet { server: String, user: String, password: String },
+    /// Send mail for other domains by the node of this friend.
+    SmarthostFriend { name: String },
     /// Have no smarthost any more.
     SmarthostRemove,
     /// Aliases and masked addresses.

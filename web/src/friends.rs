@@ -10,6 +10,9 @@ use freehold_core::feed;
 use freehold_core::friends::{self, BefriendError, Friend, FriendState};
 use freehold_core::identity::PersonId;
 use freehold_core::identity_log;
+use freehold_core::mailbox::relay::{
+    RELAYED_MESSAGES_PER_DAY, RELAYED_MIB_PER_DAY, RELAYED_RECIPIENTS_PER_DAY,
+};
 use freehold_core::names;
 use freehold_core::notices::{self, FriendNotice};
 use freehold_core::shares::{self, Share};
@@ -51,6 +54,7 @@ pub(crate) fn routes() -> Routes {
         .post("/home/friends/{person}/remove", Access::Owner, remove)
         .post("/home/friends/{person}/block", Access::Owner, block)
         .post("/home/friends/{person}/unblock", Access::Owner, unblock)
+        .post("/home/friends/{person}/relay", Access::Owner, relay)
         .merge(invites::routes())
 }
 
@@ -76,6 +80,10 @@ struct Row {
     is_over_share: bool,
     /// Their mail address; empty if it is not known.
     address: String,
+    /// True if this node sends their mail to the world.
+    is_relayed: bool,
+    /// True if it has sent as much as it does in a day.
+    is_relay_used_up: bool,
 }
 
 impl Row {
@@ -132,6 +140,15 @@ struct FriendsPage {
     result: InviteResult,
     /// The key of the form for an invite.
     key: String,
+    /// The limits of a friend's mail that this node sends.
+    relay_limits: RelayLimits,
+}
+
+/// The limits of a friend's mail per day.
+struct RelayLimits {
+    messages: u64,
+    recipients: u64,
+    mib: u32,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +190,11 @@ fn friends_page(site: &Site, result: InviteResult) -> Result<FriendsPage, Proble
         open_invites: open_invites.collect(),
         result,
         key: idempotency::new_key(site),
+        relay_limits: RelayLimits {
+            messages: RELAYED_MESSAGES_PER_DAY,
+            recipients: RELAYED_RECIPIENTS_PER_DAY,
+            mib: RELAYED_MIB_PER_DAY,
+        },
     })
 }
 
@@ -211,6 +233,8 @@ fn request_row(request: friends::FriendRequest, namesakes: &Namesakes, now: Time
         site: None,
         is_over_share: false,
         address: String::new(),
+        is_relayed: false,
+        is_relay_used_up: false,
     }
 }
 
@@ -291,8 +315,16 @@ fn friend_row(
         },
         is_over_share: friend.state == FriendState::Friend
             && is_over_share(site, friend.person, now)?,
+        is_relayed: friend.is_relayed,
+        is_relay_used_up: friend.is_relayed && is_relay_used_up(site, friend.person, now)?,
         name: friend.name,
     })
+}
+
+/// The name of a friend, or of a person who was one.
+pub(crate) fn friend_name(site: &Site, person: &PersonId) -> Result<String, Problem> {
+    let friend = friends::get(&site.node, person)?;
+    Ok(friend.map_or_else(|| person.short(), |friend| friend.name))
 }
 
 /// True if the friend has used up the share of today: new posts or photos arrive tomorrow.
@@ -300,6 +332,13 @@ fn is_over_share(site: &Site, person: PersonId, now: Timestamp) -> Result<bool, 
     let rows = &site.node.store;
     Ok(shares::is_used_up(rows, now, Share::Entries(person))?
         || shares::is_used_up(rows, now, Share::Photos(person))?)
+}
+
+/// True if this node has sent as much of the friend's mail today as it does.
+fn is_relay_used_up(site: &Site, person: PersonId, now: Timestamp) -> Result<bool, Problem> {
+    let rows = &site.node.store;
+    Ok(shares::is_used_up(rows, now, Share::RelayedMail(person))?
+        || shares::is_used_up(rows, now, Share::RelayedRecipients(person))?)
 }
 
 /// The owner's choice about a person's posts when a friendship ends.
@@ -361,4 +400,23 @@ async fn block(
 async fn unblock(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
     friends::unblock(&site.node, person(&id)?).await?;
     Ok(response::see_other(&Done::FriendUnblocked.at(PAGE)))
+}
+
+#[derive(Deserialize)]
+struct RelayForm {
+    /// Present if this node is to send the friend's mail.
+    on: Option<String>,
+}
+
+/// Sends a friend's mail to the world by this node, or no more.
+async fn relay(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<String>,
+    Form(form): Form<RelayForm>,
+) -> PageResult {
+    match friends::set_relayed(&site.node, person(&id)?, form.on.is_some()).await? {
+        true => Ok(response::see_other(&Done::SettingsSaved.at(PAGE))),
+        false => Err(Problem::NotFound),
+    }
 }

@@ -1,10 +1,13 @@
-//! The smarthost: the server that takes the owner's mail for other domains, set and tried here.
+//! The smarthost: the server that takes the owner's mail for other domains, set and tried here. Or
+//! the friend whose node does it.
 
 use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
+use freehold_core::friends::{self, FriendState, OutgoingFriendError};
+use freehold_core::identity::PersonId;
 use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::smarthost::{self, Smarthost, SmarthostError};
 use freehold_core::store::StoreError;
@@ -13,6 +16,7 @@ use serde::Deserialize;
 use crate::dates;
 use crate::done::Done;
 use crate::fault::Fault;
+use crate::friends::friend_name;
 use crate::layout::Layout;
 use crate::problem::Problem;
 use crate::response::{self, PageResult};
@@ -28,6 +32,7 @@ pub(crate) fn routes() -> Routes {
     Routes::new()
         .get("/home/settings/smarthost", Access::Owner, show)
         .post("/home/settings/smarthost", Access::Owner, set)
+        .post("/home/settings/smarthost/friend", Access::Owner, set_friend)
         .post("/home/settings/smarthost/remove", Access::Owner, remove)
 }
 
@@ -48,6 +53,10 @@ struct SmarthostPage {
     /// True if mail goes to the servers of its recipients' domains.
     is_direct: bool,
     current: Option<Current>,
+    /// The name of the friend by whose node mail goes.
+    by_friend: Option<String>,
+    /// The friends whose nodes could send mail.
+    friends: Vec<(PersonId, String)>,
     form: SmarthostForm,
     fault: Option<Fault>,
 }
@@ -85,11 +94,20 @@ fn page(
         user: current.user.clone(),
         password: String::new(),
     };
+    let outbound = outbound(&site.node)?;
+    let by_friend = match &outbound {
+        Outbound::Friend(person) => Some(friend_name(site, person)?),
+        _ => None,
+    };
+    let friends = friends::list(&site.node)?.into_iter();
+    let friends = friends.filter(|friend| friend.state == FriendState::Friend);
     let form = form.or_else(|| current.as_ref().map(of_current)).unwrap_or_default();
     Ok(SmarthostPage {
         page: site.owner_layout("Letters to the world", "Settings")?,
         domain: site.profile()?.map(|profile| profile.domain.clone()).unwrap_or_default(),
-        is_direct: outbound(&site.node)? == Outbound::Direct,
+        is_direct: outbound == Outbound::Direct,
+        by_friend,
+        friends: friends.map(|friend| (friend.person, friend.name)).collect(),
         current,
         form,
         fault,
@@ -140,6 +158,26 @@ fn password_of(site: &Site, server: &str, user: &str) -> Result<String, StoreErr
     let new = Smarthost::new(server, user, &stored.password);
     let is_same = new.is_ok_and(|new| (&new.host, &new.user) == (&stored.host, &stored.user));
     Ok(if is_same { stored.password } else { String::new() })
+}
+
+#[derive(Deserialize)]
+struct FriendForm {
+    #[serde(default)]
+    friend: String,
+}
+
+/// Sends by a friend's node from now on.
+async fn set_friend(
+    State(site): State<Site>,
+    _: Owner,
+    Form(form): Form<FriendForm>,
+) -> PageResult {
+    let person = form.friend.parse().map_err(|_| Problem::NotFound)?;
+    match friends::send_by(&site.node, person).await {
+        Ok(()) => Ok(response::see_other(&Done::SettingsSaved.at(PAGE))),
+        Err(OutgoingFriendError::NotFriends) => Err(Problem::NotFound),
+        Err(OutgoingFriendError::Store(error)) => Err(error.into()),
+    }
 }
 
 async fn remove(State(site): State<Site>, _: Owner) -> PageResult {

@@ -11,10 +11,10 @@ use crate::wire;
 use crate::wire::mail::{Envelope, Offer, PROTOCOL, Refusal, Reply};
 
 const ALICE: &str = "alice@alice.example";
-const MALLORY: &str = "mallory@mallory.example";
+pub(super) const MALLORY: &str = "mallory@mallory.example";
 
 /// A friend whose address Alice's node knows.
-async fn with_friend() -> Fixture {
+pub(super) async fn with_friend() -> Fixture {
     let fixture = Fixture::with_friend().await;
     let log = fixture.mallory.identity.log().unwrap().to_bytes();
     identity_log::learn(&fixture.alice, log).await.unwrap();
@@ -67,7 +67,7 @@ fn stored(fixture: &Fixture) -> usize {
     messages(&fixture.alice, inbox, 0, u32::MAX, 100).unwrap().len()
 }
 
-fn text(from: &str) -> String {
+pub(super) fn text(from: &str) -> String {
     format!("From: {from}\r\nSubject: x\r\n\r\n{}", "0123456789abcd\r\n".repeat(9000))
 }
 

@@ -1,8 +1,10 @@
 //! Offers one message to a friend's node over an open connection.
 
 use std::io;
+use std::sync::Arc;
 
 use freehold_core::blocking::{blocking, try_blocking};
+use freehold_core::domains::{self, Domain};
 use freehold_core::keys::{KemKey, PublicKey, SUITE_25519};
 use freehold_core::mailbox::QueuedMessage;
 use freehold_core::mailbox::queue::mark_offered;
@@ -17,7 +19,7 @@ use crate::peers::Peer;
 use crate::state::FederationState;
 use crate::wire::frame::{self, FrameError, answered_in_time};
 use crate::wire::mail::{Envelope, Offer, PROTOCOL, Refusal, Reply};
-use crate::wire::{self};
+use crate::wire::{self, Message};
 
 /// The answer of a friend's node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +31,10 @@ pub(super) enum Answer {
     },
     /// It does not take the message.
     Refused(Refusal),
-    /// It may take it after so many seconds.
+    /// It may take it after so many seconds. It has not got the text.
     Later(u32),
+    /// The same after the text: it may have stored it.
+    NotStored(u32),
     /// It does not speak the protocol, or has no key that is known here.
     Unsupported,
     /// No recipient waits any more.
@@ -57,6 +61,72 @@ impl From<io::Error> for ExchangeError {
     }
 }
 
+/// A message as it is offered.
+pub(super) struct Outgoing<'a> {
+    /// The protocol that it is offered by, and the domain of its seal.
+    pub(super) protocol: (&'static str, Domain),
+    /// Its id, the same in each try.
+    pub(super) id: [u8; 16],
+    pub(super) item: &'a QueuedMessage,
+    /// Header fields before its text.
+    pub(super) prefix: &'a str,
+    /// The encoded envelope.
+    pub(super) envelope: Vec<u8>,
+}
+
+impl Outgoing<'_> {
+    fn size(&self) -> u64 {
+        self.item.size.saturating_add(self.prefix.len() as u64)
+    }
+}
+
+/// A message that was offered, with the first answer.
+pub(super) struct Offered<R> {
+    stream: ByteStream,
+    sealer: Sealer,
+    pub(super) reply: R,
+}
+
+/// Offers a message; `None` if the node does not speak the protocol, or has no key that is known
+/// here.
+pub(super) async fn offer<R: Message>(
+    state: &FederationState,
+    peer: &Peer,
+    message: &Outgoing<'_>,
+) -> Result<Option<Offered<R>>, ExchangeError> {
+    let Some(kem) = kem_key(peer) else { return Ok(None) };
+    let (protocol, domain) = message.protocol;
+    let info = info(domain, state.network.me(), peer.key, &message.id);
+    let Ok((mut sealer, encapsulated)) = Sealer::new(&kem, &info, &state.node.random) else {
+        return Ok(None);
+    };
+    let envelope = sealer.seal(&message.envelope, Piece::Head).map_err(sealing)?;
+    let (id, size) = (message.id, message.size());
+    let offer = Offer { id, size, suite: SUITE_25519, encapsulated, envelope };
+    let mut stream = match state.network.open(peer.key, protocol).await {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
+        stream => stream?,
+    };
+    let offered = async {
+        frame::write(&mut stream, &offer).await?;
+        frame::read::<R, _>(&mut stream).await
+    };
+    let reply = answered_in_time(offered).await?;
+    Ok(Some(Offered { stream, sealer, reply }))
+}
+
+/// Sends the text of a message that is wanted, and returns the answer to it.
+pub(super) async fn finish<R: Message>(
+    state: &FederationState,
+    mut offered: Offered<R>,
+    message: &Outgoing<'_>,
+) -> Result<R, ExchangeError> {
+    send_text(state, &mut offered.stream, &mut offered.sealer, message).await?;
+    let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
+    let stored = frame::read::<R, _>(&mut offered.stream);
+    Ok(tokio::time::timeout(MAIL_STORE_TIMEOUT, stored).await.map_err(timed_out)??)
+}
+
 /// Offers the message for these recipients, and sends it if the node wants it.
 pub(super) async fn send(
     state: &FederationState,
@@ -64,36 +134,23 @@ pub(super) async fn send(
     item: &QueuedMessage,
     to: &[String],
 ) -> Result<Answer, ExchangeError> {
-    let Some(kem) = kem_key(peer) else { return Ok(Answer::Unsupported) };
-    let id = offer_id(item.id);
-    let info = info(state.network.me(), peer.key, &id);
-    let Ok((mut sealer, encapsulated)) = Sealer::new(&kem, &info, &state.node.random) else {
+    let envelope = wire::encode(&Envelope { from: item.from.clone(), to: to.to_vec() });
+    let protocol = (PROTOCOL, domains::MAIL);
+    let message = Outgoing { protocol, id: offer_id(item.id), item, prefix: "", envelope };
+    let Some(offered) = offer::<Reply>(state, peer, &message).await? else {
         return Ok(Answer::Unsupported);
     };
-    let envelope = wire::encode(&Envelope { from: item.from.clone(), to: to.to_vec() });
-    let envelope = sealer.seal(&envelope, Piece::Head).map_err(sealing)?;
-    let offer = Offer { id, size: item.size, suite: SUITE_25519, encapsulated, envelope };
-    let mut stream = match state.network.open(peer.key, PROTOCOL).await {
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(Answer::Unsupported),
-        stream => stream?,
-    };
-    let offered = async {
-        frame::write(&mut stream, &offer).await?;
-        frame::read::<Reply, _>(&mut stream).await
-    };
-    let unknown = match answered_in_time(offered).await? {
-        Reply::Send(unknown) => named(to, &unknown),
-        reply => return answer(reply, to),
+    let unknown = match &offered.reply {
+        Reply::Send(unknown) => named(to, unknown),
+        reply => return answer(reply.clone(), to),
     };
     let wanted = to.iter().filter(|address| !unknown.contains(address)).cloned().collect();
     if mark_offered(&state.node, item.id, wanted).await?.is_empty() {
         return Ok(Answer::Dropped);
     }
-    send_text(state, &mut stream, &mut sealer, item).await?;
-    let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
-    let stored = tokio::time::timeout(MAIL_STORE_TIMEOUT, frame::read::<Reply, _>(&mut stream));
-    match stored.await.map_err(timed_out)?? {
+    match finish(state, offered, &message).await? {
         Reply::Send(_) => Err(ExchangeError::OutOfTurn),
+        Reply::Later(seconds) => Ok(Answer::NotStored(seconds)),
         reply => answer(reply, to),
     }
 }
@@ -108,7 +165,7 @@ fn answer(reply: Reply, to: &[String]) -> Result<Answer, ExchangeError> {
 }
 
 /// The recipients at these places.
-fn named(to: &[String], places: &[u16]) -> Vec<String> {
+pub(super) fn named(to: &[String], places: &[u16]) -> Vec<String> {
     places.iter().filter_map(|place| to.get(usize::from(*place))).cloned().collect()
 }
 
@@ -126,18 +183,19 @@ async fn send_text(
     state: &FederationState,
     stream: &mut ByteStream,
     sealer: &mut Sealer,
-    item: &QueuedMessage,
+    message: &Outgoing<'_>,
 ) -> Result<(), ExchangeError> {
-    let (blobs, id) = (state.node.blobs.clone(), item.blob);
-    let reader = try_blocking(move || text::open(&blobs, &id)).await?;
+    let (blobs, id, size) = (state.node.blobs.clone(), message.item.blob, message.size());
+    let prefix = message.prefix.to_owned();
+    let text = try_blocking(move || text::open(&blobs, &id, prefix)).await?;
     let mut done = 0u64;
     loop {
-        let reading = reader.clone();
+        let reading = Arc::clone(&text);
         let bytes = blocking(move || text::piece(&reading, done)).await;
         let bytes = bytes.map_err(StoreError::from)??;
         done = done.saturating_add(bytes.len() as u64);
-        let kind = if done >= item.size { Piece::Last } else { Piece::Part };
-        if done > item.size || (kind == Piece::Part && bytes.len() < MAIL_PIECE_LEN) {
+        let kind = if done >= size { Piece::Last } else { Piece::Part };
+        if done > size || (kind == Piece::Part && bytes.len() < MAIL_PIECE_LEN) {
             return Err(io::Error::other("the message has another length than its row").into());
         }
         let sealed = sealer.seal(&bytes, kind).map_err(sealing)?;

@@ -20,11 +20,11 @@ const GRACE_MS: u64 = 2 * 60 * 1000;
 /// The same between nodes on one machine.
 const GRACE_LOCAL_MS: u64 = 5 * 1000;
 /// The same for a node that answers, or that may have the message.
-const PATIENCE_MS: u64 = 60 * 60 * 1000;
+pub(super) const PATIENCE_MS: u64 = 60 * 60 * 1000;
 /// After this time a message fails that SMTP can't carry, in milliseconds (RFC 5321 4.5.4.1).
 const TRIED_MS: u64 = 48 * 60 * 60 * 1000;
 /// The longest pause between two tries, in milliseconds.
-const PAUSE_MS_MAX: u64 = 10 * 60 * 1000;
+pub(super) const PAUSE_MS_MAX: u64 = 10 * 60 * 1000;
 /// The first pause between two tries over a connection, in milliseconds.
 const PAUSE_MS: u64 = 5 * 1000;
 
@@ -41,14 +41,19 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// True if SMTP can carry a message to this address.
-    fn smtp_reaches(&self, address: &str) -> bool {
+    /// True if SMTP can carry a message to this recipient of a friend's node. That node as outgoing
+    /// host is no other way.
+    fn smtp_reaches(&self, recipient: &Recipient) -> bool {
+        if recipient.friend().map(Outbound::Friend).as_ref() == Some(&self.outbound) {
+            return false;
+        }
+        let address = &recipient.address;
         let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
         let is_named = self.domains.iter().any(|known| domain_name::is_same(known, domain));
         is_named || domain_name::ascii(domain).is_some_and(|domain| self.outbound.reaches(&domain))
     }
 
-    fn has_passed(&self, millis: u64) -> bool {
+    pub(super) fn has_passed(&self, millis: u64) -> bool {
         self.now >= self.created.plus_millis(millis)
     }
 
@@ -58,19 +63,39 @@ impl Facts {
         self.created.plus_millis(if recipient.offered.is_some() { PATIENCE_MS } else { grace })
     }
 
-    fn by_smtp_or(&self, address: &str, reply: &str, otherwise: Outcome) -> Outcome {
-        match self.smtp_reaches(address) {
+    fn by_smtp_or(&self, to: &Recipient, reply: &str, otherwise: Outcome) -> Outcome {
+        match self.smtp_reaches(to) {
             true => Outcome::BySmtp(reply.to_owned()),
             false => otherwise,
         }
     }
 
     /// Another try, or failure after [`TRIED_MS`].
-    fn later(&self, pause_ms: u64, reply: &str) -> Outcome {
+    pub(super) fn later(&self, pause_ms: u64, reply: &str) -> Outcome {
         if self.has_passed(TRIED_MS) {
             return Outcome::Failed(format!("{reply} (tried for two days)"));
         }
         Outcome::Later { at: self.now.plus_millis(pause_ms), reply: reply.to_owned() }
+    }
+
+    /// The outcome for a recipient whose friend's node is not connected; `None` while it waits.
+    pub(super) fn unconnected(&self, to: &Recipient, is_friend: bool) -> Option<Outcome> {
+        if to.relay_batch().is_some() {
+            return self.relay_unconnected(to, is_friend);
+        }
+        match (is_friend, to.next_attempt <= self.now) {
+            (false, _) => Some(self.not_friends(to)),
+            (true, true) => self.unreached(to),
+            (true, false) => None,
+        }
+    }
+
+    /// When [`Facts::unconnected`] is to be asked again.
+    pub(super) fn waits_until(&self, to: &Recipient) -> Timestamp {
+        match to.relay_batch() {
+            Some(_) => to.next_attempt,
+            None => to.next_attempt.max(self.fallback_at(to)),
+        }
     }
 
     /// The outcome for a recipient whose node is not connected; `None` while it is waited for.
@@ -79,13 +104,13 @@ impl Facts {
             return None;
         }
         let later = self.later(PAUSE_MS_MAX, UNREACHED);
-        Some(self.by_smtp_or(&recipient.address, UNREACHED, later))
+        Some(self.by_smtp_or(recipient, UNREACHED, later))
     }
 
     /// The outcome for a recipient whose person is no friend any more.
     pub(super) fn not_friends(&self, recipient: &Recipient) -> Outcome {
         let reply = "550 5.1.2 the person is no friend any more";
-        self.by_smtp_or(&recipient.address, reply, Outcome::Failed(reply.to_owned()))
+        self.by_smtp_or(recipient, reply, Outcome::Failed(reply.to_owned()))
     }
 
     /// The outcome after a try that broke.
@@ -93,35 +118,37 @@ impl Facts {
         let reply = format!("451 4.4.2 the connection to the friend's node broke: {cause}");
         let later = self.later(pause_ms(recipient.attempts), &reply);
         match self.has_passed(PATIENCE_MS) {
-            true => self.by_smtp_or(&recipient.address, &reply, later),
+            true => self.by_smtp_or(recipient, &reply, later),
             false => later,
         }
     }
 
     /// The outcome after an answer; `None` if there is nothing to record.
     pub(super) fn answered(&self, recipient: &Recipient, answer: &Answer) -> Option<Outcome> {
-        let address = &recipient.address;
         Some(match answer {
-            Answer::Accepted { unknown } if unknown.contains(address) => {
+            Answer::Accepted { unknown } if unknown.contains(&recipient.address) => {
                 let reply = "550 5.1.1 the friend's node has no such user";
-                self.by_smtp_or(address, reply, Outcome::Failed(reply.to_owned()))
+                self.by_smtp_or(recipient, reply, Outcome::Failed(reply.to_owned()))
             }
             Answer::Accepted { .. } => {
                 Outcome::Delivered("250 2.0.0 stored by the friend's node".to_owned())
             }
             Answer::Refused(refusal) => self.refused(recipient, *refusal),
-            Answer::Later(seconds) => {
+            // The answer is clear: nothing is gained by waiting, unless an earlier try broke after
+            // the text was sent.
+            Answer::Later(seconds) | Answer::NotStored(seconds) => {
                 let reply = "451 4.3.2 the friend's node takes no message now";
-                let pause_ms = u64::from(*seconds).saturating_mul(1000);
-                let later = self.later(pause_ms.clamp(PAUSE_MS, PATIENCE_MS), reply);
-                match self.has_passed(PATIENCE_MS) {
-                    true => self.by_smtp_or(address, reply, later),
+                let later = self.later(asked_pause_ms(*seconds), reply);
+                let may_have_it =
+                    recipient.offered.is_some() || matches!(answer, Answer::NotStored(_));
+                match !may_have_it || self.has_passed(PATIENCE_MS) {
+                    true => self.by_smtp_or(recipient, reply, later),
                     false => later,
                 }
             }
             Answer::Unsupported => {
                 let reply = "451 4.4.0 the friend's node takes no mail this way yet";
-                self.by_smtp_or(address, reply, self.later(PAUSE_MS_MAX, reply))
+                self.by_smtp_or(recipient, reply, self.later(PAUSE_MS_MAX, reply))
             }
             Answer::Dropped => return None,
         })
@@ -132,7 +159,7 @@ impl Facts {
         // SMTP gets the messages that its own checks may decide otherwise, and no others.
         let by_smtp = |reply: &str| {
             let later = self.later(pause_ms(recipient.attempts), reply);
-            self.by_smtp_or(&recipient.address, reply, later)
+            self.by_smtp_or(recipient, reply, later)
         };
         match refusal {
             Refusal::NotFriends => by_smtp("451 4.7.1 the friend's node does not know you"),
@@ -142,7 +169,7 @@ impl Facts {
             Refusal::Unreadable => by_smtp("451 4.5.2 the friend's node could not read it"),
             Refusal::NoSuchRecipient => {
                 let reply = "550 5.1.1 the friend's node has no such user";
-                self.by_smtp_or(&recipient.address, reply, failed(reply))
+                self.by_smtp_or(recipient, reply, failed(reply))
             }
             Refusal::TooLarge => failed("552 5.3.4 the message is too large for the friend's node"),
             Refusal::Spoofed => failed("550 5.7.1 the author in From is not at your own domain"),
@@ -152,8 +179,13 @@ impl Facts {
     }
 }
 
+/// The pause that the friend's node asks for, within bounds.
+pub(super) fn asked_pause_ms(seconds: u32) -> u64 {
+    u64::from(seconds).saturating_mul(1000).clamp(PAUSE_MS, PATIENCE_MS)
+}
+
 /// The pause after so many tries.
-fn pause_ms(attempts: u32) -> u64 {
+pub(super) fn pause_ms(attempts: u32) -> u64 {
     PAUSE_MS.saturating_mul(1 << attempts.min(16)).min(PAUSE_MS_MAX)
 }
 

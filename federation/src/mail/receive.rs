@@ -6,6 +6,7 @@ use std::io;
 use freehold_core::aliases;
 use freehold_core::blobs::{BlobWriter, Pinned};
 use freehold_core::blocking::try_blocking;
+use freehold_core::domains;
 use freehold_core::identity::PersonId;
 use freehold_core::mailbox::{
     DeliverError, FriendMail, FriendMailError, arrive_from_friend, friend_allowance,
@@ -29,10 +30,10 @@ use crate::wire::frame::{self, FrameError, answered_in_time};
 use crate::wire::mail::{Envelope, Offer, Refusal, Reply};
 
 /// The pause after which a friend over its rate may try again, in seconds.
-const RATE_PAUSE_SECS: u32 = 60;
+pub(super) const RATE_PAUSE_SECS: u32 = 60;
 /// The pause after which a friend over its share, or that finds the disk full, may try again, in
 /// seconds.
-const FULL_PAUSE_SECS: u32 = 60 * 60;
+pub(super) const FULL_PAUSE_SECS: u32 = 60 * 60;
 
 /// Serves one stream: one message.
 pub(crate) async fn serve(
@@ -101,6 +102,35 @@ impl From<FriendMailError> for Stop {
     }
 }
 
+/// Why the text of a message did not come to its end.
+pub(super) enum Broken {
+    Unreadable,
+    Store(StoreError),
+    Frame(FrameError),
+}
+
+impl From<StoreError> for Broken {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<FrameError> for Broken {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Unreadable => Self::Refused(Refusal::Unreadable),
+            Broken::Store(error) => error.into(),
+            Broken::Frame(error) => Self::Frame(error),
+        }
+    }
+}
+
 /// Takes the offer and the message.
 async fn take(
     state: &FederationState,
@@ -115,7 +145,7 @@ async fn take(
     if offer.size > state.config.mail_len_max {
         return Err(Stop::Refused(Refusal::TooLarge));
     }
-    let info = info(peer.key, state.network.me(), &offer.id);
+    let info = info(domains::MAIL, peer.key, state.network.me(), &offer.id);
     let unreadable = |_| Stop::Refused(Refusal::Unreadable);
     let mut opener =
         state.node.identity.opener(offer.suite, &offer.encapsulated, &info).map_err(unreadable)?;
@@ -161,28 +191,30 @@ async fn take(
 }
 
 /// The person of a peer that is a friend's node now.
-fn friend(peer: &Peer) -> Option<PersonId> {
+pub(super) fn friend(peer: &Peer) -> Option<PersonId> {
     let identity = peer.identity.borrow();
     let identity = identity.as_ref()?;
     identity.person.filter(|_| identity.relation == Relation::Friend)
 }
 
 fn is_valid(envelope: &Envelope) -> bool {
-    let is_address = |address: &String| {
-        address.len() <= MAIL_ADDRESS_LEN_MAX
-            && !address.chars().any(|c| c.is_control() || matches!(c, '<' | '>'))
-    };
     (1..=MAIL_RECIPIENTS_MAX).contains(&envelope.to.len())
-        && envelope.to.iter().chain([&envelope.from]).all(is_address)
+        && envelope.to.iter().chain([&envelope.from]).all(|address| is_address(address))
+}
+
+/// True for a text that can stand in an envelope, the empty one included.
+pub(super) fn is_address(address: &str) -> bool {
+    address.len() <= MAIL_ADDRESS_LEN_MAX
+        && !address.chars().any(|c| c.is_control() || matches!(c, '<' | '>'))
 }
 
 /// Writes the pieces as they come, so the message is never whole in memory.
-async fn receive_text(
+pub(super) async fn receive_text(
     stream: &mut ByteStream,
     mut opener: Opener,
     mut writer: Box<BlobWriter>,
     size: u64,
-) -> Result<Pinned, Stop> {
+) -> Result<Pinned, Broken> {
     let mut left = size;
     loop {
         let frame = frame::read_bytes(stream, MAIL_PIECE_LEN.saturating_add(PIECE_OVERHEAD));
@@ -192,7 +224,7 @@ async fn receive_text(
         let is_last = left <= MAIL_PIECE_LEN as u64;
         let len = left.min(MAIL_PIECE_LEN as u64);
         if sealed.len() as u64 != len.saturating_add(PIECE_OVERHEAD as u64) {
-            return Err(Stop::Refused(Refusal::Unreadable));
+            return Err(Broken::Unreadable);
         }
         let kind = if is_last { Piece::Last } else { Piece::Part };
         let write = move || {
@@ -200,7 +232,7 @@ async fn receive_text(
             Ok::<_, StoreError>(Some((blob_parts::append(writer, &bytes)?, opener)))
         };
         let written = try_blocking(write).await?;
-        (writer, opener) = written.ok_or(Stop::Refused(Refusal::Unreadable))?;
+        (writer, opener) = written.ok_or(Broken::Unreadable)?;
         left -= len;
         if is_last {
             return Ok(try_blocking(move || blob_parts::finish(writer)).await?);

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::exchange::{self, Answer};
 use super::outcome::{Facts, UNREACHED};
+use super::relay;
 use crate::limits::MAIL_RECIPIENTS_MAX;
 use crate::peers::Peer;
 use crate::state::FederationState;
@@ -64,7 +65,9 @@ pub(crate) async fn run(state: Arc<FederationState>) {
 async fn change(events: &mut Receiver<Event>) {
     loop {
         match events.recv().await {
-            Ok(Event::Queue | Event::Friends) | Err(RecvError::Lagged(_)) => return,
+            Ok(Event::Queue | Event::Friends | Event::Smarthost) | Err(RecvError::Lagged(_)) => {
+                return;
+            }
             Ok(_) => {}
             Err(RecvError::Closed) => std::future::pending().await,
         }
@@ -92,7 +95,8 @@ async fn walk(
             let of_person = |to: &&Recipient| to.waits_for_friend() == Some(person);
             let recipients = item.recipients.iter().filter(of_person);
             if connected(state, person).is_some() {
-                match recipients.clone().any(|to| is_due(to, now)) {
+                let is_due = |to: &Recipient| is_due(to, now) || facts.is_abandoned(to);
+                match recipients.clone().any(is_due) {
                     true => due.entry(person).or_default().push(item.id),
                     false => recipients.for_each(|to| sooner(&mut next, to.next_attempt)),
                 }
@@ -101,14 +105,9 @@ async fn walk(
             let is_friend = friends::is_friend(&state.node, &person)?;
             let mut outcomes = Vec::new();
             for to in recipients {
-                let outcome = match (is_friend, to.next_attempt <= now) {
-                    (false, _) => Some(facts.not_friends(to)),
-                    (true, true) => facts.unreached(to),
-                    (true, false) => None,
-                };
-                match outcome {
+                match facts.unconnected(to, is_friend) {
                     Some(outcome) => outcomes.push((to.address.clone(), outcome)),
-                    None => sooner(&mut next, to.next_attempt.max(facts.fallback_at(to))),
+                    None => sooner(&mut next, facts.waits_until(to)),
                 }
             }
             record(state, item.id, outcomes).await?;
@@ -142,11 +141,11 @@ fn waiting(items: Vec<QueuedMessage>) -> Waiting {
 }
 
 /// Whether a recipient whose node is connected is to be tried now.
-fn is_due(to: &Recipient, now: Timestamp) -> bool {
+pub(super) fn is_due(to: &Recipient, now: Timestamp) -> bool {
     to.next_attempt <= now || to.last_reply == UNREACHED
 }
 
-fn facts(state: &FederationState, item: &QueuedMessage) -> Result<Facts, StoreError> {
+pub(super) fn facts(state: &FederationState, item: &QueuedMessage) -> Result<Facts, StoreError> {
     Ok(Facts {
         is_local: state.config.is_local(),
         outbound: outbound(&state.node)?,
@@ -197,17 +196,31 @@ async fn send(
     let Some(item) = queue::item(&state.node, id)?.filter(|item| !item.held) else {
         return Ok(true);
     };
-    let now = state.node.clock.now();
-    let due = |to: &&Recipient| to.waits_for_friend() == Some(person) && is_due(to, now);
+    Ok(send_straight(state, peer, person, &item).await?
+        && Box::pin(relay::send(state, peer, person, &item)).await?)
+}
+
+/// Sends one item to its recipients at the friend's own domain.
+async fn send_straight(
+    state: &FederationState,
+    peer: &Peer,
+    person: PersonId,
+    item: &QueuedMessage,
+) -> Result<bool, StoreError> {
+    let (id, now) = (item.id, state.node.clock.now());
+    let due = |to: &&Recipient| {
+        let is_of_friend = to.waits_for_friend() == Some(person) && to.relay_batch().is_none();
+        is_of_friend && is_due(to, now)
+    };
     let recipients: Vec<&Recipient> =
         item.recipients.iter().filter(due).take(MAIL_RECIPIENTS_MAX).collect();
     if recipients.is_empty() {
         return Ok(true);
     }
     let to: Vec<String> = recipients.iter().map(|to| to.address.clone()).collect();
-    let sent = Box::pin(exchange::send(state, peer, &item, &to)).await;
+    let sent = Box::pin(exchange::send(state, peer, item, &to)).await;
     // The time in which the message was sent has passed since.
-    let facts = facts(state, &item)?;
+    let facts = facts(state, item)?;
     let outcome = |to: &&Recipient| {
         let outcome = match &sent {
             Ok(answer) => facts.answered(to, answer)?,
@@ -229,7 +242,7 @@ async fn send(
     Ok(is_going_on)
 }
 
-async fn record(
+pub(super) async fn record(
     state: &FederationState,
     id: QueueId,
     outcomes: Vec<(String, Outcome)>,

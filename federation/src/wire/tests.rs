@@ -7,7 +7,7 @@ use futures::io::Cursor;
 use super::feed::log_from_wire;
 use super::follow::{Follow, Introduction, Request};
 use super::sync::{Entry, Head, Log, Reason, Sync};
-use super::{Message, blob, decode, encode, frame, hello, identity, mail};
+use super::{Message, blob, decode, encode, frame, hello, identity, mail, relay};
 use crate::blobs::slice;
 
 /// If the bytes decode to a message, it encodes and decodes to itself.
@@ -120,6 +120,17 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("mail accepted", encode(&mail::Reply::Accepted(Vec::new()))),
         ("mail refused", encode(&mail::Reply::Refused(mail::Refusal::Spoofed))),
         ("mail later", encode(&mail::Reply::Later(60))),
+        (
+            "relay envelope",
+            encode(&relay::Envelope {
+                from: "bob@bob.house".into(),
+                to: vec![relay::To { address: "dora@far.house".into(), reports: 3 }; 2],
+            }),
+        ),
+        ("relay send", encode(&relay::Reply::Send(vec![1, 300]))),
+        ("relay accepted", encode(&relay::Reply::Accepted(Vec::new()))),
+        ("relay refused", encode(&relay::Reply::Refused(relay::Refusal::Unreadable))),
+        ("relay later", encode(&relay::Reply::Later(60, relay::Cause::OverLimit))),
     ]
 }
 
@@ -141,6 +152,8 @@ fn damaged_message_is_refused_or_round_trips() {
         assert_round_trip::<mail::Offer>(input);
         assert_round_trip::<mail::Envelope>(input);
         assert_round_trip::<mail::Reply>(input);
+        assert_round_trip::<relay::Envelope>(input);
+        assert_round_trip::<relay::Reply>(input);
     });
 }
 

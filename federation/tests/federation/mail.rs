@@ -36,7 +36,7 @@ async fn send(from: &Person, to: &str, text: &str) -> QueueId {
 }
 
 /// The texts in the inbox.
-fn inbox(node: &Node) -> Vec<String> {
+pub(crate) fn inbox(node: &Node) -> Vec<String> {
     let folder = special_folder(node, SpecialUse::Inbox).unwrap().unwrap().id;
     let text = |message| {
         let blob = content(node, message).unwrap().unwrap().blob;

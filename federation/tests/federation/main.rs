@@ -10,3 +10,4 @@ mod feeds;
 mod friends;
 mod mail;
 mod person;
+mod relay;

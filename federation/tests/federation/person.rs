@@ -58,8 +58,13 @@ impl Deref for Person {
 impl Person {
     /// A person whose node runs.
     pub(crate) async fn new(name: &str, transport: Transport) -> Self {
+        Self::at(name, &format!("{name}.example"), transport).await
+    }
+
+    /// The same at another domain.
+    pub(crate) async fn at(name: &str, domain: &str, transport: Transport) -> Self {
         // No mail server runs beside.
-        let test = TestNode::new(name).await.allowing_queued_mail();
+        let test = TestNode::at(name, domain).await.allowing_queued_mail();
         if test.identity.person().is_none() {
             identity::create(&test).await.unwrap();
         }

@@ -9,7 +9,7 @@ use super::next_hop::{Connection, Sent};
 use super::result::AttemptResult;
 use super::route::{self, NextHop, Route};
 use super::worker::Worker;
-use super::{ERROR_PAUSE, local, next_hop, retry, schedule};
+use super::{ERROR_PAUSE, by_friend, local, next_hop, retry, schedule};
 use crate::state::MailState;
 
 /// The least first pause before a foreign server is tried again, in milliseconds: a greylisting
@@ -57,7 +57,7 @@ async fn attempt(
     let now = state.node.clock.now();
     let mut routed = Vec::new();
     for address in schedule::due_addresses(&item, now) {
-        let route = route::to(state, address)?;
+        let route = route::of(state, &item, address)?;
         if route.next_hop() == worker.target.as_ref() {
             routed.push((address.to_owned(), route));
         }
@@ -107,10 +107,14 @@ async fn without_hop(
     item: &QueuedMessage,
     routed: Vec<(String, Route)>,
 ) -> Vec<(String, AttemptResult)> {
-    let (mut local, mut results) = (Vec::new(), Vec::new());
+    let (mut local, mut of_friend, mut results) = (Vec::new(), None, Vec::new());
     for (address, route) in routed {
         match route {
             Route::Local => local.push(address),
+            // There is one such friend for all recipients.
+            Route::Friend(person) => {
+                of_friend.get_or_insert_with(|| (person, Vec::new())).1.push(address);
+            }
             Route::Unknown => results
                 .push((address, AttemptResult::Refused("550 5.1.1 no such user here".to_owned()))),
             Route::Nowhere(reason) => {
@@ -119,6 +123,11 @@ async fn without_hop(
             // The route was not this one when the message was queued: it is found again.
             Route::NextHop(_) => {}
         }
+    }
+    if let Some((person, addresses)) = of_friend
+        && let Err(result) = by_friend::hand_over(state, item, person, addresses.clone()).await
+    {
+        results.extend(addresses.into_iter().map(|address| (address, result.clone())));
     }
     if !local.is_empty() {
         let result = match local::deliver(state, item).await {

@@ -17,9 +17,12 @@ pub(super) async fn deliver(state: &MailState, item: &QueuedMessage) -> Result<(
     let inbox =
         mailbox::special_folder(node, SpecialUse::Inbox)?.ok_or(DeliverError::NoSuchFolder)?;
     // Final delivery adds Return-Path (RFC 5321 4.4); the copy in Sent must not have one.
-    let return_path = trace::return_path(Mailbox::parse(&item.from).as_ref());
+    let mut header = trace::return_path(Mailbox::parse(&item.from).as_ref());
+    if item.on_behalf.is_some() {
+        header.push_str(&item.prefix);
+    }
     let (blobs, text) = (node.blobs.clone(), item.blob);
-    let blob = try_blocking(move || copy::with_header(&blobs, &text, &return_path)).await?;
+    let blob = try_blocking(move || copy::with_header(&blobs, &text, &header)).await?;
     let id = IdempotencyKey::of(&[b"queue", &item.id.0]);
     let delivery = Delivery {
         folder: inbox.id,

@@ -34,6 +34,7 @@ pub(super) use connection::Connection;
 use connection::NoConnection;
 use destination::Destination;
 use reply::Reply;
+pub(super) use text::Text;
 
 /// How long QUIT may take.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,8 +1,10 @@
-//! The route to a recipient: local, to a server of the route table, to the smarthost, to the mail
-//! servers of the domain, or none.
+//! The route to a recipient: local, to a server of the route table, to the smarthost, by a friend's
+//! node, to the mail servers of the domain, or none.
 
 use freehold_core::aliases;
 use freehold_core::domain_name;
+use freehold_core::identity::PersonId;
+use freehold_core::mailbox::QueuedMessage;
 use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::profile;
 use freehold_core::store::StoreError;
@@ -15,6 +17,9 @@ const CLOSED: &str =
 /// The reason for a recipient without a public domain.
 const NO_DOMAIN: &str = "the recipient's domain is in no public DNS";
 
+/// The reason for a friend's message once this node has an outgoing host of its own.
+const OF_FRIEND: &str = "this node sends by another one itself, and can't pass a friend's mail on";
+
 /// A recipient's route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -24,6 +29,8 @@ pub(crate) enum Route {
     Unknown,
     /// To another server.
     NextHop(NextHop),
+    /// By this friend's node: federation sends it.
+    Friend(PersonId),
     /// There is no route, for this reason.
     Nowhere(&'static str),
 }
@@ -33,7 +40,7 @@ impl Route {
     pub(crate) fn next_hop(&self) -> Option<&NextHop> {
         match self {
             Self::NextHop(hop) => Some(hop),
-            Self::Local | Self::Unknown | Self::Nowhere(_) => None,
+            Self::Local | Self::Unknown | Self::Friend(_) | Self::Nowhere(_) => None,
         }
     }
 }
@@ -66,11 +73,26 @@ pub(crate) fn to(state: &MailState, address: &str) -> Result<Route, StoreError> 
     }
     let outbound = outbound(&state.node)?;
     Ok(match (&outbound, domain_name::ascii(domain)) {
+        (Outbound::Friend(person), Some(domain)) if outbound.reaches(&domain) => {
+            Route::Friend(*person)
+        }
         (Outbound::None, _) => Route::Nowhere(CLOSED),
         (Outbound::Smarthost(_), _) => Route::NextHop(NextHop::Smarthost),
         (Outbound::Direct, Some(domain)) if outbound.reaches(&domain) => {
             Route::NextHop(NextHop::Direct(domain.into_owned()))
         }
-        (Outbound::Direct, _) => Route::Nowhere(NO_DOMAIN),
+        (Outbound::Friend(_) | Outbound::Direct, _) => Route::Nowhere(NO_DOMAIN),
+    })
+}
+
+/// The route of a queued message to `address`. A friend's message goes no further than one friend.
+pub(super) fn of(
+    state: &MailState,
+    item: &QueuedMessage,
+    address: &str,
+) -> Result<Route, StoreError> {
+    Ok(match to(state, address)? {
+        Route::Friend(_) if item.on_behalf.is_some() => Route::Nowhere(OF_FRIEND),
+        route => route,
     })
 }

@@ -134,7 +134,7 @@ fn targets(
         let Some(item) = queue::item(&state.node, id)? else { continue };
         let mut targets = HashSet::new();
         for address in due_addresses(&item, now) {
-            targets.insert(route::to(state, address)?.next_hop().cloned());
+            targets.insert(route::of(state, &item, address)?.next_hop().cloned());
         }
         let waiting = item.recipients.iter().filter(|to| to.waits_for_smtp());
         let later = waiting.map(|to| to.next_attempt).filter(|at| *at > now).min();

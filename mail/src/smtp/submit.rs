@@ -44,7 +44,9 @@ pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
     match route::to(state, &mailbox.to_string()) {
         Ok(route::Route::Nowhere(reason)) => Reply::new(550, "5.1.2", reason),
         Ok(route::Route::Unknown) => Reply::new(550, "5.1.1", "no such user here"),
-        Ok(route::Route::Local | route::Route::NextHop(_)) => Reply::new(250, "2.1.5", "ok"),
+        Ok(route::Route::Local | route::Route::NextHop(_) | route::Route::Friend(_)) => {
+            Reply::new(250, "2.1.5", "ok")
+        }
         Err(error) => error.into(),
     }
 }

@@ -24,7 +24,7 @@ const PUBLIC: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
 /// The DNS of bob.example, whose mail comes from the client and is signed, with the DMARC policy
 /// `policy`; and of mallory.example, which has no policy.
-fn zone(policy: &str) -> Zone {
+pub(crate) fn zone(policy: &str) -> Zone {
     Zone::default()
         .text("bob.example", "v=spf1 ip4:203.0.113.9 -all")
         .text("key._domainkey.bob.example", &format!("v=DKIM1; k=ed25519; p={PUBLIC}"))
@@ -44,7 +44,7 @@ async fn server(zone: Zone) -> TestServer {
 }
 
 /// `message` with a signature of `domain` before it.
-fn signed(domain: &str, form: Canonicalization, message: &str) -> String {
+pub(crate) fn signed(domain: &str, form: Canonicalization, message: &str) -> String {
     let decoded = |text: &str| data_encoding::BASE64.decode(text.as_bytes()).unwrap();
     let key = Ed25519Key::from_seed_and_public_key(&decoded(SECRET), &decoded(PUBLIC)).unwrap();
     let signer = DkimSigner::from_key(key)

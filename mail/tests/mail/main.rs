@@ -21,6 +21,7 @@ mod next_hop;
 mod object_ids;
 mod queue;
 mod refused;
+mod relay;
 mod sasl;
 mod server;
 mod sessions;

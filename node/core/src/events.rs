@@ -27,8 +27,11 @@ pub enum Event {
     Annotations,
     /// The mail queue has a message to send.
     Queue,
-    /// The smarthost changed, or its login was tried.
+    /// The smarthost or the outgoing friend changed, or the login was tried.
     Smarthost,
+    /// A friend's message waits for the check of its signature before it is relayed, or the check
+    /// has ended.
+    Relay,
     /// Friends or invites changed.
     Friends,
     /// A friend's node has acknowledged entries of the owner.

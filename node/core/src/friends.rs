@@ -20,6 +20,7 @@ mod accept;
 mod invite;
 mod list;
 mod mail_domain;
+mod relay;
 mod request;
 mod short_invite;
 mod unfollow;
@@ -42,6 +43,7 @@ pub use list::{
 pub(crate) use list::{with_profile, without_profiles};
 pub(crate) use mail_domain::names_domain;
 pub use mail_domain::{MailDomain, mail_domains, mail_friend, vouch_mail_domain};
+pub use relay::{OutgoingFriendError, is_relayed, send_by, set_relayed};
 pub use request::{
     BefriendError, FriendRequest, REQUEST_MS, accept_request, receive_request, redeem_invite,
     reject_request, requests,

@@ -75,6 +75,8 @@ pub struct Friend {
     pub is_online: bool,
     /// True if their node has said that it stops, and has not connected since.
     pub has_left: bool,
+    /// True if this node sends their mail to the world ([`crate::friends::set_relayed`]).
+    pub is_relayed: bool,
 }
 
 #[derive(Clone, Encode, Decode)]
@@ -95,6 +97,9 @@ pub(crate) struct FriendRow {
     /// The invite's token, until their node answers.
     #[cbor(n(6), with = "minicbor::bytes")]
     pub(crate) token: Option<[u8; 16]>,
+    /// Whether this node sends their mail to the world.
+    #[n(7)]
+    pub(crate) is_relayed: Option<bool>,
 }
 
 impl Record for FriendRow {
@@ -113,6 +118,7 @@ impl FriendRow {
             state,
             last_seen: None,
             token: None,
+            is_relayed: None,
         }
     }
 
@@ -122,7 +128,7 @@ impl FriendRow {
             key: person.0.to_vec(),
         };
         let node = PublicKey::from_ed25519(self.node).map_err(damaged)?;
-        let Self { name, addresses, since, state, last_seen, .. } = self;
+        let Self { name, addresses, since, state, last_seen, is_relayed, .. } = self;
         Ok(Friend {
             person,
             name,
@@ -134,6 +140,7 @@ impl FriendRow {
             last_seen,
             is_online: false,
             has_left: false,
+            is_relayed: is_relayed == Some(true) && state == FriendState::Friend,
         })
     }
 }

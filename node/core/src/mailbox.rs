@@ -36,6 +36,7 @@ mod quota;
 mod read;
 mod recent;
 mod refused;
+pub mod relay;
 mod removals;
 mod remove;
 mod replace;

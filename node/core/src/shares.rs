@@ -48,6 +48,10 @@ pub enum Share {
     Refusals,
     /// Mail from a friend's node.
     MailOfFriend(PersonId),
+    /// Mail that this node sends to the world for a friend.
+    RelayedMail(PersonId),
+    /// The recipients of such mail.
+    RelayedRecipients(PersonId),
 }
 
 /// A day's share.
@@ -114,12 +118,18 @@ impl Share {
             Self::RefusalsOfNetwork(_) => 6,
             Self::Refusals => 7,
             Self::MailOfFriend(_) => 8,
+            Self::RelayedMail(_) => 9,
+            Self::RelayedRecipients(_) => 10,
         }
     }
 
     fn subject(&self) -> &[u8] {
         match self {
-            Self::Entries(person) | Self::Photos(person) | Self::MailOfFriend(person) => &person.0,
+            Self::Entries(person)
+            | Self::Photos(person)
+            | Self::MailOfFriend(person)
+            | Self::RelayedMail(person)
+            | Self::RelayedRecipients(person) => &person.0,
             Self::MailOfNetwork(network) | Self::RefusalsOfNetwork(network) => network,
             Self::MailOfStrangers | Self::Recipients | Self::NewRecipients | Self::Refusals => &[],
         }

@@ -2,7 +2,10 @@
 //! (RFC 5321 2.3.10 names it a relay). Many hosters close port 25, so this is how most nodes send
 //! to the world.
 //!
-//! On disk: one row. The login is tried by the crate of mail, which records the outcome here.
+//! On disk: one row. The login is tried by the crate of mail, which records the outcome here. A
+//! friend's node can take its place ([`set_friend`]); there is at most one of the two.
+
+mod friend;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -69,6 +72,8 @@ impl Record for Smarthost {
 }
 
 const KEY: &[u8] = b"smarthost";
+
+pub use friend::{friend, set_friend};
 
 /// Why a smarthost is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -177,6 +182,7 @@ pub async fn set(node: &Node, smarthost: Smarthost) -> Result<(), StoreError> {
     node.store
         .commit(move |tx| {
             row::put(tx, KEY, &smarthost)?;
+            friend::delete(tx);
             tx.after(Event::Smarthost);
             Ok(())
         })
@@ -204,7 +210,7 @@ pub async fn set_and_try(
     tokio::time::timeout(limit, tried).await.unwrap_or(Ok(()))
 }
 
-/// Sends to no other domains any more, except those of the configuration.
+/// Sends by no smarthost and by no friend's node any more.
 ///
 /// # Errors
 /// The store's.
@@ -212,6 +218,7 @@ pub async fn remove(node: &Node) -> Result<(), StoreError> {
     node.store
         .commit(|tx: &mut Tx<'_>| {
             row::delete::<Smarthost>(tx, KEY);
+            friend::delete(tx);
             tx.after(Event::Smarthost);
             Ok(())
         })

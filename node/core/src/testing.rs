@@ -48,11 +48,17 @@ pub struct TestNode {
 impl TestNode {
     /// A node that was set up for an owner called `name` (lower case) at `<name>.example`, with an
     /// identity whose mnemonic is made from the name.
-    #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
     pub async fn new(name: &str) -> Self {
+        Self::at(name, &format!("{name}.example")).await
+    }
+
+    /// The same at another domain, such as one of the public DNS.
+    #[allow(clippy::unwrap_used, reason = "a test node that can't be made is a failed test")]
+    pub async fn at(name: &str, domain: &str) -> Self {
         let node = Self::without_owner(name).await;
         let token = logins::offer_setup(&node).await.unwrap().unwrap();
-        logins::set_up(&node, &token, profile_of(name), PASSWORD, None).await.unwrap();
+        let profile = Profile { domain: domain.to_owned(), ..profile_of(name) };
+        logins::set_up(&node, &token, profile, PASSWORD, None).await.unwrap();
         identity::create_with(&node, mnemonic_of(name)).await.unwrap();
         node
     }

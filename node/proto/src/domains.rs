@@ -57,3 +57,5 @@ pub const BODY: Domain = Domain("freehold/body/1");
 pub const KEY_BACKUP: Domain = Domain("freehold/key-backup/1");
 /// HPKE info of a mail that is sealed to a friend's node.
 pub const MAIL: Domain = Domain("freehold/mail/1");
+/// HPKE info of a mail that is sealed to a friend's node, which sends it to the world.
+pub const RELAY: Domain = Domain("freehold/relay/1");

@@ -70,7 +70,7 @@ pub(crate) enum Command {
     /// It works once, within two weeks.
     #[command(after_help = "Example:\n  freehold invite")]
     Invite,
-    /// Friends: accept an invitation, list them.
+    /// Friends: accept an invitation, list them, send their mail.
     Friend {
         #[command(subcommand)]
         command: FriendCommand,
@@ -194,6 +194,17 @@ pub(crate) enum FriendCommand {
     },
     /// List friends and their state.
     List,
+    /// Send a friend's mail to the world by this node; their own may not reach port 25.
+    #[command(
+        after_help = "Examples:\n  freehold friend relay Ruth\n  freehold friend relay Ruth --off"
+    )]
+    Relay {
+        /// The friend's name, or the id of the person.
+        name: String,
+        /// Send it no more.
+        #[arg(long)]
+        off: bool,
+    },
 }
 
 /// Subcommands of `smarthost`.
@@ -213,9 +224,16 @@ pub(crate) enum SmarthostCommand {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Send mail for other domains by the node of a friend, whose owner has allowed it with
+    /// `freehold friend relay`.
+    #[command(after_help = "Example:\n  freehold smarthost friend Bob")]
+    Friend {
+        /// The friend's name, or the id of the person.
+        name: String,
+    },
     /// Show the smarthost, and whether it takes the login.
     Show,
-    /// Send to no other domains any more, except those of the configuration.
+    /// Send by no smarthost and by no friend's node any more.
     Remove,
 }
 

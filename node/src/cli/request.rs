@@ -115,6 +115,9 @@ fn request(command: Command) -> Result<Request> {
         Command::Invite => Request::Invite,
         Command::Friend { command: FriendCommand::Add { invite } } => Request::FriendAdd { invite },
         Command::Friend { command: FriendCommand::List } => Request::FriendList,
+        Command::Friend { command: FriendCommand::Relay { name, off } } => {
+            Request::FriendRelay { name, is_on: !off }
+        }
         Command::Post(post) => {
             let (title, text) = split_title(&read_input(&post.file)?);
             Request::Post { title, text, photos: Vec::new(), draft: post.draft, hours_ago: 0 }
@@ -140,6 +143,9 @@ fn request(command: Command) -> Result<Request> {
         Command::Dkim { command: DkimCommand::Rotate } => Request::DkimRotate,
         Command::Dns(dns) => Request::Dns(dns_request(dns)?),
         Command::Smarthost { command: SmarthostCommand::Show } => Request::Smarthost,
+        Command::Smarthost { command: SmarthostCommand::Friend { name } } => {
+            Request::SmarthostFriend { name }
+        }
         Command::Smarthost { command: SmarthostCommand::Remove } => Request::SmarthostRemove,
         Command::Smarthost { command: SmarthostCommand::Set { server, user, password_file } } => {
             let password = password_file.map(|file| read_input(&file)).transpose()?;

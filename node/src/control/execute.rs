@@ -148,6 +148,7 @@ pub(crate) async fn execute(
             )))
         }
         Request::FriendList => super::friends::list(node),
+        Request::FriendRelay { name, is_on } => super::friends::relay(node, &name, is_on).await,
         Request::Timeline => timeline_list(node),
         Request::Profile { strapline, about, avatar_colour } => {
             let before = context.owner()?;
@@ -213,6 +214,7 @@ pub(crate) async fn execute(
         Request::SmarthostSet { server, user, password } => {
             super::smarthost::set(context, &server, &user, &password).await
         }
+        Request::SmarthostFriend { name } => super::smarthost::set_friend(node, &name).await,
         Request::SmarthostRemove => super::smarthost::remove(node).await,
         Request::AppPassword(wanted) => super::app_password::create(context, wanted).await,
         Request::ExportMail { format, folder } => {

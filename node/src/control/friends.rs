@@ -1,13 +1,18 @@
-//! The list of friends with what is known of their nodes.
+//! The list of friends with what is known of their nodes, and the friends whose mail goes out here.
 
 use anyhow::Result;
 use freehold_core::clock::Timestamp;
 use freehold_core::friends::{self, Friend, FriendState};
+use freehold_core::mailbox::relay::{
+    RELAYED_MESSAGES_PER_DAY, RELAYED_MIB_PER_DAY, RELAYED_RECIPIENTS_PER_DAY,
+};
 use freehold_core::node::Node;
 use freehold_core::notices::{self, duration};
 use serde_json::{Value, json};
 
 use super::Response;
+use super::execute::invalid;
+use crate::exit;
 
 /// The friends: state, name, last contact, the address tried, notices.
 pub(super) fn list(node: &Node) -> Result<Response> {
@@ -23,6 +28,40 @@ pub(super) fn list(node: &Node) -> Result<Response> {
         lines.join("\n")
     };
     Ok(Response::text(text).with(values.into()))
+}
+
+/// The friend of this name or with this id.
+pub(super) fn named(node: &Node, name: &str) -> Result<Friend> {
+    let mut found = friends::list(node)?;
+    found.retain(|friend| {
+        let is_named = friend.name.to_lowercase() == name.to_lowercase();
+        friend.state == FriendState::Friend && (is_named || friend.person.to_string() == name)
+    });
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(exit::with(exit::DATA, format!("you have no friend called {name:?}"))),
+        count => {
+            let text = format!(
+                "{count} friends are called {name:?}; name one by the id of the person, from \
+                 `freehold friend list --json`"
+            );
+            Err(exit::with(exit::DATA, text))
+        }
+    }
+}
+
+/// Sends a friend's mail to the world by this node, or no more.
+pub(super) async fn relay(node: &Node, name: &str, is_on: bool) -> Result<Response> {
+    let Friend { name, person, .. } = named(node, name)?;
+    friends::set_relayed(node, person, is_on).await.map_err(invalid)?;
+    Ok(Response::text(match is_on {
+        true => format!(
+            "This node sends {name}'s mail to the world, if {name}'s domain has signed it: at most \
+             {RELAYED_MESSAGES_PER_DAY} messages, {RELAYED_RECIPIENTS_PER_DAY} recipients and \
+             {RELAYED_MIB_PER_DAY} MiB a day."
+        ),
+        false => format!("This node does not send {name}'s mail to the world any more."),
+    }))
 }
 
 fn described(node: &Node, friend: &Friend) -> Result<(String, Value)> {
@@ -43,6 +82,9 @@ fn described(node: &Node, friend: &Friend) -> Result<(String, Value)> {
     {
         line.push_str(&format!(", tried at {first}"));
     }
+    if friend.is_relayed {
+        line.push_str("\n         this node sends their mail to the world");
+    }
     for notice in &notices {
         line.push_str(&format!("\n         {notice}"));
     }
@@ -51,6 +93,7 @@ fn described(node: &Node, friend: &Friend) -> Result<(String, Value)> {
         "person": friend.person.to_string(),
         "state": state,
         "online": friend.is_online,
+        "relayed": friend.is_relayed,
         "last_heard_ms": friend.last_seen.map(|seen| seen.0),
         "addresses": addresses,
         "notices": notices,

@@ -56,6 +56,9 @@ pub(super) fn show(node: &Node, id: &str) -> Result<Response> {
         format!("size     {} bytes", item.size),
         format!("since    {} ago", duration(now.millis_since(item.created))),
     ];
+    if let Some(friend) = &item.on_behalf {
+        lines.push(format!("for      {}, a friend whose mail goes out here", name(node, friend)?));
+    }
     for to in &item.recipients {
         let state = match to.state {
             RecipientState::Delivered => "delivered".to_owned(),
@@ -67,7 +70,11 @@ pub(super) fn show(node: &Node, id: &str) -> Result<Response> {
         };
         lines.push(format!("to       {}  {state}", to.address));
         if let Some(friend) = to.friend() {
-            lines.push(format!("         straight to the node of {}", name(node, &friend)?));
+            let name = name(node, &friend)?;
+            lines.push(match to.relay_batch() {
+                Some(_) => format!("         by {name}'s node"),
+                None => format!("         straight to the node of {name}"),
+            });
         }
         if !to.last_reply.is_empty() {
             lines.push(format!("         {}", to.last_reply));
@@ -153,7 +160,11 @@ fn value(node: &Node, item: &QueuedMessage) -> Result<Value> {
                 RecipientState::Waiting => "waiting",
             };
             let (attempts, reply) = (to.attempts, &to.last_reply);
-            let route = if to.friend().is_some() { "libp2p" } else { "smtp" };
+            let route = match (to.friend(), to.relay_batch()) {
+                (None, _) => "smtp",
+                (Some(_), None) => "libp2p",
+                (Some(_), Some(_)) => "friend",
+            };
             json!({ "address": to.address, "state": state, "attempts": attempts, "reply": reply, "route": route })
         })
         .collect();
@@ -163,6 +174,7 @@ fn value(node: &Node, item: &QueuedMessage) -> Result<Value> {
         "from": item.from,
         "size": item.size,
         "held": item.held,
+        "on_behalf": item.on_behalf.map(|person| person.to_string()),
         "recipients": recipients,
     }))
 }

@@ -1,8 +1,9 @@
-//! The smarthost, by command.
+//! The smarthost, or the friend in its place, by command.
 
 use std::time::Duration;
 
 use anyhow::Result;
+use freehold_core::friends;
 use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::node::Node;
 use freehold_core::smarthost::{self, Smarthost};
@@ -16,12 +17,25 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) fn show(node: &Node) -> Result<Response> {
     let Some(set) = smarthost::get(node)? else {
-        let is_direct = outbound(node)? == Outbound::Direct;
-        let text = match is_direct {
-            true => "There is no smarthost: mail goes to the mail servers of each domain.",
-            false => "There is no smarthost: mail goes only to domains of the configuration.",
+        let outbound = outbound(node)?;
+        let mut name = None;
+        let text = match &outbound {
+            Outbound::Friend(person) => {
+                let friend = friends::get(node, person)?;
+                let friend = friend.map_or_else(|| person.short(), |friend| friend.name);
+                let text = format!("Mail for other domains goes by {friend}'s node.");
+                name = Some(friend);
+                text
+            }
+            Outbound::Direct => {
+                "There is no smarthost: mail goes to the mail servers of each domain.".to_owned()
+            }
+            Outbound::Smarthost(_) | Outbound::None => {
+                "There is no smarthost: mail goes only to domains of the configuration.".to_owned()
+            }
         };
-        let fields = json!({ "smarthost": null, "direct": is_direct });
+        let is_direct = outbound == Outbound::Direct;
+        let fields = json!({ "smarthost": null, "friend": name, "direct": is_direct });
         return Ok(Response::text(text).with(fields));
     };
     let state = match &set.tried {
@@ -53,6 +67,12 @@ pub(super) async fn set(
         true => smarthost::set_and_try(node, new, TRY_TIMEOUT).await.map_err(invalid)?,
         false => smarthost::set(node, new).await.map_err(invalid)?,
     }
+    show(node)
+}
+
+pub(super) async fn set_friend(node: &Node, name: &str) -> Result<Response> {
+    let friend = super::friends::named(node, name)?;
+    friends::send_by(node, friend.person).await.map_err(invalid)?;
     show(node)
 }
 

@@ -29,6 +29,7 @@ pub(super) use self::send::send_mailto;
 use super::parsed::PARSED_LEN_MAX;
 use crate::done::Done;
 use crate::fault::Fault;
+use crate::friends::friend_name;
 use crate::idempotency;
 use crate::layout::Layout;
 use crate::problem::Problem;
@@ -80,6 +81,8 @@ struct ComposePage {
     is_direct: bool,
     /// The smarthost, by which mail for other domains goes.
     smarthost: Option<String>,
+    /// The friend by whose node mail for other domains goes.
+    by_friend: Option<String>,
     /// The files of the draft.
     files: Vec<Listed>,
     /// The files of the message that is forwarded.
@@ -108,9 +111,13 @@ impl ComposePage {
             friends: friends.iter().map(KnownFriend::typed).collect(),
             reach: if outbound == Outbound::None { domains() } else { None },
             is_direct: outbound == Outbound::Direct,
+            by_friend: match &outbound {
+                Outbound::Friend(person) => Some(friend_name(site, person)?),
+                _ => None,
+            },
             smarthost: match outbound {
                 Outbound::Smarthost(smarthost) => Some(smarthost.host),
-                Outbound::Direct | Outbound::None => None,
+                Outbound::Friend(_) | Outbound::Direct | Outbound::None => None,
             },
         })
     }

@@ -2,11 +2,11 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
-use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::queue::{self, QueueId, QueuedMessage, RecipientState};
 
 use crate::dates;
 use crate::done::Done;
+use crate::friends::friend_name;
 use crate::layout::Layout;
 use crate::problem::{Problem, parse_id};
 use crate::response::{self, PageResult};
@@ -46,6 +46,8 @@ struct Row {
     /// True if it can be taken back as a draft.
     can_be_taken_back: bool,
     recipients: Vec<RecipientStatus>,
+    /// The friend for whom this node sends it.
+    on_behalf: Option<String>,
 }
 
 #[derive(Template)]
@@ -56,7 +58,8 @@ struct QueuePage {
 }
 
 /// The state of each recipient of a message.
-pub(super) fn statuses(item: &QueuedMessage, now: Timestamp) -> Vec<RecipientStatus> {
+pub(super) fn statuses(site: &Site, item: &QueuedMessage) -> Result<Vec<RecipientStatus>, Problem> {
+    let now = site.node.clock.now();
     let quoted = |reply: &str| {
         if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") }
     };
@@ -88,13 +91,14 @@ pub(super) fn statuses(item: &QueuedMessage, now: Timestamp) -> Vec<RecipientSta
                 ("waiting", format!("Waiting to reach {address}; tried again {when}.{reply}"))
             }
         };
-        let is_straight = to.waits_for_friend().is_some();
-        let text = if is_straight {
-            format!("{text} It goes straight to the friend’s house.")
-        } else {
-            text
+        let text = match (to.waits_for_friend(), to.relay_batch()) {
+            (None, _) => text,
+            (Some(_), None) => format!("{text} It goes straight to the friend’s house."),
+            (Some(friend), Some(_)) => {
+                format!("{text} {}’s house carries it.", friend_name(site, &friend)?)
+            }
         };
-        RecipientStatus { state, text }
+        Ok(RecipientStatus { state, text })
     });
     states.collect()
 }
@@ -110,7 +114,11 @@ fn row(site: &Site, item: &QueuedMessage) -> Result<Row, Problem> {
     let now = site.node.clock.now();
     let copy = queue::sent_copy(&site.node, item.id)?;
     let subject = queue::subject(&site.node, item.id)?;
-    let nameless = if item.from.is_empty() { "A report to a sender" } else { "No subject" };
+    let nameless = match (item.from.is_empty(), item.on_behalf) {
+        (true, None) => "A report to a sender",
+        (_, Some(_)) => "A friend’s letter",
+        (false, None) => "No subject",
+    };
     Ok(Row {
         id: item.id.to_string(),
         subject: subject.filter(|text| !text.is_empty()).unwrap_or_else(|| nameless.to_owned()),
@@ -119,7 +127,8 @@ fn row(site: &Site, item: &QueuedMessage) -> Result<Row, Problem> {
         machine_time: dates::machine(item.created),
         held: item.held,
         can_be_taken_back: copy.is_some() && queue::can_be_taken_back(item, now),
-        recipients: statuses(item, now),
+        recipients: statuses(site, item)?,
+        on_behalf: item.on_behalf.map(|person| friend_name(site, &person)).transpose()?,
     })
 }
 

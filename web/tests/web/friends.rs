@@ -222,3 +222,20 @@ async fn short_invite_is_resolved_by_its_hash_alone() {
         assert_eq!(anyone.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
+
+#[tokio::test]
+async fn owner_carries_a_friends_letters_and_stops() {
+    let (alice, bob) = TestNode::pair().await;
+    let person = bob.identity.person().unwrap();
+    let mut owner = Browser::owner(&alice).await;
+    assert!(!owner.get("/home/friends").await.has("[data-relayed]"));
+    let shown = owner.post(&form(&bob, "relay"), &[("on", "1")]).await.location();
+    assert!(friends::is_relayed(&alice, &person).unwrap());
+    assert!(owner.get(&shown).await.has("[data-relayed]"));
+    let shown = owner.post(&form(&bob, "relay"), &[]).await.location();
+    assert!(!friends::is_relayed(&alice, &person).unwrap());
+    assert!(!owner.get(&shown).await.has("[data-relayed]"));
+    friends::remove(&alice, person).await.unwrap();
+    let refused = owner.post(&form(&bob, "relay"), &[("on", "1")]).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+}

@@ -82,3 +82,25 @@ async fn password_is_kept_for_no_other_login() {
         owner.post(PAGE, &other).await.fault("password");
     }
 }
+
+#[tokio::test]
+async fn friends_house_is_chosen_as_the_carrier() {
+    let (alice, bob) = (TestNode::at("alice", "alice.house").await, TestNode::new("bob").await);
+    alice.make_friends(&bob).await;
+    let person = bob.identity.person().unwrap();
+    let mut owner = Browser::owner(&alice).await;
+    let page = owner.get(PAGE).await;
+    assert!(page.has("#friend") && page.has("#direct") && !page.has("#carried-by"));
+    let chosen = [("friend", person.to_string())];
+    let chosen: Vec<(&str, &str)> = chosen.iter().map(|(name, id)| (*name, id.as_str())).collect();
+    let shown = owner.post("/home/settings/smarthost/friend", &chosen).await.location();
+    assert_eq!(smarthost::friend(&alice).unwrap(), Some(person));
+    assert!(owner.get(&shown).await.one("#carried-by").text().contains("Bob"));
+    assert!(owner.get("/home/mail/write").await.one("#by-friend").text().contains("Bob"));
+    for nobody in ["", "x", &"a".repeat(52)] {
+        let refused = owner.post("/home/settings/smarthost/friend", &[("friend", nobody)]).await;
+        assert_eq!(refused.status, StatusCode::NOT_FOUND, "{nobody}");
+    }
+    owner.post("/home/settings/smarthost/remove", &[]).await;
+    assert_eq!(smarthost::friend(&alice).unwrap(), None);
+}

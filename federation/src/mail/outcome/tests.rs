@@ -80,6 +80,32 @@ async fn refused_spoof_does_not_go_by_smtp() {
     assert!(is_by_smtp(facts(0, true).answered(&to, &unknown)));
     let failed = facts(0, false).answered(&to, &unknown);
     assert!(matches!(failed, Some(Outcome::Failed(_))), "{failed:?}");
-    let later = facts(0, true).answered(&to, &Answer::Later(60));
-    assert!(matches!(later, Some(Outcome::Later { .. })), "{later:?}");
+}
+
+#[tokio::test]
+async fn clear_later_moves_the_message_to_smtp_at_once() {
+    let (fresh, offered) = (recipient(false).await, recipient(true).await);
+    let answered = |to, answer, is_reached| facts(0, is_reached).answered(to, &answer);
+    assert!(is_by_smtp(answered(&fresh, Answer::Later(60), true)));
+    for (to, answer, is_reached) in [
+        // No other way.
+        (&fresh, Answer::Later(60), false),
+        // The node may have it.
+        (&offered, Answer::Later(60), true),
+        (&fresh, Answer::NotStored(60), true),
+    ] {
+        let outcome = answered(to, answer, is_reached);
+        assert!(matches!(outcome, Some(Outcome::Later { .. })), "{outcome:?}");
+    }
+    let late = facts(PATIENCE_MS, true).answered(&offered, &Answer::Later(60));
+    assert!(is_by_smtp(late));
+}
+
+#[tokio::test]
+async fn friends_node_is_no_fallback_for_itself() {
+    let to = recipient(false).await;
+    let bob = to.friend().unwrap();
+    let with = |outbound| Facts { outbound, ..facts(GRACE_MS, false) };
+    let outcome = with(Outbound::Friend(bob)).unreached(&to);
+    assert!(matches!(outcome, Some(Outcome::Later { .. })), "{outcome:?}");
 }

@@ -191,14 +191,18 @@ impl Connection {
     ) -> Result<(), Failure> {
         let (blobs, blob, examine_body) =
             (state.node.blobs.clone(), item.blob, !self.extensions.eight_bit);
-        let signers = dkim::signers(state).await?;
-        let (text, signatures) = try_blocking(move || {
+        // A friend's message has the signature of the friend's domain.
+        let (signers, trace) = match item.on_behalf {
+            None => (dkim::signers(state).await?, String::new()),
+            Some(_) => (Vec::new(), item.prefix.clone()),
+        };
+        let (text, first) = try_blocking(move || {
             let text = Text::open(&blobs, &blob, examine_body)?;
-            let signatures = text.signatures(&signers)?;
-            Ok::<_, StoreError>((text, signatures))
+            let first = trace + &text.signatures(&signers)?;
+            Ok::<_, StoreError>((text, first))
         })
         .await?;
-        let size = item.size.saturating_add(signatures.len() as u64);
+        let size = item.size.saturating_add(first.len() as u64);
         let mail = self.mail(item, size, to, &text).map_err(Failure::Refused)?;
         self.command(COMMAND_TIMEOUT, mail, 2).await?;
         self.has_begun = true;
@@ -228,7 +232,7 @@ impl Connection {
         }
         self.command(DATA_TIMEOUT, "DATA\r\n", 3).await?;
         let wait = END_TIMEOUT + Duration::from_secs(item.size / RATE_MIN);
-        let reply = self.transfer(state, signatures, text, wait).await?;
+        let reply = self.transfer(state, first, text, wait).await?;
         let result = match self.extensions.dsn {
             true => AttemptResult::PassedOn(reply),
             false => AttemptResult::Relayed(reply),
@@ -244,7 +248,7 @@ impl Connection {
     async fn transfer(
         &mut self,
         state: &MailState,
-        signatures: String,
+        first: String,
         text: Text,
         wait: Duration,
     ) -> Result<String, Failure> {
@@ -252,7 +256,7 @@ impl Connection {
         let (drain, abort) = (state.drain.clone(), self.abort.clone());
         let last_reply = self.last_reply.clone();
         let work = async move {
-            let pieces = text.pieces(signatures, abort);
+            let pieces = text.pieces(first, abort);
             let sent = tokio::select! {
                 sent = timeout(wait, smtp.message_iter(pieces)) => reply(sent, &last_reply, 2),
                 () = drain.halted() => Err(Failure::Broken(AttemptResult::Deferred(

@@ -14,7 +14,7 @@ const PIECE_LEN: usize = 64 * 1024;
 
 /// The text without its last line end, which lettre writes together with the dot (RFC 5321
 /// 4.1.1.4).
-pub(super) struct Text {
+pub(in crate::queue) struct Text {
     reader: BlobReader,
     len: u64,
     /// The header has bytes beyond ASCII (RFC 6532).
@@ -25,7 +25,11 @@ pub(super) struct Text {
 
 impl Text {
     /// Opens the text and examines its header, and with `examine_body` its body.
-    pub(super) fn open(blobs: &Blobs, id: &BlobId, examine_body: bool) -> Result<Self, StoreError> {
+    pub(in crate::queue) fn open(
+        blobs: &Blobs,
+        id: &BlobId,
+        examine_body: bool,
+    ) -> Result<Self, StoreError> {
         let reader = blobs.open(id)?;
         let len = reader.len();
         let mut end = [0; 2];
@@ -65,7 +69,7 @@ impl Text {
 
     /// The DKIM-Signature fields of `signers`, which stand before the text. A message that can't be
     /// signed is sent without.
-    pub(super) fn signatures(&self, signers: &[Signer]) -> Result<String, StoreError> {
+    pub(in crate::queue) fn signatures(&self, signers: &[Signer]) -> Result<String, StoreError> {
         let mut streams: Vec<_> = signers.iter().map(Signer::sign_streaming).collect();
         let mut piece = vec![0; PIECE_LEN];
         let mut at = 0;

@@ -7,7 +7,9 @@ use super::change::{self, EXPUNGES_REMEMBERED};
 use super::folders::{Folder, folders};
 use super::page::{self, State};
 use super::read::{body, contents, message_in};
-use super::{Flags, Message, columns, flags, removals, text_index, thread_members, transfer};
+use super::{
+    Flags, Message, columns, flags, relay, removals, text_index, thread_members, transfer,
+};
 use crate::node::Node;
 use crate::store::StoreError;
 
@@ -67,6 +69,7 @@ pub fn check_rows(node: &Node) -> Result<Vec<String>, StoreError> {
     }
     transfer::check(node, &folders, &mut wrong)?;
     thread_members::check(node, &mut wrong)?;
+    relay::check(node, &mut wrong)?;
     Ok(wrong)
 }
 

@@ -173,8 +173,22 @@ fn prepare(node: &Node, mail: &FriendMail) -> Result<(Pinned, Evidence), FriendM
     Ok((blob, evidence))
 }
 
+/// Reads the header of a text that a friend's node has brought: the addresses in From, and the
+/// header itself. Blocks.
+pub(super) fn read_header(
+    node: &Node,
+    text: &Pinned,
+) -> Result<(Vec<String>, Vec<u8>), FriendMailError> {
+    let read = text::read(node, text)?;
+    Ok((read.authors, read.header))
+}
+
 /// Checks that an address is at the friend's own domain.
-fn check_author(node: &Node, person: &PersonId, address: &str) -> Result<(), FriendMailError> {
+pub(super) fn check_author(
+    node: &Node,
+    person: &PersonId,
+    address: &str,
+) -> Result<(), FriendMailError> {
     let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
     match friends::mail_friend(node, address)? {
         Some(owner) if owner == *person => Ok(()),

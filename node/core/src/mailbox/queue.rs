@@ -12,6 +12,7 @@ mod manage;
 mod notify;
 mod outbound;
 mod record;
+mod relay;
 mod report;
 mod submit;
 
@@ -30,7 +31,10 @@ pub use manage::{can_be_taken_back, drop_item, queued, retry, sent_copy, subject
 pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encoded};
 pub use outbound::{Outbound, outbound};
 pub use record::{NOT_DELIVERED, Outcome, RecordError, record_friend_outcomes, record_outcomes};
+pub use relay::{HandOver, hand_to_friend};
+pub(super) use relay::{Relayed, insert_relayed};
 pub use report::{Delivered, report_delivered};
+pub(super) use submit::is_address;
 pub use submit::{Submission, SubmitError, submit};
 
 /// The most recipients of one submission.
@@ -66,6 +70,10 @@ pub struct QueuedMessage {
     pub next_attempt: Timestamp,
     /// True if it waits for the owner's decision ([`SendLimits`]).
     pub held: bool,
+    /// Header fields that stand before its text when it is sent; may be empty.
+    pub prefix: String,
+    /// The friend for whom this node sends it; `None` for the owner's own.
+    pub on_behalf: Option<PersonId>,
 }
 
 /// One recipient of a submission.
@@ -96,12 +104,16 @@ pub struct Recipient {
     /// Whether a delay was reported.
     #[n(7)]
     delay_reported: Option<bool>,
-    /// The friend to whose node it goes, without SMTP. Federation alone sends it then.
+    /// The friend to whose node it goes over libp2p. Federation alone sends it then.
     #[cbor(n(8), with = "minicbor::bytes")]
     friend: Option<[u8; 32]>,
     /// When it was first offered to that node, which may have taken it since.
     #[n(9)]
     pub offered: Option<Timestamp>,
+    /// The recipients with which it is offered to the friend's node as outgoing host; `None` if the
+    /// friend is the recipient.
+    #[cbor(n(10), with = "minicbor::bytes")]
+    batch: Option<[u8; 16]>,
 }
 
 impl Recipient {
@@ -113,6 +125,12 @@ impl Recipient {
     /// of federation and mail sends it.
     pub fn friend(&self) -> Option<PersonId> {
         self.friend.map(PersonId)
+    }
+
+    /// The id under which the friend's node gets the message to send it on, with the other
+    /// recipients of the same id; `None` for one that does not go by an outgoing host.
+    pub fn relay_batch(&self) -> Option<[u8; 16]> {
+        self.batch
     }
 
     /// True if it waits and goes by SMTP, or to the owner.
@@ -167,6 +185,10 @@ struct ItemRow {
     envelope_id: Option<String>,
     #[n(7)]
     held: Option<bool>,
+    #[n(8)]
+    prefix: Option<String>,
+    #[cbor(n(9), with = "minicbor::bytes")]
+    on_behalf: Option<[u8; 32]>,
 }
 
 impl Record for ItemRow {
@@ -199,19 +221,22 @@ fn recipients(rows: &impl Rows, id: QueueId) -> Result<Vec<(Vec<u8>, Recipient)>
 fn load(rows: &impl Rows, id: QueueId) -> Result<Option<QueuedMessage>, StoreError> {
     let Some(item) = row::get::<ItemRow>(rows, &id.0)? else { return Ok(None) };
     let recipients = recipients(rows, id)?.into_iter().map(|(_, recipient)| recipient).collect();
-    let ItemRow { from, blob, size, created, next_attempt, return_full, envelope_id, held } = item;
-    let held = held == Some(true);
-    let request = ReportRequest { return_full: return_full == Some(true), envelope_id };
+    let request = ReportRequest {
+        return_full: item.return_full == Some(true),
+        envelope_id: item.envelope_id,
+    };
     Ok(Some(QueuedMessage {
         id,
-        from,
+        from: item.from,
         recipients,
-        blob,
-        size,
+        blob: item.blob,
+        size: item.size,
         request,
-        created,
-        next_attempt,
-        held,
+        created: item.created,
+        next_attempt: item.next_attempt,
+        held: item.held == Some(true),
+        prefix: item.prefix.unwrap_or_default(),
+        on_behalf: item.on_behalf.map(PersonId),
     }))
 }
 

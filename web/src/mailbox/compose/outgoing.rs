@@ -60,7 +60,9 @@ pub(super) fn check(
     } else if let Some(address) = unreachable_address(site, profile, recipients)? {
         let reason = match outbound(&site.node)? {
             Outbound::None => "the settings name no carrier for the world yet",
-            Outbound::Direct | Outbound::Smarthost(_) => "the world knows no such domain",
+            Outbound::Direct | Outbound::Friend(_) | Outbound::Smarthost(_) => {
+                "the world knows no such domain"
+            }
         };
         Fault::new("to", format!("{address} is out of reach: {reason}."))
     } else if is_empty && form.empty.is_empty() {

@@ -247,5 +247,5 @@ fn delivery(site: &Site, message: &Message) -> Result<Vec<RecipientStatus>, Prob
     let Some(outgoing) = mailbox::queued_with_blob(&site.node, &content.blob)? else {
         return Ok(Vec::new());
     };
-    Ok(queue::statuses(&outgoing, site.node.clock.now()))
+    queue::statuses(site, &outgoing)
 }

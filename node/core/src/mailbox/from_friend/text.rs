@@ -26,7 +26,7 @@ const OWN_FIELDS: [&str; 2] = ["return-path", "authentication-results"];
 pub(super) struct ReadHeader {
     /// The addresses in From.
     pub(super) authors: Vec<String>,
-    header: Vec<u8>,
+    pub(super) header: Vec<u8>,
     /// Where the rest begins.
     end: usize,
 }

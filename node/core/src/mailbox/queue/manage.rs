@@ -1,6 +1,6 @@
 //! The queue as its owner manages it: the list, a retry at once, and dropping an item.
 
-use super::record::NOT_DELIVERED;
+use super::record::{NOT_DELIVERED, Outcome, RecordError, record_outcomes};
 use super::submit::RECORDED_WITHIN;
 use super::{
     DueRow, ItemRow, QueueId, QueuedMessage, Recipient, RecipientState, by_friend, due_key, load,
@@ -133,19 +133,37 @@ fn unavailable(error: impl std::fmt::Display) -> StoreError {
 }
 
 /// Removes an item: no waiting recipient is tried any more, and nothing is reported. The copy in
-/// Sent is marked as not delivered. Returns false if there is no such item (any more).
+/// Sent is marked as not delivered. Returns false if there is no such item (any more). The sender
+/// of a friend's message gets a report.
 ///
 /// An attempt in progress may still succeed.
 ///
 /// # Errors
 /// As [`queued`].
 pub async fn drop_item(node: &Node, id: QueueId) -> Result<bool, StoreError> {
+    let item = super::item(node, id)?;
+    if let Some(relayed) = item.filter(|item| item.on_behalf.is_some()) {
+        return give_up_relayed(node, &relayed).await;
+    }
     node.store
         .commit(move |tx: &mut Tx<'_>| {
             tx.mark_essential();
             remove(tx, id)
         })
         .await
+}
+
+/// Fails every recipient of a friend's message that still waits.
+async fn give_up_relayed(node: &Node, item: &QueuedMessage) -> Result<bool, StoreError> {
+    let reply = "550 5.7.1 the owner of the sending node has removed the message";
+    let waiting = item.recipients.iter().filter(|to| to.state == RecipientState::Waiting);
+    let outcomes = waiting.map(|to| (to.address.clone(), Outcome::Failed(reply.to_owned())));
+    match record_outcomes(node, item.id, outcomes.collect()).await {
+        Ok(()) => Ok(true),
+        Err(RecordError::NoSuchItem) => Ok(false),
+        Err(RecordError::Store(error)) => Err(error),
+        Err(error) => Err(unavailable(error)),
+    }
 }
 
 /// Removes an item's rows and marks its copy in Sent; false if there is no such item.
@@ -168,7 +186,7 @@ fn remove(tx: &mut Tx<'_>, id: QueueId) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mailbox::queue::{Outcome, ReportRequest, SendLimits, next_due, record_outcomes};
+    use crate::mailbox::queue::{ReportRequest, SendLimits, next_due};
     use crate::mailbox::{Submission, message, submit};
     use crate::testing::TestNode;
 

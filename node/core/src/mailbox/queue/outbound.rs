@@ -1,6 +1,7 @@
 //! How the owner's mail leaves for domains that the configuration does not name.
 
 use crate::domain_name;
+use crate::identity::PersonId;
 use crate::node::Node;
 use crate::profile;
 use crate::smarthost::{self, Smarthost};
@@ -11,6 +12,8 @@ use crate::store::StoreError;
 pub enum Outbound {
     /// By the smarthost.
     Smarthost(Smarthost),
+    /// By the node of this friend, over libp2p.
+    Friend(PersonId),
     /// To each domain's own mail servers.
     Direct,
     /// There is none: the owner's domain is one that no other server can answer to.
@@ -27,7 +30,11 @@ pub fn outbound(node: &Node) -> Result<Outbound, StoreError> {
     }
     let owner = profile::get(node)?;
     let is_public = owner.is_some_and(|owner| !domain_name::is_special_use(&owner.domain));
-    Ok(if is_public { Outbound::Direct } else { Outbound::None })
+    if !is_public {
+        return Ok(Outbound::None);
+    }
+    // A friend's node takes only messages that the owner's domain has signed.
+    Ok(smarthost::friend(node)?.map_or(Outbound::Direct, Outbound::Friend))
 }
 
 impl Outbound {
@@ -35,7 +42,7 @@ impl Outbound {
     pub fn reaches(&self, domain: &str) -> bool {
         match self {
             Self::Smarthost(_) => true,
-            Self::Direct => !domain_name::is_special_use(domain),
+            Self::Direct | Self::Friend(_) => !domain_name::is_special_use(domain),
             Self::None => false,
         }
     }

@@ -73,7 +73,8 @@ pub enum RecordError {
 
 /// Records outcomes by recipient address. When no recipient waits any more, the item is removed.
 /// Events about which the sender wants a report are reported to the owner's INBOX in the same
-/// commit, unless the item is a DSN itself. Outcomes of recipients that no longer wait, or that go
+/// commit, unless the item is a DSN itself; those about a friend's message by a message to its
+/// sender, which is queued before. Outcomes of recipients that no longer wait, or that go
 /// to a friend's node, are ignored.
 ///
 /// # Errors
@@ -116,6 +117,10 @@ async fn record(
     let delayed: Vec<String> = delayed.map(|entry| entry.address.clone()).collect();
     let dsn = if entries.is_empty() || item.from.is_empty() {
         None
+    } else if item.on_behalf.is_some() {
+        // Before the outcome: a crash in between repeats the report and loses none.
+        report::to_sender(node, &item, entries).await?;
+        None
     } else {
         prepare_dsn(node, &item, entries).await?
     };
@@ -133,16 +138,7 @@ async fn prepare_dsn(
     else {
         return Ok(None);
     };
-    let now = node.clock.now();
-    let mut parts: Vec<&[u8]> = vec![b"failure report", &item.id.0];
-    for entry in &entries {
-        // The key of a failure is that of earlier versions.
-        if entry.action != Action::Failed {
-            parts.push(entry.action.name().as_bytes());
-        }
-        parts.push(entry.address.as_bytes());
-    }
-    let id = IdempotencyKey::of(&parts);
+    let (now, id) = (node.clock.now(), report::key(item.id, &entries));
     let report = Report {
         to: profile::address(&profile),
         domain: profile.domain,
@@ -174,7 +170,8 @@ fn apply_outcome(recipient: &mut Recipient, outcome: &Outcome, now: Timestamp) {
             reply
         }
         Outcome::BySmtp(reply) => {
-            (recipient.friend, recipient.next_attempt, recipient.attempts) = (None, now, 0);
+            (recipient.friend, recipient.batch) = (None, None);
+            (recipient.next_attempt, recipient.attempts) = (now, 0);
             reply
         }
     };

@@ -3,7 +3,8 @@
 use super::dsn::{self, Action, Entry, Report};
 use super::notify::{NewRecipient, ReportRequest};
 use super::{
-    Outcome, QueuedMessage, REPLY_LEN_MAX, Recipient, SendLimits, Submission, SubmitError, submit,
+    Outcome, QueueId, QueuedMessage, REPLY_LEN_MAX, Recipient, RecordError, SendLimits, Submission,
+    SubmitError, submit,
 };
 use crate::blocking::try_blocking;
 use crate::clock::Timestamp;
@@ -11,7 +12,7 @@ use crate::mailbox::idempotency::IdempotencyKey;
 use crate::node::Node;
 use crate::profile;
 use crate::row;
-use crate::store::BlobId;
+use crate::store::{BlobId, StoreError};
 
 /// A message that waits for so long is reported once as delayed, in milliseconds: four hours, as
 /// most servers do.
@@ -39,6 +40,42 @@ pub(super) fn entry(
         action,
         reply: row::cut(reply, REPLY_LEN_MAX).to_owned(),
     })
+}
+
+/// The idempotency key of a report.
+pub(super) fn key(id: QueueId, entries: &[Entry]) -> IdempotencyKey {
+    let mut parts: Vec<&[u8]> = vec![b"failure report", &id.0];
+    for entry in entries {
+        // The key of a failure is that of earlier versions.
+        if entry.action != Action::Failed {
+            parts.push(entry.action.name().as_bytes());
+        }
+        parts.push(entry.address.as_bytes());
+    }
+    IdempotencyKey::of(&parts)
+}
+
+/// Queues the report on a friend's message for its sender (RFC 5321 6.1).
+pub(super) async fn to_sender(
+    node: &Node,
+    item: &QueuedMessage,
+    entries: Vec<Entry>,
+) -> Result<(), RecordError> {
+    let id = key(item.id, &entries);
+    let Some(owner) = profile::get(node)? else { return Ok(()) };
+    let report = Report {
+        domain: owner.domain,
+        to: item.from.clone(),
+        request: item.request.clone(),
+        arrival: item.created,
+        blob: item.blob,
+        entries,
+    };
+    match queue_report(node, id, report).await {
+        Ok(()) => Ok(()),
+        Err(SubmitError::Store(error)) => Err(error.into()),
+        Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
+    }
 }
 
 /// A message from outside that was delivered to the owner, whose sender wants to know (NOTIFY=
@@ -77,13 +114,17 @@ pub async fn report_delivered(node: &Node, delivered: Delivered) -> Result<(), S
         blob: delivered.blob,
         entries: delivered.recipients.into_iter().map(entry).collect(),
     };
-    let writing = node.clone();
+    queue_report(node, IdempotencyKey::of(&[b"success report", &delivered.id.0]), report).await
+}
+
+async fn queue_report(node: &Node, id: IdempotencyKey, report: Report) -> Result<(), SubmitError> {
+    let (writing, to) = (node.clone(), report.to.clone());
     let blob = try_blocking(move || dsn::write(&writing, &report)).await?;
     let submission = Submission {
-        id: IdempotencyKey::of(&[b"success report", &delivered.id.0]),
+        id,
         // A report has no sender, so that nothing is ever reported about it (RFC 3461 6.1).
         from: String::new(),
-        recipients: vec![delivered.sender.into()],
+        recipients: vec![to.into()],
         blob,
         copy_to_sent: false,
         request: ReportRequest::default(),

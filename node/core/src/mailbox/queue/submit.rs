@@ -159,6 +159,8 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
                 held: held.then_some(true),
                 return_full: request.return_full.then_some(true),
                 envelope_id: request.envelope_id,
+                prefix: None,
+                on_behalf: None,
             };
             row::put_referring(tx, &id.0, &item, &[blob_id])?;
             let mut all = Vec::with_capacity(recipients.len());
@@ -174,6 +176,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
                     delay_reported: None,
                     friend: friend.map(|friend| friend.0),
                     offered: None,
+                    batch: None,
                 };
                 row::put(tx, &recipient_key(id, index), &waiting)?;
                 all.push(waiting);
@@ -191,7 +194,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
 }
 
 /// Whether an address can be a forward-path; whether it exists, its server decides.
-fn is_address(address: &str) -> bool {
+pub(in crate::mailbox) fn is_address(address: &str) -> bool {
     let parts = address.rsplit_once('@');
     let is_whole = parts.is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
     is_whole
