@@ -145,6 +145,7 @@ async fn prepare_dsn(
     let id = IdempotencyKey::of(&parts);
     let report = Report {
         to: profile::address(&profile),
+        is_delivered_here: true,
         domain: profile.domain,
         request: item.request.clone(),
         arrival: item.created,
