@@ -23,8 +23,6 @@ const GRACE_LOCAL_MS: u64 = 5 * 1000;
 const PATIENCE_MS: u64 = 60 * 60 * 1000;
 /// After this time a message fails that SMTP can't carry, in milliseconds (RFC 5321 4.5.4.1).
 const TRIED_MS: u64 = 48 * 60 * 60 * 1000;
-/// The tries that are made before, however much time has passed by a clock that was set ahead.
-const ATTEMPTS_MIN: u32 = 8;
 /// The longest pause between two tries, in milliseconds.
 const PAUSE_MS_MAX: u64 = 10 * 60 * 1000;
 /// The first pause between two tries over a connection, in milliseconds.
@@ -67,9 +65,9 @@ impl Facts {
         }
     }
 
-    /// Another try, or failure after [`TRIED_MS`] and [`ATTEMPTS_MIN`].
-    fn later(&self, recipient: &Recipient, pause_ms: u64, reply: &str) -> Outcome {
-        if self.has_passed(TRIED_MS) && recipient.attempts >= ATTEMPTS_MIN {
+    /// Another try, or failure after [`TRIED_MS`].
+    fn later(&self, pause_ms: u64, reply: &str) -> Outcome {
+        if self.has_passed(TRIED_MS) {
             return Outcome::Failed(format!("{reply} (tried for two days)"));
         }
         Outcome::Later { at: self.now.plus_millis(pause_ms), reply: reply.to_owned() }
@@ -80,7 +78,7 @@ impl Facts {
         if self.now < self.fallback_at(recipient) {
             return None;
         }
-        let later = self.later(recipient, PAUSE_MS_MAX, UNREACHED);
+        let later = self.later(PAUSE_MS_MAX, UNREACHED);
         Some(self.by_smtp_or(&recipient.address, UNREACHED, later))
     }
 
@@ -93,7 +91,7 @@ impl Facts {
     /// The outcome after a try that broke.
     pub(super) fn broken(&self, recipient: &Recipient, cause: &str) -> Outcome {
         let reply = format!("451 4.4.2 the connection to the friend's node broke: {cause}");
-        let later = self.later(recipient, pause_ms(recipient.attempts), &reply);
+        let later = self.later(pause_ms(recipient.attempts), &reply);
         match self.has_passed(PATIENCE_MS) {
             true => self.by_smtp_or(&recipient.address, &reply, later),
             false => later,
@@ -115,7 +113,7 @@ impl Facts {
             Answer::Later(seconds) => {
                 let reply = "451 4.3.2 the friend's node takes no message now";
                 let pause_ms = u64::from(*seconds).saturating_mul(1000);
-                let later = self.later(recipient, pause_ms.clamp(PAUSE_MS, PATIENCE_MS), reply);
+                let later = self.later(pause_ms.clamp(PAUSE_MS, PATIENCE_MS), reply);
                 match self.has_passed(PATIENCE_MS) {
                     true => self.by_smtp_or(address, reply, later),
                     false => later,
@@ -123,7 +121,7 @@ impl Facts {
             }
             Answer::Unsupported => {
                 let reply = "451 4.4.0 the friend's node takes no mail this way yet";
-                self.by_smtp_or(address, reply, self.later(recipient, PAUSE_MS_MAX, reply))
+                self.by_smtp_or(address, reply, self.later(PAUSE_MS_MAX, reply))
             }
             Answer::Dropped => return None,
         })
@@ -133,7 +131,7 @@ impl Facts {
         let failed = |reply: &str| Outcome::Failed(reply.to_owned());
         // SMTP gets the messages that its own checks may decide otherwise, and no others.
         let by_smtp = |reply: &str| {
-            let later = self.later(recipient, pause_ms(recipient.attempts), reply);
+            let later = self.later(pause_ms(recipient.attempts), reply);
             self.by_smtp_or(&recipient.address, reply, later)
         };
         match refusal {
