@@ -4,6 +4,8 @@
 //! A message is signed when it is sent, with the newest keys whose DNS records are there: so a new
 //! key signs nothing before the owner has published it, and the old one signs until then.
 
+pub(crate) mod body;
+
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
 use data_encoding::BASE64;

@@ -29,6 +29,9 @@ use crate::state::FederationState;
 const ITEMS_MAX: usize = 1000;
 /// The longest pause without a walk.
 const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
+/// The tries that are made before a message fails, however old it is by the clock.
+const ATTEMPTS_MIN: u32 = 8;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// The pause after an error of the store.
 const ERROR_PAUSE: Duration = Duration::from_secs(5);
 
@@ -150,9 +153,24 @@ pub(super) fn facts(state: &FederationState, item: &QueuedMessage) -> Result<Fac
         is_local: state.config.is_local(),
         outbound: outbound(&state.node)?,
         domains: state.config.mail_domains.clone(),
-        created: item.created,
+        created: begun(item, state.node.clock.now()),
         now: state.node.clock.now(),
     })
+}
+
+/// When the time began in which a message is tried.
+fn begun(item: &QueuedMessage, now: Timestamp) -> Timestamp {
+    let waiting = item.recipients.iter().filter(|to| to.waits_for_friend().is_some());
+    begun_after(item.created, waiting.map(|to| to.attempts).min().unwrap_or(0), now)
+}
+
+/// The clock may have been wrong when the message was queued. So it counts as a day old at most
+/// until it was tried several times.
+fn begun_after(created: Timestamp, attempts: u32, now: Timestamp) -> Timestamp {
+    match attempts {
+        0..ATTEMPTS_MIN => created.max(Timestamp(now.0.saturating_sub(DAY_MS))),
+        _ => created,
+    }
 }
 
 /// The connected node of a friend.
@@ -255,5 +273,21 @@ pub(super) async fn record(
         Ok(()) | Err(RecordError::NoSuchItem) => Ok(()),
         Err(RecordError::Store(error)) => Err(error),
         Err(error) => Err(StoreError::Unavailable(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_of_a_wrong_clock_is_tried_several_times() {
+        let (now, day) = (Timestamp(30 * DAY_MS), |day: u64| Timestamp(day * DAY_MS));
+        for attempts in 0..ATTEMPTS_MIN {
+            assert_eq!(begun_after(day(0), attempts, now), day(29), "queued by a clock behind");
+            assert_eq!(begun_after(now, attempts, now), now);
+            assert_eq!(begun_after(Timestamp(0), attempts, Timestamp(1)), Timestamp(0));
+        }
+        assert_eq!(begun_after(day(0), ATTEMPTS_MIN, now), day(0));
     }
 }

@@ -5,6 +5,8 @@ use mail_auth::common::crypto::{HashAlgorithm, HashContext, HashImpl, Sha256};
 use mail_auth::dkim::Canonicalization;
 use mail_auth::dkim::canonicalize::BodyHasher;
 
+use crate::dkim::body::RelaxedBody;
+
 /// The longest header, in bytes: one that is not read can't be checked.
 const HEADER_LEN_MAX: usize = 128 * 1024;
 const HEADER_END: &[u8] = b"\r\n\r\n";
@@ -13,7 +15,37 @@ const HEADER_END: &[u8] = b"\r\n\r\n";
 /// checked (RFC 8301), nor those of a part of the body (`l=`).
 struct BodyHash {
     form: Canonicalization,
+    /// The relaxed form, which the hasher gets wrong at the end of some bodies.
+    relaxed: Option<RelaxedBody>,
     hasher: BodyHasher<<Sha256 as HashImpl>::Context>,
+}
+
+impl BodyHash {
+    fn new(form: Canonicalization) -> Self {
+        let relaxed = (form == Canonicalization::Relaxed).then(RelaxedBody::default);
+        Self { form, relaxed, hasher: BodyHasher::new(Sha256::hasher(), form, 0) }
+    }
+
+    fn read(&mut self, text: &[u8]) {
+        match &mut self.relaxed {
+            Some(relaxed) => {
+                let mut out = Vec::with_capacity(text.len());
+                relaxed.read(text, &mut out);
+                self.hasher.write(&out);
+            }
+            None => self.hasher.write(text),
+        }
+    }
+
+    fn finish(mut self) -> (Canonicalization, Vec<u8>) {
+        if let Some(relaxed) = self.relaxed {
+            let mut out = Vec::new();
+            relaxed.finish(&mut out);
+            self.hasher.write(&out);
+        }
+        let (context, _) = self.hasher.finish();
+        (self.form, context.complete().as_ref().to_vec())
+    }
 }
 
 /// A message that is arriving, its text with CR LF line ends.
@@ -46,7 +78,7 @@ impl Digest {
             State::TooLong => {}
             State::Body(hashes) => {
                 for hash in hashes {
-                    hash.hasher.write(text);
+                    hash.read(text);
                 }
             }
             State::Header => self.read_header(text),
@@ -85,7 +117,7 @@ impl Digest {
         let hashes = [Canonicalization::Relaxed, Canonicalization::Simple]
             .into_iter()
             .filter(|form| wanted.iter().any(|(wanted, ..)| wanted == form))
-            .map(|form| BodyHash { form, hasher: BodyHasher::new(Sha256::hasher(), form, 0) });
+            .map(BodyHash::new);
         self.state = State::Body(hashes.collect());
     }
 
@@ -104,11 +136,8 @@ impl Digest {
         let State::Body(hashes) = self.state else {
             return Digested { header: None, hashes: Vec::new() };
         };
-        let finished = hashes.into_iter().map(|hash| {
-            let (context, _) = hash.hasher.finish();
-            (hash.form, context.complete().as_ref().to_vec())
-        });
-        Digested { header: Some(self.header), hashes: finished.collect() }
+        let hashes = hashes.into_iter().map(BodyHash::finish).collect();
+        Digested { header: Some(self.header), hashes }
     }
 }
 

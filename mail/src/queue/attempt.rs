@@ -200,8 +200,9 @@ async fn record(
             AttemptResult::PassedOn(reply) => Outcome::PassedOn(reply),
             AttemptResult::Refused(reply) => Outcome::Failed(reply),
             AttemptResult::Deferred(reply) => {
-                let pause_ms = retry::pause_ms(first_ms, attempts(&address));
-                retry::outcome(&state.config, item.created, now.plus_millis(pause_ms), reply)
+                let attempts = attempts(&address);
+                let at = now.plus_millis(retry::pause_ms(first_ms, attempts));
+                retry::outcome(&state.config, item.created, attempts, at, reply)
             }
         };
         (address, outcome)

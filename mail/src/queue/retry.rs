@@ -6,18 +6,23 @@ use freehold_core::mailbox::Outcome;
 use crate::MailConfig;
 
 /// The longest pause, in milliseconds.
-const PAUSE_MS_MAX: u64 = 60 * 60 * 1000;
+pub(super) const PAUSE_MS_MAX: u64 = 60 * 60 * 1000;
+/// The attempts made before a message fails, however much time has passed by the clock: it may have
+/// been set ahead, or the machine was switched off.
+const ATTEMPTS_MIN: u32 = 8;
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
-/// The outcome of a deferred attempt: another attempt `at` this time, or failure.
+/// The outcome of a deferred attempt after `attempts` earlier ones: another attempt `at` this time,
+/// or failure.
 pub(super) fn outcome(
     config: &MailConfig,
     created: Timestamp,
+    attempts: u32,
     at: Timestamp,
     reply: String,
 ) -> Outcome {
     let hours = config.retry_hours_max;
-    if at > created.plus_millis(hours.saturating_mul(HOUR_MS)) {
+    if attempts >= ATTEMPTS_MIN && at > created.plus_millis(hours.saturating_mul(HOUR_MS)) {
         return Outcome::Failed(format!("{reply} (tried for {hours} hours)"));
     }
     Outcome::Later { at, reply }
@@ -50,13 +55,18 @@ mod tests {
         let created = Timestamp(0);
         let last = Timestamp(48 * HOUR_MS);
         assert_eq!(
-            outcome(&config, created, last, "451 later".into()),
+            outcome(&config, created, 50, last, "451 later".into()),
             Outcome::Later { at: last, reply: "451 later".into() }
         );
         let over = Timestamp(48 * HOUR_MS + 1);
         assert_eq!(
-            outcome(&config, created, over, "451 later".into()),
+            outcome(&config, created, 50, over, "451 later".into()),
             Outcome::Failed("451 later (tried for 48 hours)".into())
         );
+        // Queued while the clock was days behind.
+        for attempts in 0..ATTEMPTS_MIN {
+            let outcome = outcome(&config, created, attempts, over, "451 later".into());
+            assert!(matches!(outcome, Outcome::Later { .. }), "{attempts}");
+        }
     }
 }

@@ -16,8 +16,8 @@ use freehold_core::store::StoreError;
 use tokio::time::Instant;
 
 use super::hop_queues::Target;
-use super::route;
 use super::worker::Shared;
+use super::{retry, route};
 use crate::state::MailState;
 
 /// The rows of one step.
@@ -28,6 +28,8 @@ const REST_TIMES: u32 = 20;
 const REST_MAX: Duration = Duration::from_secs(2);
 /// The longest pause without a walk, in milliseconds; an extra one costs little.
 const PAUSE_MS_MAX: u64 = 60 * 60 * 1000;
+/// The pause between two looks for items that wait too long, because the clock was ahead.
+const CLOCK_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// The walk over the rows.
 #[derive(Debug)]
@@ -43,12 +45,22 @@ pub(super) struct Schedule {
     is_wanted: bool,
     /// When the next recipient is due of an item that is due for others already.
     later: Option<Timestamp>,
+    /// When items that wait too long were looked for.
+    clock_noticed: Option<Instant>,
 }
 
 impl Schedule {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { after: None, begun: now, rested: now, due: now, is_wanted: true, later: None }
+        Self {
+            after: None,
+            begun: now,
+            rested: now,
+            due: now,
+            is_wanted: true,
+            later: None,
+            clock_noticed: None,
+        }
     }
 
     /// Asks for a walk.
@@ -79,6 +91,7 @@ impl Schedule {
     ) -> Result<(), StoreError> {
         if self.after.is_none() {
             (self.begun, self.is_wanted, self.later) = (Instant::now(), false, None);
+            self.notice_clock(state).await?;
         }
         let (after, working, now) = (self.after, state.clone(), state.node.clock.now());
         let rows = try_blocking(move || due_ids(&working.node, after, STEP_LEN)).await?;
@@ -103,6 +116,20 @@ impl Schedule {
             let later = later.into_iter().chain(self.later).min();
             self.end(later.map_or(PAUSE_MS_MAX, |at| at.millis_since(now)));
         }
+        Ok(())
+    }
+
+    /// Finds items that were tried while the clock was ahead, now and then.
+    async fn notice_clock(&mut self, state: &MailState) -> Result<(), StoreError> {
+        if self.clock_noticed.is_some_and(|at| at.elapsed() < CLOCK_EVERY) {
+            return Ok(());
+        }
+        let now = state.node.clock.now();
+        let due = queue::make_due_after_clock_step(&state.node, now, retry::PAUSE_MS_MAX).await?;
+        if due > 0 {
+            tracing::warn!(due, "this machine's clock was ahead: queued messages are due again");
+        }
+        self.clock_noticed = Some(Instant::now());
         Ok(())
     }
 

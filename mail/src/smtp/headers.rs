@@ -4,6 +4,8 @@
 //! At most the beginning of one line is held back. The fields that are checked later are copied up
 //! to a limit. The input has only CR LF as line ends.
 
+pub(crate) mod ascii;
+
 use freehold_mime::header;
 
 use crate::authentication;

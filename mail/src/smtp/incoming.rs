@@ -9,6 +9,7 @@ use freehold_core::shares::{Reservation, Share};
 use freehold_core::store::StoreError;
 
 use super::envelope::Envelope;
+use super::headers::ascii::AsciiHeader;
 use super::headers::{Headers, Treatment};
 use super::receive;
 use super::reply::Reply;
@@ -18,8 +19,8 @@ use crate::state::MailState;
 
 /// The most that this server adds to a message, in bytes.
 const OWN_LINES_LEN_MAX: u64 = 64 * 1024;
-/// The most Received fields; a message with more is in a mail loop (RFC 5321 6.3).
-const RECEIVED_MAX: u32 = 50;
+/// The most Received fields; a message with more is in a mail loop (RFC 5321 6.3: at least 100).
+const RECEIVED_MAX: u32 = 100;
 
 /// The bytes that a message holds of a share at a time. A shorter one is in memory until it is
 /// charged.
@@ -29,6 +30,7 @@ const RESERVED_LEN: u64 = 1024 * 1024;
 pub(super) struct Incoming {
     pub(super) envelope: Envelope,
     pub(super) headers: Headers,
+    ascii: AsciiHeader,
     /// The identifier of this reception in Received and in the reply.
     pub(super) id: String,
     node: Node,
@@ -106,9 +108,13 @@ impl Incoming {
         let len_max = state.config.message_len_max.saturating_add(OWN_LINES_LEN_MAX);
         let mut spool = Spool::create(&state.node.blobs, len_max).await?;
         spool.write(trace.as_bytes()).await;
+        // Without SMTPUTF8 all addresses of the envelope are in ASCII (RFC 6531 3.4).
+        let is_submission = matches!(treatment, Treatment::Complete(_));
+        let ascii = AsciiHeader::new(is_submission && !envelope.sender.international);
         Ok(Self {
             envelope,
             headers: Headers::new(treatment),
+            ascii,
             id,
             node: state.node.clone(),
             reservation,
@@ -134,6 +140,7 @@ impl Incoming {
         }
         let mut out = Vec::with_capacity(text.len());
         self.headers.read(text, &mut out);
+        let out = self.ascii.read(out);
         self.len = self.len.saturating_add(out.len() as u64);
         if self.len > SMALL_LEN_MAX as u64 && self.len > self.reservation.bytes() {
             self.reserve().await;
@@ -168,7 +175,8 @@ impl Incoming {
         }
         let mut out = Vec::new();
         self.headers.finish(&mut out);
-        self.spool.write(&out).await;
+        self.spool.write(&self.ascii.read(out)).await;
+        self.spool.write(&self.ascii.finish()).await;
         if self.headers.received_count() > RECEIVED_MAX {
             return Err(Reply::new(554, "5.4.6", "mail loop: too many Received fields").into());
         }

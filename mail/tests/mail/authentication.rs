@@ -298,3 +298,81 @@ async fn many_authors_hide_no_forged_one() {
     only(&alice, SpecialUse::Junk);
     alice.close().await;
 }
+
+/// Messages that dkimpy 1.1.8 has signed (RFC 6376 3.4): bodies that end in lines of white space,
+/// empty bodies, fields of white space alone, a field that `h=` names twice, and a folded `b=`.
+const SIGNED_ELSEWHERE: [&str; 10] = [
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : subject;\r\n bh=EVfAHeUMDygbJe0SkMWJHjgXGjtiTLZnMQbyWqzsrCY=;\r\n b=DLD6/CYRO/\r\n \t 2lovAdnXJGw1yb/BwWTWq/iNDvKpvzv4SYyU3Hr7wxGg1u72A2ns/Pf+Z/x\r\n JXe5K40IyR2zB15Ag==\r\nFrom: Bob <bob@bob.example>\r\nSubject:  hello \r\n\tagain\r\n\r\nHello!\r\n  \r\n",
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=simple/relaxed; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : subject;\r\n bh=EVfAHeUMDygbJe0SkMWJHjgXGjtiTLZnMQbyWqzsrCY=;\r\n b=0mXWhkLWoxl81T9FiU6ahXTiLL8CEfTckNLfad/lpdpVi9v2zXZos7BUFioiK/8gTEAsA\r\n PMNTnWfUXQBdVzwAw==\r\nFrom: Bob <bob@bob.example>\r\nSubject:  hello \r\n\tagain\r\n\r\nHello!\r\n\t\r\n\r\n \r\n",
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : subject;\r\n bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\r\n b=a/mRzte0Dl\r\n \t gQVbFWsnkdAWLz1qZ1wV5PjbnLm3oCBPlwh6Jf0GYrVZpzo8PLZ+ObNMAW0\r\n c9+EQ2YudQAepIECQ==\r\nFrom: Bob <bob@bob.example>\r\nSubject:  hello \r\n\tagain\r\n\r\n \r\n\r\n",
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : subject;\r\n bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\r\n b=a/mRzte0Dl\r\n \t gQVbFWsnkdAWLz1qZ1wV5PjbnLm3oCBPlwh6Jf0GYrVZpzo8PLZ+ObNMAW0\r\n c9+EQ2YudQAepIECQ==\r\nFrom: Bob <bob@bob.example>\r\nSubject:  hello \r\n\tagain\r\n\r\n",
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=simple/simple; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : subject;\r\n bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=;\r\n b=kjGM0tVaMBuDPraqVOCN9/CuGilu6AkeBtl5kmzeJqYh/P6qZLHKWTHdZ3qjijN/kdZir\r\n IUbdDd9sfuZJPW+Bg==\r\nFrom: Bob <bob@bob.example>\r\nSubject:  hello \r\n\tagain\r\n\r\n",
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=simple/simple; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : subject;\r\n bh=XX6uKwpwrVoEer/4JB6A3ttHZTz9e2tGQoGBw+Pt3Ls=;\r\n b=p3DsJEoYswQJR1u0RzvAwAMXOM7bGHYod+TShHLUYJLU6sh0ChYaSccFE8Wd5PCz++r3A\r\n takDgIDbc6yaG6lDw==\r\nFrom: Bob <bob@bob.example>\r\nSubject:  hello \r\n\tagain\r\n\r\nHello! \r\n  \r\n\r\n",
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/simple; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : subject;\r\n bh=hZ1qjppSUb7MYG16/9YCfKwk13qb08EKrTTIIPYUin8=;\r\n b=hiqah907pg\r\n \t ltow7EO00cQDgqVbhWjUO7buIsotKssVZfhj6q95KDGgv42UquDOGQDeLmS\r\n jEbwaCCoCRD0qPKCQ==\r\nFrom: Bob <bob@bob.example>\r\nSubject:  hello \r\n\tagain\r\n\r\nHello!  you \t\r\n\r\n\r\n",
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : subject :\r\n x-empty : x-none : x-folded;\r\n bh=EVfAHeUMDygbJe0SkMWJHjgXGjtiTLZnMQbyWqzsrCY=;\r\n b=r7jDbIojgehsc9w3L4eDz3nzLV3Ia+GNR6wMbs2OlzD5glnlMofFEUR2UvGYiIgyFl1TD\r\n bTVIWmdBelxlP+kBg==\r\nFrom: Bob <bob@bob.example>\r\nSubject: \r\nX-Empty:  \t \r\nX-None:\r\nX-Folded:\r\n \r\n a\r\n\r\nHello!\r\n",
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=simple/simple; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : subject :\r\n x-empty : x-none; bh=EVfAHeUMDygbJe0SkMWJHjgXGjtiTLZnMQbyWqzsrCY=;\r\n b=0OYUYhstRLHvj7QK9F2Eod0GfeMZ1QGXoOk8vdjpcYf0Gp9WBBobxUVvcZVFU+d1Hlycq\r\n szc+utPH/DVU9rKBg==\r\nFrom: Bob <bob@bob.example>\r\nSubject: \r\nX-Empty:  \t \r\nX-None:\r\n\r\nHello!\r\n",
+    "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=bob.example;\r\n i=@bob.example; q=dns/txt; s=key; t=1796143588; h=from : from : x-a :\r\n x-a : subject : subject;\r\n bh=EVfAHeUMDygbJe0SkMWJHjgXGjtiTLZnMQbyWqzsrCY=;\r\n b=1LozlPox4GKABdFsmJmVguFYEOvOQJ3aC+HO0yFniyYfH8wwI9O08a8m2op5F5hZ+mBdT\r\n Du3H7jbYlRxPMIRBQ==\r\nX-A: 1\r\nFrom: Bob <bob@bob.example>\r\nX-A:  2\r\nSubject: a\r\nX-A: 3\r\n\r\nHello!\r\n",
+];
+
+#[tokio::test]
+async fn signature_of_another_implementation_passes() {
+    for message in SIGNED_ELSEWHERE {
+        let alice = server(zone("reject")).await;
+        let reply = send(&alice, STRANGER, "", message).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        let messages = texts(&alice.node, SpecialUse::Inbox);
+        assert_eq!(messages.len(), 1, "in the inbox: {message:?}");
+        assert!(results(&messages[0]).contains("dkim=pass"), "{message:?}: {messages:?}");
+        alice.close().await;
+    }
+    // The simple form counts lines of white space, and the relaxed one no other change.
+    for message in [
+        format!("{} \r\n", SIGNED_ELSEWHERE[5]),
+        SIGNED_ELSEWHERE[0].replace("Hello!", "Hello! And more."),
+        SIGNED_ELSEWHERE[0].replace("Hello!\r\n", "Hello!\r\n\r\nx"),
+    ] {
+        let alice = server(zone("reject")).await;
+        assert!(send(&alice, STRANGER, "", &message).await.starts_with("250 "));
+        assert!(!results(&only(&alice, SpecialUse::Junk)).contains("dkim=pass"));
+        alice.close().await;
+    }
+}
+
+#[tokio::test]
+async fn two_spf_records_are_an_error() {
+    let two = Zone::default()
+        .text("bob.example", "v=spf1 +all")
+        .text("bob.example", "v=spf1 -all")
+        .text("bob.example", "v=spf1x is another text")
+        .text("_dmarc.bob.example", "v=DMARC1; p=reject")
+        .text("_dmarc.bob.example", "v=DMARC1; p=none");
+    let included = Zone::default()
+        .text("bob.example", "v=spf1 include:a.bob.example -all")
+        .text("a.bob.example", "v=spf1 +all")
+        .text("a.bob.example", "V=SPF1 -all");
+    for zone in [two, included] {
+        let alice = server(zone).await;
+        assert!(send(&alice, CLIENT, "bob@bob.example", HELLO).await.starts_with("250 "));
+        let results = results(&only(&alice, SpecialUse::Inbox));
+        assert!(results.contains("spf=permerror"), "{results}");
+        assert!(!results.contains("policy.dmarc=reject"), "{results}");
+        alice.close().await;
+    }
+}
+
+#[tokio::test]
+async fn ambiguous_dmarc_record_yields_to_the_organization() {
+    let zone = Zone::default()
+        .text("bob.example", "v=spf1 -all")
+        .text("bob.example", "another text")
+        .text("_dmarc.news.bob.example", "v=DMARC1; p=none")
+        .text("_dmarc.news.bob.example", "v=DMARC1; p=none; rua=mailto:d@bob.example")
+        .text("_dmarc.bob.example", "v=DMARC1; p=reject")
+        .text("_dmarc.bob.example", "another text");
+    let alice = server(zone).await;
+    let message = HELLO.replace("bob@bob.example", "bob@news.bob.example");
+    assert!(send(&alice, STRANGER, "bob@bob.example", &message).await.starts_with("250 "));
+    let results = results(&only(&alice, SpecialUse::Junk));
+    assert!(results.contains("dmarc=fail") && results.contains("spf=fail"), "{results}");
+    alice.close().await;
+}

@@ -208,3 +208,24 @@ async fn refused_ehlo_is_followed_by_helo() {
         }
     }
 }
+
+#[tokio::test]
+async fn raw_subject_reaches_a_server_without_smtputf8() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = route("old.test", listener.local_addr().unwrap());
+    let alice = TestServer::open(TestNode::new("alice").await, config).await;
+    let text = "From: Älice <alice@alice.example>\r\nSubject: Grüße\r\n\r\nGrüße";
+    assert!(submit(&alice, &["bob@old.test"], text).await.starts_with("250"));
+    let playing = tokio::spawn(next_hop(listener, &[]));
+    emptied(&alice.node).await;
+    assert_eq!(texts(&alice.node, SpecialUse::Inbox), Vec::<String>::new(), "no report");
+    let sent = texts(&alice.node, SpecialUse::Sent).concat();
+    let (header, body) = sent.split_once("\r\n\r\n").unwrap();
+    assert!(header.is_ascii() && header.contains("Subject: =?utf-8?B?"), "{header}");
+    assert_eq!(body, "Grüße\r\n");
+    alice.close().await;
+    let limit = std::time::Duration::from_secs(20);
+    let commands = tokio::time::timeout(limit, playing).await.unwrap().unwrap();
+    let mail = commands.iter().find(|line| line.starts_with("MAIL")).unwrap();
+    assert!(!mail.contains("SMTPUTF8") && mail.contains("BODY=8BITMIME"), "{mail}");
+}

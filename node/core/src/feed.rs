@@ -26,10 +26,10 @@ pub(crate) mod steps;
 mod take;
 mod void;
 
-pub(crate) use append::append;
 #[cfg(any(test, feature = "testing"))]
 pub use append::append_only;
 pub use append::{AppendError, moment};
+pub(crate) use append::{append, next_hlc};
 pub(crate) use batch::{Batch, verify};
 pub use batch::{RECEIVE_MAX, Received, Refused};
 pub use freehold_proto::entry::*;

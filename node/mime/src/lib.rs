@@ -7,6 +7,7 @@
 //! a message contains.
 
 pub mod address;
+pub mod ascii_header;
 pub mod casemap;
 pub mod charset;
 pub mod content;

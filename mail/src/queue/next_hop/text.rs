@@ -7,6 +7,7 @@ use freehold_core::store::{BlobId, StoreError};
 use mail_auth::common::headers::HeaderWriter;
 
 use crate::dkim::Signer;
+use crate::dkim::body::RelaxedBody;
 use crate::queue::abort::AbortHandle;
 
 /// The size of one read, in bytes.
@@ -71,6 +72,7 @@ impl Text {
     /// signed is sent without.
     pub(in crate::queue) fn signatures(&self, signers: &[Signer]) -> Result<String, StoreError> {
         let mut streams: Vec<_> = signers.iter().map(Signer::sign_streaming).collect();
+        let mut form = SignedForm::default();
         let mut piece = vec![0; PIECE_LEN];
         let mut at = 0;
         while at < self.len && !streams.is_empty() {
@@ -79,15 +81,15 @@ impl Text {
             if len == 0 {
                 break;
             }
-            for stream in &mut streams {
-                stream.write(piece.get(..len).unwrap_or_default());
-            }
+            let signed = form.read(piece.get(..len).unwrap_or_default());
+            streams.iter_mut().for_each(|stream| stream.write(&signed));
             at += len as u64;
         }
         let mut fields = String::new();
+        // The line end that lettre writes.
+        let end = [form.read(b"\r\n"), form.finish()].concat();
         for mut stream in streams {
-            // The line end that lettre writes.
-            stream.write(b"\r\n");
+            stream.write(&end);
             match stream.finish() {
                 Ok(signature) => fields.push_str(&signature.to_header()),
                 Err(error) => tracing::warn!(%error, "a message is sent without a signature"),
@@ -127,11 +129,58 @@ impl Text {
     }
 }
 
+/// The text as it is signed: its header as it is, and its body in the relaxed form, which is that
+/// of every signer. The text that is sent stays as it is.
+#[derive(Default)]
+struct SignedForm {
+    /// The last bytes of the header so far, which may begin the empty line.
+    header_end: Vec<u8>,
+    body: Option<RelaxedBody>,
+}
+
+impl SignedForm {
+    fn read(&mut self, piece: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(piece.len());
+        let body = match &mut self.body {
+            Some(body) => {
+                body.read(piece, &mut out);
+                return out;
+            }
+            None => {
+                let known = self.header_end.len();
+                self.header_end.extend_from_slice(piece);
+                match memchr::memmem::find(&self.header_end, b"\r\n\r\n") {
+                    Some(at) => at.saturating_add(4).saturating_sub(known),
+                    None => {
+                        let drained = self.header_end.len().saturating_sub(3);
+                        self.header_end.drain(..drained);
+                        return piece.to_vec();
+                    }
+                }
+            }
+        };
+        let (header, text) = piece.split_at_checked(body).unwrap_or((piece, &[]));
+        out.extend_from_slice(header);
+        self.body.insert(RelaxedBody::default()).read(text, &mut out);
+        out
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if let Some(body) = self.body {
+            body.finish(&mut out);
+        }
+        out
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use freehold_core::clock::{Clock, Timestamp};
     use freehold_core::node::Node;
     use freehold_core::random::Random;
+    use mail_auth::common::crypto::{DkimKey, Ed25519Key};
+    use mail_auth::dkim::DkimSigner;
 
     use super::*;
 
@@ -160,6 +209,39 @@ mod tests {
             .map(|piece| piece.len())
             .collect();
         assert_eq!(lens, [PIECE_LEN, PIECE_LEN, 1]);
+    }
+
+    #[test]
+    fn signature_covers_the_relaxed_body() {
+        let seed = [7; 32];
+        let key = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+        let public = aws_lc_rs::signature::KeyPair::public_key(&key).as_ref();
+        let key = Ed25519Key::from_seed_and_public_key(&seed, public).unwrap();
+        let signer = DkimSigner::from_key(DkimKey::Ed25519(key)).domain("alice.example");
+        let signers = [signer.selector("s").headers(["From"])];
+        // The hashes of dkimpy: of "Hello!" with a line end, and of nothing.
+        let (hello, nothing) =
+            ("bh=EVfAHeUMDygbJe0SkMWJHjgXGjtiTLZnMQbyWqzsrCY=;", "bh=47DEQpj8HBSa+/TImW+5JCeuQe");
+        let padding = "x".repeat(PIECE_LEN - 18);
+        for (message, expected) in [
+            ("From: a@b.example\r\n\r\nHello!\r\n  \r\n".to_owned(), hello),
+            ("From: a@b.example\r\n\r\nHello!\r\n".to_owned(), hello),
+            ("From: a@b.example\r\n\r\nHello! \r\n\r\n\t\r\n\r\n".to_owned(), hello),
+            (format!("From: a@b.example\r\n{padding}:\r\n\r\nHello!\r\n \r\n"), hello),
+            ("From: a@b.example\r\n\r\n  \r\n".to_owned(), nothing),
+            ("From: a@b.example\r\n\r\n".to_owned(), nothing),
+            ("From: a@b.example\r\n".to_owned(), nothing),
+        ] {
+            let fields = text(message.as_bytes()).signatures(&signers).unwrap();
+            let fields = fields.replace("\r\n", "").replace(['\t', ' '], "");
+            assert!(fields.contains(expected), "{message:?}: {fields}");
+        }
+        for cut in 1..30 {
+            let mut form = SignedForm::default();
+            let (a, b) = "A: b\r\n\r\nc  d\r\n \r\n".split_at(cut.min(17));
+            let whole = [form.read(a.as_bytes()), form.read(b.as_bytes()), form.finish()].concat();
+            assert_eq!(String::from_utf8(whole).unwrap(), "A: b\r\n\r\nc d\r\n", "{cut}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::domains;
 use crate::hlc::Hlc;
 use crate::node::Node;
 use crate::outbox::{self, OutboxRecord};
+use crate::row::Rows;
 use crate::store::{StoreError, Tx};
 
 /// Why an entry could not be written.
@@ -43,7 +44,15 @@ pub enum AppendError {
 /// # Errors
 /// The store's own.
 pub fn moment(tx: &Tx<'_>, node: &Node) -> Result<Timestamp, StoreError> {
-    Ok(Hlc::next(rows::clock(tx)?, node.clock.now()).time())
+    Ok(next_hlc(tx, node.clock.now())?.time())
+}
+
+/// The hybrid clock of the next entry, if it is written at `now`.
+///
+/// # Errors
+/// The store's own.
+pub(crate) fn next_hlc(stored: &impl Rows, now: Timestamp) -> Result<Hlc, StoreError> {
+    Ok(Hlc::next(rows::clock(stored)?, now))
 }
 
 /// Writes the next entry of a lane, public or control, and adds what it changes for readers to

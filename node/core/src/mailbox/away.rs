@@ -177,7 +177,13 @@ fn is_of_a_program(local: &str) -> bool {
             .any(is)
 }
 
-/// Whether a program or a list sent the message (RFC 3834 2, RFC 2369, RFC 2919).
+/// Values of Precedence that say so of a message that no person sent.
+const AUTOMATIC: [&str; 4] = ["bulk", "junk", "list", "auto_reply"];
+/// Fields that only programs write.
+const PROGRAMS: [&str; 3] = ["x-auto-response-suppress", "x-autoreply", "x-autorespond"];
+
+/// Whether a program or a list sent the message (RFC 3834 2, RFC 2369, RFC 2919), or it is a report
+/// (RFC 6522).
 fn is_automatic(fields: &[u8]) -> bool {
     let value = |name: &str| {
         let value = header::first(fields, name).map(header::unfold)?;
@@ -188,8 +194,9 @@ fn is_automatic(fields: &[u8]) -> bool {
         header::fields(fields).any(|field| field.name.to_ascii_lowercase().starts_with(b"list-"));
     is_list
         || value("auto-submitted").is_some_and(|value| value != "no")
-        || value("precedence").is_some_and(|value| ["bulk", "junk", "list"].contains(&&*value))
-        || header::first(fields, "x-auto-response-suppress").is_some()
+        || value("precedence").is_some_and(|value| AUTOMATIC.contains(&&*value))
+        || value("content-type").is_some_and(|value| value == "multipart/report")
+        || PROGRAMS.iter().any(|name| header::first(fields, name).is_some())
 }
 
 /// Answers a message, unless its sender was answered within a week or a hundred others today.

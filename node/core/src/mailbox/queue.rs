@@ -6,6 +6,7 @@
 //! delivery status notification (DSN, RFC 3464) in the same commit.
 
 mod by_friend;
+mod clock;
 pub(super) mod dsn;
 mod limits;
 mod manage;
@@ -26,6 +27,7 @@ use crate::row::{self, Record, Rows};
 use crate::store::{BlobId, Scan, StoreError, Table};
 
 pub use by_friend::{for_friends, mark_offered};
+pub use clock::make_due_after_clock_step;
 pub use limits::SendLimits;
 pub use manage::{can_be_taken_back, drop_item, queued, retry, sent_copy, subject, take_back};
 pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encoded};

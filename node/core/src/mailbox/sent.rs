@@ -1,8 +1,9 @@
 //! One copy in Sent. This node stores a copy of each message that is submitted, and many mail
-//! programs append one of their own a moment later, or before. Two messages of one Message-ID in
-//! Sent within minutes are one message.
+//! programs append one of their own a moment later, or before. The two are one message if their
+//! contents are the same: a program may also append another text under the Message-ID, such as the
+//! readable copy of an encrypted message, and then both stay.
 
-use freehold_mime::{header, header_end};
+mod same;
 
 use super::deliver::{self, DeliverError, Delivery};
 use super::folders::FolderId;
@@ -19,13 +20,23 @@ use crate::store::{BlobId, StoreError};
 const JOIN_MS: u64 = 15 * 60 * 1000;
 /// How many messages of Sent are searched, the newest first.
 const SEARCHED_MAX: usize = 20;
-/// How much of a message is searched for Bcc, in bytes.
+/// How many messages of one Message-ID are compared.
+const COMPARED_MAX: usize = 4;
+/// The longest header that is compared, in bytes.
 const HEADER_LEN_MAX: usize = 64 * 1024;
 
-/// Stores a message that a mail program appends to a folder. If the folder is Sent and this node or
-/// another program has just stored a copy of the message there, no second one is stored and the
-/// first gets the flags. A copy with Bcc recipients, which a sent message has not, replaces the
-/// other.
+/// The maker of a copy in Sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// This node, at the submission: the copy has a Received field.
+    Node,
+    /// A mail program.
+    Program,
+}
+
+/// Stores a message that a mail program appends to a folder. If the folder is Sent and this node
+/// has just stored its copy of the same message there, no second one is stored and the first gets
+/// the flags. A copy with Bcc recipients, which a sent message has not, replaces the other.
 ///
 /// # Errors
 /// As [`super::deliver`].
@@ -36,10 +47,13 @@ pub async fn append(node: &Node, delivery: Delivery) -> Result<Message, DeliverE
     }
     let prepared = deliver::prepare(node, delivery).await?;
     let (id, flags) = (prepared.delivery.folder, prepared.delivery.flags.clone());
-    let Some(message) = recent_copy(node, id, prepared.message_id())? else {
+    let blob = prepared.delivery.blob.id;
+    let Some((message, has_bcc)) =
+        recent_copy(node, id, prepared.message_id(), blob, Maker::Node).await?
+    else {
         return node.store.commit(move |tx| deliver::insert(tx, &prepared, id)).await;
     };
-    if has_bcc(node, prepared.delivery.blob.id).await? {
+    if has_bcc {
         let stored = node.store.commit(move |tx| deliver::insert(tx, &prepared, id)).await?;
         let deleted = FlagChange::Add(Flags::of(Flags::DELETED));
         store_flags(node, id, &[message.uid], deleted, None).await?;
@@ -53,36 +67,45 @@ pub async fn append(node: &Node, delivery: Delivery) -> Result<Message, DeliverE
     Ok(message)
 }
 
-/// Whether a message's header has the field Bcc (RFC 5322 3.6.3).
-async fn has_bcc(node: &Node, blob: BlobId) -> Result<bool, StoreError> {
-    let blobs = node.blobs.clone();
-    try_blocking(move || {
-        let mut start = vec![0; HEADER_LEN_MAX];
-        let len = blobs.open(&blob)?.read_at(0, &mut start)?;
-        start.truncate(len);
-        start.truncate(header_end::len(&start));
-        Ok(header::first(&start, "bcc").is_some())
-    })
-    .await
-}
-
-/// The message of Sent with this Message-ID that was stored a moment ago.
-pub(super) fn recent_copy(
+/// The message of Sent that was stored a moment ago by `maker`, with this Message-ID and the same
+/// content as `blob`; and whether `blob` has the field Bcc.
+pub(super) async fn recent_copy(
     node: &Node,
     sent: FolderId,
     message_id: Option<&str>,
-) -> Result<Option<Message>, StoreError> {
+    blob: BlobId,
+    maker: Maker,
+) -> Result<Option<(Message, bool)>, StoreError> {
     let Some(message_id) = message_id.filter(|id| !id.is_empty()) else { return Ok(None) };
     let now: Timestamp = node.clock.now();
+    let mut found = Vec::new();
     for (message, summary) in summaries(node, sent, None, SEARCHED_MAX)? {
         if summary.message_id.as_deref() != Some(message_id) {
             continue;
         }
-        if content(node, &message)?.is_some_and(|c| now.millis_since(c.saved) < JOIN_MS) {
-            return Ok(Some(message));
+        if let Some(content) = content(node, &message)?
+            && content.saved <= now
+            && now.millis_since(content.saved) < JOIN_MS
+        {
+            found.push((message, content.blob));
         }
     }
-    Ok(None)
+    if found.is_empty() {
+        return Ok(None);
+    }
+    found.truncate(COMPARED_MAX);
+    let reading = node.clone();
+    try_blocking(move || {
+        let Some(new) = same::examine(&reading, &blob)? else { return Ok(None) };
+        for (message, stored) in found {
+            let Some(stored) = same::examine(&reading, &stored)? else { continue };
+            if stored.has_received == (maker == Maker::Node) && stored.content == new.content {
+                return Ok(Some((message, new.has_bcc)));
+            }
+        }
+        Ok(None)
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -144,6 +167,29 @@ mod tests {
         send(&alice, &MESSAGE.replace("one", "two")).await;
         assert_eq!(in_sent(&alice).len(), 2);
         assert_eq!(queue::due(&alice, alice.clock.now(), 10).unwrap().len(), 2, "both are sent");
+    }
+
+    #[tokio::test]
+    async fn other_text_under_one_message_id_stays() {
+        let alice = TestNode::new("alice").await.allowing_queued_mail();
+        let readable = MESSAGE.replace("text\r\n", "the readable text\r\n");
+        // Two texts of a program.
+        append_to(&alice, "Sent", MESSAGE).await;
+        let second = append_to(&alice, "Sent", &readable).await;
+        let sent = in_sent(&alice);
+        assert_eq!((sent.len(), sent[1].uid), (2, second.uid));
+        // The readable copy of a message that was encrypted.
+        let (encrypted, readable) = (MESSAGE.replace("one", "2"), readable.replace("one", "2"));
+        send(&alice, &format!("Received: by us\r\n{encrypted}")).await;
+        append_to(&alice, "Sent", &readable).await;
+        append_to(&alice, "Sent", &encrypted).await;
+        assert_eq!(in_sent(&alice).len(), 4);
+        // A second submission has its own copy.
+        send(&alice, &format!("Received: by us\r\n{encrypted}")).await;
+        assert_eq!(in_sent(&alice).len(), 5);
+        // With Bcc, but another text: nothing is replaced.
+        append_to(&alice, "Sent", &format!("Bcc: eve@e.example\r\n{readable}")).await;
+        assert_eq!(in_sent(&alice).len(), 6);
     }
 
     #[tokio::test]

@@ -83,8 +83,10 @@ fn published(
     };
     let is_same = Homes { version: before.version, ..homes.clone() } == before;
     // Every node holds back an entry written while the machine's clock was far ahead, so it must be
-    // written again.
-    Ok(if is_same && !header.hlc.is_ahead_of(now) {
+    // written again; unless the next entry would be held back as well, since the clock shows a time
+    // at which it was never set (`Hlc::next`): each renewal would cause another one.
+    let is_held = header.hlc.is_ahead_of(now) && !feed::next_hlc(rows, now)?.is_ahead_of(now);
+    Ok(if is_same && !is_held {
         Published::Same(before.version)
     } else {
         Published::Other(before.version)

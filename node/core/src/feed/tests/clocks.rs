@@ -47,6 +47,29 @@ async fn entry_from_wrong_clock_does_not_silence_author() {
 }
 
 #[tokio::test]
+async fn homes_are_not_renewed_while_clock_was_never_set() {
+    let alice = claimed_node(1).await;
+    let publish_homes =
+        || publish::homes(&alice, vec!["https://alice.example".to_owned()], Vec::new(), Vec::new());
+    assert_eq!(publish_homes().await, Ok(1));
+    // Behind by a minute, a year, ten years, and to 1970; then ahead and back.
+    let (minute, year) = (60_000, 366 * DAY_MS);
+    for now in [START.0 - minute, START.0 - year, START.0 - FAR_MS, 0] {
+        alice.clock.set(Timestamp(now));
+        for _ in 0..20 {
+            publish_homes().await.unwrap();
+        }
+        assert_eq!(publish_homes().await, Ok(1), "{now}");
+    }
+    alice.clock.set(START.plus_millis(FAR_MS));
+    assert_eq!((publish_homes().await, publish_homes().await), (Ok(1), Ok(1)));
+    // Other addresses are published under a clock that was never set, once.
+    alice.clock.set(Timestamp(0));
+    let moved = || publish::homes(&alice, Vec::new(), Vec::new(), Vec::new());
+    assert_eq!((moved().await, moved().await, moved().await), (Ok(2), Ok(2), Ok(2)));
+}
+
+#[tokio::test]
 async fn future_entry_can_be_edited_and_deleted_before_due() {
     let (alice, bob) = two_friends().await;
     alice.clock.set(START.plus_millis(FAR_MS));

@@ -93,6 +93,10 @@ async fn programs_lists_and_unproven_senders_get_no_answer() {
         (with("List-Id: <l.bob.example>"), BOB, proven),
         (with("Precedence: bulk"), BOB, proven),
         (with("X-Auto-Response-Suppress: All"), BOB, proven),
+        (with("Precedence: auto_reply"), BOB, proven),
+        (with("X-Autoreply: yes"), BOB, proven),
+        (with("X-Autorespond: Away"), BOB, proven),
+        (with("Content-Type: Multipart/Report; report-type=disposition-notification"), BOB, proven),
         (MESSAGE.replace("alice@alice.example", "list@bob.example"), BOB, proven),
     ] {
         assert!(!answered(&alice, &header, sender, proven).await, "{header} {sender} {proven:?}");

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 /// The longest header that is read, in bytes, as by SMTP.
 const HEADER_LEN_MAX: usize = 128 * 1024;
 /// The most Received fields; a message with more is in a mail loop (RFC 5321 6.3).
-const RECEIVED_MAX: usize = 50;
+const RECEIVED_MAX: usize = 100;
 /// The most authors.
 const AUTHORS_MAX: usize = 10;
 /// The size of one read, in bytes.

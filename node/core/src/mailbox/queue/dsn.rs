@@ -89,6 +89,8 @@ pub(super) struct Entry {
     pub(super) action: Action,
     /// The last reply of its server.
     pub(super) reply: String,
+    /// The type of the reply (RFC 3464 2.3.6); `None` for one that no server gave.
+    pub(super) diagnostic: Option<&'static str>,
 }
 
 /// A report to be written.
@@ -98,6 +100,9 @@ pub(super) struct Report {
     pub(super) domain: String,
     /// The address that gets the report.
     pub(super) to: String,
+    /// The report goes into the owner's mailbox at once: final delivery adds Return-Path, here the
+    /// null one (RFC 5321 4.4).
+    pub(super) is_delivered_here: bool,
     pub(super) request: ReportRequest,
     /// When the message came to this node.
     pub(super) arrival: Timestamp,
@@ -117,14 +122,16 @@ pub(super) fn write(node: &Node, report: &Report) -> Result<Pinned, StoreError> 
     let is_full = report.request.return_full && is_failure;
     let mut head = top(node, report, &original, &boundary, now);
     head.push_str(&status_part(report, &boundary, now));
-    let kind = match (is_full, original.is_ascii()) {
-        (true, true) => "message/rfc822",
-        (true, false) => "message/global",
-        (false, true) => "text/rfc822-headers",
-        (false, false) => "message/global-headers",
+    // The body of a whole message may have 8-bit data that is not looked at.
+    let (kind, encoding) = match (is_full, original.is_ascii()) {
+        (true, true) => ("message/rfc822", "8bit"),
+        (true, false) => ("message/global", "8bit"),
+        (false, true) => ("text/rfc822-headers", "7bit"),
+        (false, false) => ("message/global-headers", "8bit"),
     };
     head.push_str(&format!(
-        "\r\n--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        "\r\n--{boundary}\r\nContent-Type: {kind}\r\n\
+         Content-Transfer-Encoding: {encoding}\r\n\r\n"
     ));
     let end = format!("\r\n--{boundary}--\r\n");
     if !is_full {
@@ -159,8 +166,9 @@ fn top(node: &Node, report: &Report, original: &str, boundary: &str, now: Timest
     let title = title.map_or("Report", Action::title);
     let titled = if subject.is_empty() { title.to_owned() } else { format!("{title}: {subject}") };
     let name = if subject.is_empty() { String::new() } else { format!(" “{subject}”") };
+    let return_path = if report.is_delivered_here { "Return-Path: <>\r\n" } else { "" };
     let mut text = format!(
-        "From: Mail delivery <postmaster@{domain}>\r\nTo: <{to}>\r\nSubject: {}\r\nDate: {date}\r\n\
+        "{return_path}From: Mail delivery <postmaster@{domain}>\r\nTo: <{to}>\r\nSubject: {}\r\nDate: {date}\r\n\
          Message-ID: <{message_id}@{domain}>\r\n\
          Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status; \
@@ -205,8 +213,8 @@ fn status_part(report: &Report, boundary: &str, now: Timestamp) -> String {
             entry.action.name(),
             status(&entry.reply, entry.action)
         ));
-        if !reply.is_empty() {
-            fields.push_str(&format!("Diagnostic-Code: smtp; {reply}\r\n"));
+        if let Some(kind) = entry.diagnostic.filter(|_| !reply.is_empty()) {
+            fields.push_str(&format!("Diagnostic-Code: {kind}; {reply}\r\n"));
         }
         fields.push_str(&format!("Last-Attempt-Date: {}\r\n", date(now)));
     }

@@ -141,6 +141,7 @@ async fn prepare_dsn(
     let (now, id) = (node.clock.now(), report::key(item.id, &entries));
     let report = Report {
         to: profile::address(&profile),
+        is_delivered_here: true,
         domain: profile.domain,
         request: item.request.clone(),
         arrival: item.created,

@@ -39,6 +39,12 @@ pub(super) fn entry(
         original: recipient.original.clone(),
         action,
         reply: row::cut(reply, REPLY_LEN_MAX).to_owned(),
+        diagnostic: match (recipient.friend(), outcome) {
+            // No server said so.
+            (None, Outcome::Delivered(_)) => None,
+            (None, _) => Some("smtp"),
+            (Some(_), _) => Some("x-libp2p"),
+        },
     })
 }
 
@@ -105,10 +111,12 @@ pub async fn report_delivered(node: &Node, delivered: Delivered) -> Result<(), S
         original: recipient.original,
         action: Action::Delivered,
         reply: "250 2.1.5 delivered".to_owned(),
+        diagnostic: None,
     };
     let report = Report {
         domain: owner.domain,
         to: delivered.sender.clone(),
+        is_delivered_here: false,
         request: ReportRequest { return_full: false, envelope_id: delivered.envelope_id },
         arrival: node.clock.now(),
         blob: delivered.blob,

@@ -124,7 +124,8 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
             };
             let copy = deliver::prepare(node, delivery).await.map_err(SubmitError::Copy)?;
             // A mail program may have appended its own copy first.
-            match sent::recent_copy(node, folder.id, copy.message_id())? {
+            let (id, blob) = (copy.message_id(), copy.delivery.blob.id);
+            match sent::recent_copy(node, folder.id, id, blob, sent::Maker::Program).await? {
                 None => (Some(copy), None),
                 Some(_) => (None, Some(copy.delivery.blob)),
             }

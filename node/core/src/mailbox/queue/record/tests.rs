@@ -82,9 +82,12 @@ async fn failed_recipient_gets_one_dsn() {
     let sent = folder_named(&alice, "Sent").unwrap().unwrap();
     let copy = &messages(&alice, sent.id, 1, 1, 1).unwrap()[0];
     assert!(copy.flags.has_keyword(NOT_DELIVERED));
+    assert!(text.starts_with("Return-Path: <>\r\nFrom: "), "{text}");
     for part in [
         "report-type=delivery-status",
         "Final-Recipient: rfc822; bob@bob.example",
+        "Diagnostic-Code: smtp; 550 5.1.1 no such user",
+        "text/rfc822-headers\r\nContent-Transfer-Encoding: 7bit\r\n",
         "Status: 5.1.1",
         "Subject: The hill",
         "To: <alice@alice.example>",
@@ -283,4 +286,26 @@ async fn dsn_about_international_address_is_global() {
     let report = &reports(&alice)[0];
     assert!(report.contains("Content-Type: message/global-delivery-status\r\n"), "{report}");
     assert!(report.contains("Final-Recipient: utf-8; дядя@пример.test\r\n"), "{report}");
+}
+
+#[tokio::test]
+async fn diagnostic_code_names_smtp_only_for_smtp_replies() {
+    let (alice, bob) = TestNode::pair().await;
+    bob.write_profile(&alice, "bob@bob.example").await;
+    let to = ["bob@bob.example", "alice@alice.example", "dan@dan.example"];
+    let wanted = to.map(|address| (address, SUCCESS));
+    let id = queued_with(&alice, &wanted, ReportRequest::default()).await;
+    let by_friend = item(&alice, id).unwrap().unwrap().recipients[0].friend().is_some();
+    assert!(by_friend);
+    let taken = vec![outcome(to[0], Outcome::Delivered("250 2.0.0 taken by the node".into()))];
+    record_friend_outcomes(&alice, id, taken).await.unwrap();
+    let rest = vec![
+        outcome(to[1], Outcome::Delivered("250 2.0.0 here".into())),
+        outcome(to[2], Outcome::Relayed("250 2.0.0 queued".into())),
+    ];
+    record_outcomes(&alice, id, rest).await.unwrap();
+    let all = reports(&alice).concat();
+    assert!(all.contains("Diagnostic-Code: x-libp2p; 250 2.0.0 taken by the node\r\n"), "{all}");
+    assert!(all.contains("Diagnostic-Code: smtp; 250 2.0.0 queued\r\n"), "{all}");
+    assert_eq!(all.matches("Diagnostic-Code").count(), 2, "{all}");
 }
