@@ -74,10 +74,12 @@ async fn search_goes_further_back_page_by_page() {
     assert!(subjects(&page).is_empty());
     let page = owner.get(page.one("a[rel='next']").attr("href")).await;
     assert_eq!(subjects(&page), ["4", "3", "2", "1", "0"]);
+    assert!(!page.has("#found[data-more]"));
     assert!(!page.has("a[rel='next']"));
     // Results fill a page.
     let page = owner.get("/home/mail/search?q=hay").await;
     assert_eq!((subjects(&page).len(), subjects(&page)[0].as_str()), (30, "249"));
+    assert!(page.has("#found[data-more]"), "it says that there are more");
     let page = owner.get(page.one("a[rel='next']").attr("href")).await;
     assert_eq!(subjects(&page)[0], "219");
 }
