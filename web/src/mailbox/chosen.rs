@@ -166,6 +166,7 @@ async fn change(State(site): State<Site>, _: Owner, RawForm(bytes): RawForm) -> 
         }
     }
     for (folder, uids) in &mut form.messages {
+        mailbox::folder(&site.node, FolderId(*folder))?.ok_or(Problem::NotFound)?;
         uids.sort_unstable();
         let there = mailbox::messages_named(&site.node, FolderId(*folder), uids)?;
         *uids = there.into_iter().map(|message| message.uid).collect();

@@ -167,11 +167,12 @@ async fn name_that_is_another_address_is_not_believed() {
     let from = "\"boss@friend.example\" <a@evil.example>";
     let place = deliver(&alice, letter(0, from, "money")).await;
     let mut owner = Browser::owner(&alice).await;
-    let row = owner.get("/home/mail").await.one(".messages a .key").text();
+    let row = owner.get("/home/mail").await.all(".messages a .key")[0].text();
     assert!(row.contains("a@evil.example") && !row.contains("friend"), "{row}");
     let page = owner.get(&format!("/home/mail/{place}")).await;
     assert_eq!(page.one(".from b").text(), "a@evil.example");
     assert!(page.one(".from").text().contains("boss@friend.example"));
-    let reply = page.one(&format!("a.main[href*='reply={}']", place.replace('/', ".")));
+    let reply = format!("a.main[href='/home/mail/write?reply={}']", place.replace('/', "."));
+    let reply = page.one(&reply);
     assert!(!reply.text().contains("friend"), "{}", reply.text());
 }

@@ -200,8 +200,10 @@ async fn long_queue_is_shown_in_pages() {
     let page = owner.get(&next).await;
     assert_eq!((page.all("[data-queued]").len(), page.has("a[rel='next']")), (10, false));
     // A button leads back to the page.
-    let action = page.one("form[action$='/drop']").attr("action").to_owned();
-    let place = page.one("form[action$='/drop'] [name='after']").attr("value").to_owned();
+    let last = page.all("[data-queued]")[9].attr("data-queued").to_owned();
+    let action = format!("{PAGE}/{last}/drop");
+    let place =
+        page.all(&format!("[action='{action}'] [name='after']"))[0].attr("value").to_owned();
     let dropped = owner.post(&action, &[("after", &place)]).await;
     assert_eq!(dropped.location(), next);
     assert_eq!(owner.get(&next).await.all("[data-queued]").len(), 9);

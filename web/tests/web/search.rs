@@ -83,3 +83,21 @@ async fn search_goes_further_back_page_by_page() {
     let page = owner.get(page.one("a[rel='next']").attr("href")).await;
     assert_eq!(subjects(&page)[0], "219");
 }
+
+#[tokio::test]
+async fn indexed_letters_are_searched_in_one_page() {
+    let alice = TestNode::new("alice").await;
+    for number in 0..1_500 {
+        let word = if number == 1 { "tomatoes" } else { "hay" };
+        deliver(&alice, format!("Subject: {number}\r\n\r\nsome {word}\r\n")).await;
+    }
+    let mut owner = Browser::owner(&alice).await;
+    let page = owner.get("/home/mail/search?q=tomatoes").await;
+    assert!(subjects(&page).is_empty() && page.has("a[rel='next']"), "nothing is indexed yet");
+    let mut indexer = mailbox::TextIndexer::default();
+    while indexer.step(&alice).await.unwrap() {}
+    let page = owner.get("/home/mail/search?q=tomatoes").await;
+    assert_eq!((subjects(&page), page.has("a[rel='next']")), (vec!["1".to_owned()], false));
+    let page = owner.get("/home/mail/search?q=absent").await;
+    assert!(subjects(&page).is_empty() && !page.has("a[rel='next']"));
+}
