@@ -130,7 +130,7 @@ async fn indexed_bodies_are_searched_without_being_read() {
         assert_eq!((found.hits.len(), found.further), (1, None), "{text}");
     }
     assert_eq!(page("tomatoes absent", 0).further, None);
-    // What came since is read, what is indexed is not.
+    // Messages that came since are read, indexed ones are not.
     for number in 0..3 {
         add(&alice, &format!("Subject: new {number}\r\n\r\nMore tomatoes\r\n")).await;
     }
