@@ -16,8 +16,10 @@ function go(to) {
   row.querySelector('a').focus();
 }
 
-function follow(selector) {
-  document.querySelector(selector)?.click();
+/** Follows the link of the first selector that the page has. */
+function follow(...selectors) {
+  const links = selectors.map((selector) => document.querySelector(selector));
+  links.find((link) => link)?.click();
 }
 
 /** The row with the focus, or the one that j and k reached. */
@@ -49,7 +51,7 @@ const KEYS = {
   j: () => go((current() ? at : -1) + 1),
   k: () => go((current() ? at : 1) - 1),
   o: () => current()?.querySelector('a').click(),
-  u: () => follow('.back a, .folders [aria-current]'),
+  u: () => follow('.back a', '.folders [aria-current]'),
   x: choose,
   e: () => move('archive'),
   '#': () => move('trash'),

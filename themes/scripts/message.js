@@ -1,5 +1,5 @@
 // Makes each frame with the HTML of a message as high as its content. Without this module a frame
-// has the height that the node estimated, and scrolls.
+// has the height that the node estimated, and scrolls. Pictures that could not be fetched are counted.
 
 /** How often a frame is measured at one width: content could grow with its frame. */
 const FITS_MAX = 20;
@@ -19,9 +19,19 @@ function fit(frame) {
   }).observe(root);
 }
 
+/** Says how many pictures of a frame could not be fetched. */
+function count(frame) {
+  const line = frame.nextElementSibling?.querySelector('[data-many]');
+  const images = [...(frame.contentDocument?.images ?? [])];
+  const missing = images.filter((image) => image.src && image.complete && !image.naturalWidth).length;
+  if (!line || missing === 0) return;
+  line.textContent = missing === 1 ? line.dataset.one : line.dataset.many.replace('{n}', missing);
+}
+
 for (const frame of document.querySelectorAll('iframe[data-block=html]')) {
   frame.addEventListener('load', () => fit(frame));
+  frame.addEventListener('load', () => count(frame));
   // A short one may be there before this module is.
   const { readyState, URL: address } = frame.contentDocument ?? {};
-  if (readyState === 'complete' && address !== 'about:blank') fit(frame);
+  if (readyState === 'complete' && address !== 'about:blank') fit(frame), count(frame);
 }

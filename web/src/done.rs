@@ -43,6 +43,15 @@ pub(crate) enum Done {
     MessagesMarked,
     MessagesDeleted,
     NothingChosen,
+    MessagesGone,
+    Gone,
+    GoneToInbox,
+    GoneToArchive,
+    GoneToJunk,
+    GoneToTrash,
+    GoneElsewhere,
+    HeldReleased,
+    HeldDropped,
     BinDaysSaved,
     KeysOn,
     KeysOff,
@@ -70,7 +79,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 55] = [
+const NAMES: [(Done, &str); 64] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -102,6 +111,15 @@ const NAMES: [(Done, &str); 55] = [
     (Done::MessagesMarked, "letters-marked"),
     (Done::MessagesDeleted, "letters-deleted"),
     (Done::NothingChosen, "nothing-chosen"),
+    (Done::MessagesGone, "letters-gone"),
+    (Done::Gone, "gone"),
+    (Done::GoneToInbox, "gone-to-inbox"),
+    (Done::GoneToArchive, "gone-to-archive"),
+    (Done::GoneToJunk, "gone-to-junk"),
+    (Done::GoneToTrash, "gone-to-bin"),
+    (Done::GoneElsewhere, "gone-elsewhere"),
+    (Done::HeldReleased, "held-released"),
+    (Done::HeldDropped, "held-dropped"),
     (Done::BinDaysSaved, "bin-days"),
     (Done::KeysOn, "keys-on"),
     (Done::KeysOff, "keys-off"),

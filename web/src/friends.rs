@@ -322,8 +322,8 @@ fn friend_row(
 }
 
 /// The name of a friend, or of a person who was one.
-pub(crate) fn friend_name(site: &Site, person: &PersonId) -> Result<String, Problem> {
-    let friend = friends::get(&site.node, person)?;
+pub(crate) fn friend_name(node: &Node, person: &PersonId) -> Result<String, StoreError> {
+    let friend = friends::get(node, person)?;
     Ok(friend.map_or_else(|| person.short(), |friend| friend.name))
 }
 

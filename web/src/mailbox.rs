@@ -15,8 +15,10 @@ mod keys;
 mod leave;
 mod links;
 mod list;
+mod list_place;
 mod mailto;
 mod message;
+mod moved_away;
 mod named_people;
 mod normalize;
 mod parsed;
@@ -43,6 +45,7 @@ use serde::Deserialize;
 
 use self::chosen::{Chooser, Moved};
 use self::list::MessageRow;
+use self::list_place::ListPlace;
 use self::search::Search;
 use crate::done::Done;
 use crate::headers;
@@ -95,6 +98,8 @@ struct Sidebar {
     empty_text: &'static str,
     /// The address of the next page; empty at the end.
     older: String,
+    /// The page of the list; beside an open message the page from which it was opened.
+    place: ListPlace,
     /// True if the list is by threads.
     by_threads: bool,
     /// True if single keys act.
@@ -110,6 +115,15 @@ struct Sidebar {
     waiting: usize,
     /// True for the bin and for junk if there is anything in them.
     can_be_emptied: bool,
+}
+
+impl Sidebar {
+    /// The address of the list with the row of the open message.
+    fn back(&self) -> String {
+        let row = self.messages.iter().find(|row| row.is_current);
+        let anchor = row.map(|row| format!("#{}", row.anchor)).unwrap_or_default();
+        format!("{}{anchor}", self.place.list(self.folder))
+    }
 }
 
 #[derive(askama::Template)]
@@ -185,7 +199,8 @@ async fn sidebar(
         title: current.title().to_owned(),
         empty_text,
         messages: listed.rows,
-        older: listed.older.map(|uid| format!("/home/mail/{id}?before={uid}")).unwrap_or_default(),
+        older: listed.older.map(|uid| ListPlace { before: Some(uid) }.list(id)).unwrap_or_default(),
+        place: ListPlace { before },
         by_threads,
         heeds_keys: mailbox::heeds_keys(&site.node)?,
         search: Search { folder: id, ..Search::default() },

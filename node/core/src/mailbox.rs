@@ -106,8 +106,8 @@ pub use read::{
 };
 pub use recent::claim_recent;
 pub use refused::{
-    FetchBackError, Recorded, Refusal, RefusalId, Refused, fetch_back, forget_old_refusals,
-    record_refusal, refusals,
+    FetchBackError, Recorded, Refusal, RefusalId, Refused, RefusedHead, fetch_back,
+    forget_old_refusals, record_refusal, refusals, refused_head,
 };
 pub use removals::remove_expunged;
 pub use replace::{ReplaceError, replace};

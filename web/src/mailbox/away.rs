@@ -55,7 +55,8 @@ struct AwayForm {
 }
 
 impl AwayForm {
-    fn away(&self) -> Result<Away, Fault> {
+    /// `now` is the time at which it is set.
+    fn away(&self, now: Timestamp) -> Result<Away, Fault> {
         let time = |field: &'static str, text: &str| match text.trim() {
             "" => Ok(None),
             text => match dates::typed(text) {
@@ -66,6 +67,10 @@ impl AwayForm {
         let (from, until) = (time("from", &self.from)?, time("until", &self.until)?);
         if from.zip(until).is_some_and(|(from, until)| until <= from) {
             return Err(Fault::new("until", "That is before the beginning."));
+        }
+        // An empty text answers nobody, whatever the time.
+        if !self.text.trim().is_empty() && until.is_some_and(|until| until <= now) {
+            return Err(Fault::new("until", "That is over already: nobody would be answered."));
         }
         if self.text.len() > AWAY_TEXT_LEN_MAX {
             let text = fault::too_long("answer", self.text.len(), AWAY_TEXT_LEN_MAX);
@@ -90,7 +95,7 @@ async fn show(State(site): State<Site>, _: Owner, done: Done) -> PageResult {
 }
 
 async fn set(State(site): State<Site>, _: Owner, Form(form): Form<AwayForm>) -> PageResult {
-    match form.away() {
+    match form.away(site.node.clock.now()) {
         Ok(away) => {
             mailbox::set_away(&site.node, away).await?;
             Ok(response::see_other(&Done::SettingsSaved.at(PAGE)))

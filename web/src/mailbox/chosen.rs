@@ -8,6 +8,7 @@ use freehold_core::mailbox::{
 };
 
 use super::empty::is_purgeable;
+use super::list_place::{ListPlace, with_field};
 use super::{message, search};
 use crate::done::Done;
 use crate::problem::Problem;
@@ -104,6 +105,10 @@ struct ChosenForm {
     q: String,
     /// The scope of that search.
     scope: String,
+    /// The page of its results; empty for the first one.
+    from: String,
+    /// The page of the folder's list.
+    place: ListPlace,
     /// True if this takes a move back.
     is_undo: bool,
 }
@@ -129,6 +134,8 @@ impl ChosenForm {
                 "folder" => form.folder = value.parse().map_err(|_| Problem::BadRequest)?,
                 "q" => form.q = value.into_owned(),
                 "in" => form.scope = value.into_owned(),
+                "from" => form.from = value.into_owned(),
+                "before" => form.place.before = value.parse().ok(),
                 "undo" => form.is_undo = true,
                 _ => {}
             }
@@ -139,8 +146,11 @@ impl ChosenForm {
     /// The list to which the form leads back.
     fn list(&self) -> String {
         match self.q.is_empty() {
-            true => format!("/home/mail/{}", self.folder),
-            false => search::address(&self.q, &self.scope, self.folder, None),
+            true => self.place.list(self.folder),
+            false => {
+                let from = self.from.parse().ok();
+                search::address(&self.q, &self.scope, self.folder, from.as_ref())
+            }
         }
     }
 }
@@ -154,6 +164,17 @@ async fn change(State(site): State<Site>, _: Owner, RawForm(bytes): RawForm) -> 
         for (folder, uids) in &mut form.messages {
             *uids = mailbox::with_threads(&site.node, FolderId(*folder), uids)?;
         }
+    }
+    for (folder, uids) in &mut form.messages {
+        mailbox::folder(&site.node, FolderId(*folder))?.ok_or(Problem::NotFound)?;
+        uids.sort_unstable();
+        let there = mailbox::messages_named(&site.node, FolderId(*folder), uids)?;
+        *uids = there.into_iter().map(|message| message.uid).collect();
+    }
+    form.messages.retain(|_, uids| !uids.is_empty());
+    if form.messages.is_empty() {
+        // They were moved meanwhile, or it is a second press of the button.
+        return Ok(response::see_other(&Done::MessagesGone.at(&form.list())));
     }
     let (add, remove) = (FlagChange::Add, FlagChange::Remove);
     match form.action.as_str() {
@@ -210,7 +231,7 @@ async fn transfer(site: &Site, form: &ChosenForm) -> PageResult {
     }
     let mut list = form.list();
     if moved.is_empty() {
-        // A second press of the button.
+        // They are there already.
         return Ok(response::see_other(&list));
     }
     if form.is_undo {
@@ -219,7 +240,7 @@ async fn transfer(site: &Site, form: &ChosenForm) -> PageResult {
     let is_of_this_list = form.q.is_empty() && form.messages.keys().all(|id| *id == form.folder);
     if is_of_this_list && moved.len() <= UNDO_MAX {
         let uids: Vec<String> = moved.iter().map(u32::to_string).collect();
-        list = format!("{list}?moved={}.{}", target.0, uids.join(","));
+        list = with_field(&list, &format!("moved={}.{}", target.0, uids.join(",")));
     }
     Ok(response::see_other(&Done::MessagesMoved.at(&list)))
 }

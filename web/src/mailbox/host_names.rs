@@ -112,7 +112,7 @@ pub(super) fn has_user(address: &str) -> bool {
 
 /// A text as its reader sees it: without invisible characters, with those that look like others
 /// replaced by them (NFKC), and with dots for the full stops that separate labels (RFC 3490 3.1).
-fn as_seen(text: &str) -> String {
+pub(super) fn as_seen(text: &str) -> String {
     let dot = |c: char| if matches!(c, '\u{3002}' | '\u{ff61}') { '.' } else { c };
     text.chars().filter(|c| !names::is_invisible(*c)).map(dot).nfkc().collect()
 }

@@ -4,10 +4,10 @@ use freehold_core::blocking::try_blocking;
 use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::queue::NOT_DELIVERED;
 use freehold_core::mailbox::{
-    self, Flags, Folder, ListedThread, Message, SearchHit, SpecialUse, Summary, ThreadList,
+    self, Flags, Folder, ListedThread, SearchHit, SpecialUse, Summary, ThreadList,
 };
 
-use super::host_names;
+use super::named_people;
 use crate::dates;
 use crate::problem::Problem;
 use crate::site::Site;
@@ -23,6 +23,8 @@ pub(super) struct MessageRow {
     pub(super) folder: u32,
     /// The UID of that message: the oldest unread one of a thread, or the newest.
     pub(super) uid: u32,
+    /// The id of the row in its page, which stays when messages are read.
+    pub(super) anchor: String,
     /// The sender; in the folders Sent and Drafts the first recipient; those of a thread.
     pub(super) correspondent: String,
     /// The number of its messages, as text; empty for one.
@@ -73,7 +75,7 @@ pub(super) async fn listed(
         let single = mailbox::summaries(&node, id, before, LIST_LEN)?;
         let last = single.last().filter(|_| single.len() == LIST_LEN);
         let older = last.map(|(message, _)| message.uid);
-        let of_one = |message| ListedThread { thread: None, messages: vec![message], count: 1 };
+        let of_one = |(message, summary)| ListedThread::of_one(message, summary);
         Ok(ThreadList { threads: single.into_iter().map(of_one).collect(), older })
     };
     let list = try_blocking(work).await?;
@@ -102,8 +104,7 @@ pub(super) async fn listed(
 /// The row of a result of a search.
 pub(super) fn found(hit: SearchHit, folders: &[Folder], now: Timestamp) -> Option<MessageRow> {
     let folder = folders.iter().find(|folder| folder.id == hit.message.folder)?;
-    let messages = vec![(hit.message, hit.summary)];
-    let thread = ListedThread { thread: None, messages, count: 1 };
+    let thread = ListedThread::of_one(hit.message, hit.summary);
     let row = row(&thread, is_outgoing(folder.special), now)?;
     Some(MessageRow { folder_title: folder.title().to_owned(), ..row })
 }
@@ -114,12 +115,11 @@ fn is_outgoing(special: Option<SpecialUse>) -> bool {
 
 fn row(thread: &ListedThread, is_outgoing: bool, now: Timestamp) -> Option<MessageRow> {
     let (newest, summary) = thread.messages.first()?;
-    let is_unread = |message: &Message| !message.flags.has(Flags::SEEN);
-    let unread = thread.messages.iter().rev().map(|(message, _)| message).find(|m| is_unread(m));
     Some(MessageRow {
         folder: newest.folder.0,
-        uid: unread.unwrap_or(newest).uid,
-        correspondent: people(&thread.messages, is_outgoing),
+        uid: thread.oldest_unseen.unwrap_or(newest.uid),
+        anchor: format!("l{}-{}", newest.folder.0, newest.uid),
+        correspondent: people(thread, is_outgoing),
         count: match thread.count {
             0 | 1 => String::new(),
             count if count >= mailbox::THREAD_COUNTED_MAX => format!("{count}+"),
@@ -134,19 +134,20 @@ fn row(thread: &ListedThread, is_outgoing: bool, now: Timestamp) -> Option<Messa
         time: dates::brief(newest.internal_date, now),
         machine_time: dates::machine(newest.internal_date),
         folder_title: String::new(),
-        is_unread: unread.is_some(),
-        is_flagged: thread.messages.iter().any(|(m, _)| m.flags.has(Flags::FLAGGED)),
+        is_unread: thread.oldest_unseen.is_some(),
+        is_flagged: thread.flags.has(Flags::FLAGGED),
         is_current: false,
         is_queued: false,
-        has_failed: thread.messages.iter().any(|(m, _)| m.flags.has_keyword(NOT_DELIVERED)),
+        has_failed: thread.flags.has_keyword(NOT_DELIVERED),
     })
 }
 
-/// The people of messages, the newest of which comes first: in the order in which they joined. With
-/// too many, those in the middle are left out.
-fn people(messages: &[(Message, Summary)], is_outgoing: bool) -> String {
+/// The people of a thread, in the order in which they joined. With too many, those in the middle are
+/// left out.
+fn people(thread: &ListedThread, is_outgoing: bool) -> String {
     let mut names: Vec<String> = Vec::new();
-    for (_, summary) in messages.iter().rev() {
+    let newest = thread.messages.iter().rev().map(|(_, summary)| summary);
+    for summary in thread.earlier.iter().chain(newest) {
         let name = correspondent(summary, is_outgoing);
         if !names.contains(&name) {
             names.push(name);
@@ -163,7 +164,7 @@ fn people(messages: &[(Message, Summary)], is_outgoing: bool) -> String {
 pub(super) fn correspondent(summary: &Summary, is_outgoing: bool) -> String {
     let other = if is_outgoing { summary.to.first() } else { Some(&summary.from) };
     other
-        .map(|person| host_names::honest_address(person.shown()).into_owned())
+        .map(|person| named_people::in_a_list(&person.name, &person.address))
         .filter(|shown| !shown.is_empty())
         .unwrap_or_else(|| "Nobody named".to_owned())
 }

@@ -13,6 +13,8 @@ use serde::Deserialize;
 use self::open::{OpenMessage, open_message};
 use super::blocks::Block;
 use super::leave::Leaving;
+use super::list_place::{ListPlace, with_field};
+use super::moved_away;
 use super::parts::PicturesQuery;
 use super::picture_senders::{AlwaysPictures, NotOffered};
 use super::proof::Proof;
@@ -43,6 +45,8 @@ struct MessagePage {
     page: Layout,
     sidebar: Sidebar,
     message: OpenMessage,
+    /// The name of the message that stays when it is moved.
+    lasting_name: String,
     /// The other messages of its thread.
     thread: Thread,
 }
@@ -52,6 +56,7 @@ async fn show(
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
     Query(query): Query<PicturesQuery>,
+    Query(place): Query<ListPlace>,
     headers: HeaderMap,
     done: Done,
 ) -> PageResult {
@@ -69,7 +74,8 @@ async fn show(
     if !is_elsewhere {
         thread.mark_read(&site).await?;
     }
-    let sidebar = sidebar(&site, folder, None, Some(uid)).await?;
+    let lasting_name = moved_away::lasting_name(&site, &message)?;
+    let sidebar = Sidebar { place, ..sidebar(&site, folder, None, Some(uid)).await? };
     let message = open_message(&site, &message, summary).await?;
     let is_granted = remote_pictures::is_granted(&site, (folder, uid), &query.pictures);
     let pictures = match is_granted {
@@ -82,7 +88,8 @@ async fn show(
     };
     let message = OpenMessage { pictures, ..message };
     let page = site.owner_layout(&message.subject, "Mail")?.saying(done);
-    let mut response = response::page(&MessagePage { page, sidebar, message, thread })?;
+    let mut response =
+        response::page(&MessagePage { page, sidebar, message, lasting_name, thread })?;
     response
         .headers_mut()
         .insert(header::CONTENT_SECURITY_POLICY, headers::PAGE_WITH_MESSAGE_POLICY.clone());
@@ -126,16 +133,22 @@ async fn mark_unread(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
+    Form(place): Form<ListPlace>,
 ) -> PageResult {
     let (message, _) = find(&site, folder, uid)?;
     change_flags(&site, &message, FlagChange::Remove(Flags::of(Flags::SEEN))).await?;
-    Ok(response::see_other(&Done::MarkedUnread.at(&format!("/home/mail/{folder}"))))
+    Ok(response::see_other(&Done::MarkedUnread.at(&place.list(folder))))
 }
 
 #[derive(Deserialize)]
 struct MoveForm {
     /// The name of a special folder, or the number of any folder.
     to: String,
+    /// The name of the message that stays when it is moved; empty in the form of an undo.
+    #[serde(default)]
+    letter: String,
+    /// The page of the list from which it was opened.
+    before: Option<u32>,
 }
 
 async fn move_to(
@@ -156,18 +169,33 @@ async fn move_to(
         }
     };
     let target = target.ok_or(Problem::NotFound)?.id;
+    let place = ListPlace { before: form.before };
+    let with_undo = |uid: u32| {
+        let list = with_field(&place.list(folder), &format!("moved={}.{uid}", target.0));
+        response::see_other(&done.at(&list))
+    };
     match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target).await {
-        // A second press of the button.
-        Ok(moved) if moved.is_empty() => Ok(response::see_other(&format!("/home/mail/{folder}"))),
+        Ok(moved) if moved.is_empty() => {
+            let places = moved_away::places(&site, &form.letter).await?;
+            // A second press of the button.
+            if let Some((_, uid)) = places.iter().find(|(folder, _)| *folder == target) {
+                return Ok(with_undo(*uid));
+            }
+            let outcome = moved_away::outcome(&site, &places)?;
+            let page = match (outcome, places.first()) {
+                (Done::GoneElsewhere, Some((folder, uid))) => {
+                    format!("/home/mail/{}/{uid}", folder.0)
+                }
+                _ => place.list(folder),
+            };
+            Ok(response::see_other(&outcome.at(&page)))
+        }
         // An undo leads to the folder in which the message is again.
-        Ok(_) if done == Done::Moved => {
-            Ok(response::see_other(&done.at(&format!("/home/mail/{}", target.0))))
-        }
-        Ok(moved) => {
-            let undo = moved.first().map(|(_, new)| format!("?moved={}.{new}", target.0));
-            let list = format!("/home/mail/{folder}{}", undo.unwrap_or_default());
-            Ok(response::see_other(&done.at(&list)))
-        }
+        Ok(_) if done == Done::Moved => Ok(response::see_other(&done.at(&place.list(target.0)))),
+        Ok(moved) => Ok(match moved.first() {
+            Some((_, new)) => with_undo(*new),
+            None => response::see_other(&done.at(&place.list(folder))),
+        }),
         Err(TransferError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::NotFound),
     }

@@ -1,8 +1,14 @@
-//! The mail queue: the state of each message, a retry at once, and dropping it.
+//! The mail queue, page by page: the state of each message, a retry at once, and dropping it; for
+//! all that are held at once too.
 
 use askama::Template;
-use axum::extract::{Path, State};
-use freehold_core::mailbox::queue::{self, QueueId, QueuedMessage, RecipientState};
+use axum::extract::{Form, Path, Query, State};
+use freehold_core::blocking::try_blocking;
+use freehold_core::clock::Timestamp;
+use freehold_core::mailbox::queue::{self, QueueId, QueuedMessage, Recipient, RecipientState};
+use freehold_core::node::Node;
+use freehold_core::store::StoreError;
+use serde::Deserialize;
 
 use crate::dates;
 use crate::done::Done;
@@ -14,13 +20,19 @@ use crate::routes::{Access, Routes};
 use crate::site::Site;
 use crate::viewer::Owner;
 
-/// The most messages of the page.
-const LISTED_MAX: usize = 100;
+/// The messages of a page.
+const PAGE_LEN: usize = 50;
+/// The recipients of a message that its row names; the others are counted.
+const NAMED_MAX: usize = 20;
+/// The most messages that one press of a button releases or drops.
+const AT_ONCE_MAX: usize = 200;
 const PAGE: &str = "/home/mail/queue";
 
 pub(super) fn routes() -> Routes {
     Routes::new()
         .get("/home/mail/queue", Access::Owner, show)
+        .get("/home/mail/queue/{id}", Access::Owner, show_one)
+        .post("/home/mail/queue/held", Access::Owner, decide_held)
         .post("/home/mail/queue/{id}/retry", Access::Owner, retry)
         .post("/home/mail/queue/{id}/drop", Access::Owner, drop_item)
         .post("/home/mail/queue/{id}/undo", Access::Owner, undo)
@@ -48,6 +60,8 @@ struct Row {
     recipients: Vec<RecipientStatus>,
     /// The friend for whom this node sends it.
     on_behalf: Option<String>,
+    /// The number of recipients that are not named.
+    more: usize,
 }
 
 #[derive(Template)]
@@ -55,15 +69,35 @@ struct Row {
 struct QueuePage {
     page: Layout,
     rows: Vec<Row>,
+    /// Where this page begins; empty for the first one.
+    place: String,
+    /// The address of the next page; empty at the end.
+    next: String,
+    /// The number of messages that wait for the owner's decision, at most [`AT_ONCE_MAX`]; zero on
+    /// the page of one message.
+    held: usize,
+    /// True for the page of one message.
+    is_one: bool,
 }
 
 /// The state of each recipient of a message.
-pub(super) fn statuses(site: &Site, item: &QueuedMessage) -> Result<Vec<RecipientStatus>, Problem> {
-    let now = site.node.clock.now();
+pub(super) fn statuses(
+    node: &Node,
+    item: &QueuedMessage,
+) -> Result<Vec<RecipientStatus>, StoreError> {
+    statuses_of(node, item, &item.recipients.iter().collect::<Vec<_>>())
+}
+
+fn statuses_of(
+    node: &Node,
+    item: &QueuedMessage,
+    recipients: &[&Recipient],
+) -> Result<Vec<RecipientStatus>, StoreError> {
+    let now = node.clock.now();
     let quoted = |reply: &str| {
         if reply.is_empty() { String::new() } else { format!(" The answer: “{reply}”.") }
     };
-    let states = item.recipients.iter().map(|to| {
+    let states = recipients.iter().map(|to| {
         let (address, reply) = (&to.address, quoted(&to.last_reply));
         let (state, text) = match to.state {
             RecipientState::Delivered => ("delivered", format!("Delivered to {address}.")),
@@ -95,7 +129,7 @@ pub(super) fn statuses(site: &Site, item: &QueuedMessage) -> Result<Vec<Recipien
             (None, _) => text,
             (Some(_), None) => format!("{text} It goes straight to the friend’s house."),
             (Some(friend), Some(_)) => {
-                format!("{text} {}’s house carries it.", friend_name(site, &friend)?)
+                format!("{text} {}’s house carries it.", friend_name(node, &friend)?)
             }
         };
         Ok(RecipientStatus { state, text })
@@ -103,22 +137,89 @@ pub(super) fn statuses(site: &Site, item: &QueuedMessage) -> Result<Vec<Recipien
     states.collect()
 }
 
-async fn show(State(site): State<Site>, _: Owner, done: Done) -> PageResult {
-    let items = queue::queued(&site.node, LISTED_MAX)?;
-    let rows: Result<Vec<Row>, Problem> = items.iter().map(|item| row(&site, item)).collect();
-    let page = site.owner_layout("On the way", "Mail")?.saying(done);
-    response::page(&QueuePage { page, rows: rows? })
+/// Where a page begins: after this place in the order of attempts, as `time.id`; empty at the start.
+#[derive(Default, Deserialize)]
+struct Place {
+    #[serde(default)]
+    after: String,
 }
 
-fn row(site: &Site, item: &QueuedMessage) -> Result<Row, Problem> {
-    let now = site.node.clock.now();
-    let copy = queue::sent_copy(&site.node, item.id)?;
-    let subject = queue::subject(&site.node, item.id)?;
+impl Place {
+    fn parse(&self) -> Option<(Timestamp, QueueId)> {
+        let (at, id) = self.after.split_once('.')?;
+        Some((Timestamp(at.parse().ok()?), id.parse().ok()?))
+    }
+
+    /// The address of the page.
+    fn address(&self) -> String {
+        match self.parse() {
+            Some((at, id)) => format!("{PAGE}?after={}.{id}", at.0),
+            None => PAGE.to_owned(),
+        }
+    }
+}
+
+async fn show(
+    State(site): State<Site>,
+    _: Owner,
+    Query(place): Query<Place>,
+    done: Done,
+) -> PageResult {
+    let (node, after) = (site.node.clone(), place.parse());
+    let read = move || {
+        let mut places = queue::due_ids(&node, after, PAGE_LEN + 1)?;
+        let has_next = places.len() > PAGE_LEN;
+        places.truncate(PAGE_LEN);
+        let mut rows = Vec::with_capacity(places.len());
+        for (_, id) in &places {
+            // It may have left the queue since. One message with its recipients at a time.
+            if let Some(item) = queue::item(&node, *id)? {
+                rows.push(row(&node, &item, NAMED_MAX)?);
+            }
+        }
+        let next = places.last().filter(|_| has_next);
+        let next = next.map(|(at, id)| Place { after: format!("{}.{id}", at.0) }.address());
+        let held = queue::held(&node, AT_ONCE_MAX)?.len();
+        Ok::<_, StoreError>((rows, next.unwrap_or_default(), held))
+    };
+    let (rows, next, held) = try_blocking(read).await?;
+    let place = if place.parse().is_some() { place.after } else { String::new() };
+    let page = site.owner_layout("On the way", "Mail")?.saying(done);
+    response::page(&QueuePage { page, rows, place, next, held, is_one: false })
+}
+
+/// One message with all its recipients.
+async fn show_one(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+    let (id, node): (QueueId, _) = (parse_id(&id)?, site.node.clone());
+    let read = move || {
+        let item = queue::item(&node, id)?;
+        item.map(|item| row(&node, &item, queue::RECIPIENTS_MAX)).transpose()
+    };
+    let row = try_blocking(read).await?.ok_or(Problem::NotFound)?;
+    let page = site.owner_layout("On the way", "Mail")?;
+    let (place, next) = (String::new(), String::new());
+    response::page(&QueuePage { page, rows: vec![row], place, next, held: 0, is_one: true })
+}
+
+/// The row of a message, with at most `named_max` of its recipients: those who wait come first.
+fn row(node: &Node, item: &QueuedMessage, named_max: usize) -> Result<Row, StoreError> {
+    let now = node.clock.now();
+    let copy = queue::sent_copy(node, item.id)?;
+    let subject = queue::subject(node, item.id)?;
     let nameless = match (item.from.is_empty(), item.on_behalf) {
         (true, None) => "A report to a sender",
         (_, Some(_)) => "A friend’s letter",
         (false, None) => "No subject",
     };
+    let mut named: Vec<&Recipient> = item.recipients.iter().collect();
+    if named.len() > named_max {
+        named.sort_by_key(|to| match to.state {
+            RecipientState::Failed => 0,
+            RecipientState::Waiting => 1,
+            RecipientState::Delivered => 2,
+        });
+        named.truncate(named_max);
+    }
     Ok(Row {
         id: item.id.to_string(),
         subject: subject.filter(|text| !text.is_empty()).unwrap_or_else(|| nameless.to_owned()),
@@ -127,26 +228,65 @@ fn row(site: &Site, item: &QueuedMessage) -> Result<Row, Problem> {
         machine_time: dates::machine(item.created),
         held: item.held,
         can_be_taken_back: copy.is_some() && queue::can_be_taken_back(item, now),
-        recipients: statuses(site, item)?,
-        on_behalf: item.on_behalf.map(|person| friend_name(site, &person)).transpose()?,
+        recipients: statuses_of(node, item, &named)?,
+        more: item.recipients.len().saturating_sub(named.len()),
+        on_behalf: item.on_behalf.map(|person| friend_name(node, &person)).transpose()?,
     })
 }
 
-async fn retry(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+async fn retry(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<String>,
+    Form(place): Form<Place>,
+) -> PageResult {
     let id: QueueId = parse_id(&id)?;
     let done = match queue::retry(&site.node, id).await? {
         true => Done::MessageRetried,
         false => Done::Nothing,
     };
-    Ok(response::see_other(&done.at(PAGE)))
+    Ok(response::see_other(&done.at(&place.address())))
 }
 
-async fn drop_item(State(site): State<Site>, _: Owner, Path(id): Path<String>) -> PageResult {
+async fn drop_item(
+    State(site): State<Site>,
+    _: Owner,
+    Path(id): Path<String>,
+    Form(place): Form<Place>,
+) -> PageResult {
     let id: QueueId = parse_id(&id)?;
     let done = match queue::drop_item(&site.node, id).await? {
         true => Done::MessageDropped,
         false => Done::Nothing,
     };
+    Ok(response::see_other(&done.at(&place.address())))
+}
+
+#[derive(Deserialize)]
+struct DecideForm {
+    /// `send` or `drop`.
+    action: String,
+}
+
+/// Releases or drops the messages that wait for the owner's decision, at most [`AT_ONCE_MAX`].
+async fn decide_held(
+    State(site): State<Site>,
+    _: Owner,
+    Form(form): Form<DecideForm>,
+) -> PageResult {
+    let done = match form.action.as_str() {
+        "send" => Done::HeldReleased,
+        "drop" => Done::HeldDropped,
+        _ => return Err(Problem::BadRequest),
+    };
+    let held = queue::held(&site.node, AT_ONCE_MAX)?;
+    for id in &held {
+        match done {
+            Done::HeldReleased => queue::retry(&site.node, *id).await?,
+            _ => queue::drop_item(&site.node, *id).await?,
+        };
+    }
+    let done = if held.is_empty() { Done::Nothing } else { done };
     Ok(response::see_other(&done.at(PAGE)))
 }
 

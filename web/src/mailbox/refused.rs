@@ -3,9 +3,13 @@
 use askama::Template;
 use axum::extract::{Form, Query, State};
 use data_encoding::HEXLOWER;
-use freehold_core::mailbox::{self, FetchBackError, RefusalId, Refused};
+use freehold_core::blocking::try_blocking;
+use freehold_core::mailbox::{self, FetchBackError, RefusalId, Refused, RefusedHead};
+use freehold_core::store::StoreError;
+use freehold_mime::people::Person;
 use serde::Deserialize;
 
+use super::named_people;
 use crate::dates;
 use crate::done::Done;
 use crate::layout::Layout;
@@ -17,6 +21,8 @@ use crate::viewer::Owner;
 
 /// Rows on one page.
 const LIST_LEN: usize = 50;
+/// Most authors of a letter that are named.
+const AUTHORS_MAX: usize = 3;
 
 pub(super) fn routes() -> Routes {
     Routes::new().get("/home/mail/refused", Access::Owner, show).post(
@@ -38,6 +44,31 @@ struct Row {
     /// The reply as it was sent.
     reply: String,
     has_text: bool,
+    /// The authors and the subject; `None` without a text.
+    head: Option<Head>,
+}
+
+struct Head {
+    from: String,
+    subject: String,
+}
+
+impl Head {
+    fn of(head: RefusedHead) -> Self {
+        let person = |person: mailbox::Correspondent| {
+            named_people::full(&Person { name: person.name, address: person.address })
+        };
+        Self {
+            from: head
+                .from
+                .into_iter()
+                .take(AUTHORS_MAX)
+                .map(person)
+                .collect::<Vec<_>>()
+                .join(", "),
+            subject: head.subject,
+        }
+    }
 }
 
 /// Why a message was refused, by the enhanced status code of the reply (RFC 3463).
@@ -100,7 +131,8 @@ async fn show(
     done: Done,
 ) -> PageResult {
     let now = site.node.clock.now();
-    let row = |refused: Refused| Row {
+    let row = |(refused, head): (Refused, Option<RefusedHead>)| Row {
+        head: head.map(Head::of),
         id: id_of(refused.id),
         when: dates::ago(refused.at, now),
         machine_time: dates::machine(refused.at),
@@ -116,7 +148,15 @@ async fn show(
     let earlier = earlier.map(|refused| id_of(refused.id));
     listed.truncate(LIST_LEN);
     let page = site.owner_layout("Turned away", "Mail")?.saying(done);
-    let rows = listed.into_iter().map(row).collect();
+    let node = site.node.clone();
+    let with_heads = move || {
+        let head = |refused: Refused| {
+            let head = mailbox::refused_head(&node, refused.id)?;
+            Ok::<_, StoreError>((refused, head))
+        };
+        listed.into_iter().map(head).collect::<Result<Vec<_>, _>>()
+    };
+    let rows = try_blocking(with_heads).await?.into_iter().map(row).collect();
     response::page(&RefusedPage { page, rows, earlier })
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::chosen::Chooser;
 use super::list::{self, LIST_LEN};
+use super::list_place::ListPlace;
 use super::{Sidebar, folder_row, list_page};
 use crate::dates;
 use crate::done::Done;
@@ -33,10 +34,14 @@ pub(super) struct Search {
     pub(super) result: String,
     /// The terms that have no meaning.
     pub(super) not_understood: String,
+    /// Where this page goes on; empty on the first one.
+    pub(super) from: String,
     /// The same search in the other scope.
     pub(super) other: String,
     /// True if the next page goes on in messages that were not searched yet.
     pub(super) is_cut: bool,
+    /// True if the results fill the page and there may be more.
+    pub(super) is_full: bool,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +97,11 @@ async fn show(
     let place =
         if is_here { format!("in {}", current.title()) } else { "in all folders".to_owned() };
     let is_cut = page.further.is_some() && page.hits.len() < LIST_LEN;
+    let is_full = page.further.is_some() && !is_cut;
     let result = match (query.is_empty(), page.hits.len()) {
+        (_, count) if is_full => {
+            format!("{count} letters on this page, and more may follow, {place}")
+        }
         (true, _) => "Type words from a letter, or from whom it is.".to_owned(),
         (_, 0) if is_cut => format!("None yet, {place}"),
         (_, 0) => format!("No letters, {place}"),
@@ -113,7 +122,9 @@ async fn show(
         not_understood: query.not_understood.join(", "),
         other: address(&form.q, if is_here { "all" } else { "here" }, id, None),
         is_cut,
+        is_full,
         query: form.q,
+        from: form.from,
     };
     let rows = page.hits.into_iter().filter_map(|hit| list::found(hit, &folders, now));
     let sidebar = Sidebar {
@@ -122,6 +133,7 @@ async fn show(
         messages: rows.collect(),
         empty_text: "",
         older: older.unwrap_or_default(),
+        place: ListPlace::default(),
         by_threads: false,
         heeds_keys: mailbox::heeds_keys(&site.node)?,
         search,

@@ -39,10 +39,13 @@ async fn answer_that_cannot_be_set_is_explained() {
             vec![("text", "a"), ("from", "2030-01-02T08:00"), ("until", "2030-01-01T08:00")],
             "#until-fault",
         ),
+        (vec![("text", "a"), ("until", "2020-01-01T08:00")], "#until-fault"),
         (vec![("text", long.as_str())], "#text-fault"),
     ] {
         let refused = owner.post(PAGE, &fields).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(refused.has(fault), "{fault}");
     }
+    // Without a text nobody is answered anyway.
+    owner.post(PAGE, &[("until", "2020-01-01T08:00")]).await.location();
 }

@@ -144,3 +144,35 @@ async fn list_is_paged_by_threads() {
     assert_eq!(second.all(".messages li").len(), 10);
     assert!(!second.text().contains("subject0<") && !second.has("a[rel='next']"));
 }
+
+#[tokio::test]
+async fn old_unread_letter_of_a_long_thread_is_reached() {
+    let alice = TestNode::new("alice").await;
+    let first = deliver(&alice, letter(0, "First <f@x.example>", "long")).await;
+    for number in 1..12 {
+        let text = letter(number, "Joost <j@x.example>", "long");
+        put(&alice, SpecialUse::Inbox, &text, Flags::of(Flags::SEEN)).await;
+    }
+    let mut owner = Browser::owner(&alice).await;
+    let list = owner.get("/home/mail").await;
+    let row = list.one(&format!(".messages a.unread[href='/home/mail/{first}']"));
+    assert!(row.text().contains("First, Joost"), "{}", row.text());
+    owner.get(&format!("/home/mail/{first}")).await;
+    assert!(!owner.get("/home/mail").await.has(".messages a.unread"));
+}
+
+#[tokio::test]
+async fn name_that_is_another_address_is_not_believed() {
+    let alice = TestNode::new("alice").await;
+    let from = "\"boss@friend.example\" <a@evil.example>";
+    let place = deliver(&alice, letter(0, from, "money")).await;
+    let mut owner = Browser::owner(&alice).await;
+    let row = owner.get("/home/mail").await.all(".messages a .key")[0].text();
+    assert!(row.contains("a@evil.example") && !row.contains("friend"), "{row}");
+    let page = owner.get(&format!("/home/mail/{place}")).await;
+    assert_eq!(page.one(".from b").text(), "a@evil.example");
+    assert!(page.one(".from").text().contains("boss@friend.example"));
+    let reply = format!("a.main[href='/home/mail/write?reply={}']", place.replace('/', "."));
+    let reply = page.one(&reply);
+    assert!(!reply.text().contains("friend"), "{}", reply.text());
+}

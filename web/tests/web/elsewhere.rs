@@ -147,6 +147,7 @@ async fn remote_pictures_are_fetched_only_when_asked() {
     let shown = owner.post(&format!("{path}/pictures"), &[]).await.location();
     let page = owner.get(&shown).await;
     assert!(!page.has("[data-notice='remote-images']"));
+    assert!(page.has("[data-notice='fetched-images'] [data-many]"), "they are offered again");
     let frame = owner.get(page.one("iframe").attr("src")).await;
     let images = frame.all("img");
     assert_eq!(images.len(), sources.len());

@@ -33,6 +33,8 @@ mod junk;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod list_places;
+#[cfg(test)]
 mod logins;
 #[cfg(test)]
 mod mailbox;

@@ -1,4 +1,5 @@
 //! The page of messages that wait to be sent.
+#![allow(clippy::disallowed_methods, reason = "a test may block")]
 
 use freehold_core::mailbox::queue::SendLimits;
 use freehold_core::mailbox::{self, Outcome, SpecialUse, queue};
@@ -160,4 +161,82 @@ async fn message_over_the_cap_waits_for_the_owners_word() {
     let page = owner.get(PAGE).await;
     assert!(!page.has("[data-notice='held']"));
     assert_eq!(page.all("[data-state='new']").len(), 2);
+}
+
+/// Submits a message to `count` recipients, held if `is_held`.
+async fn queue_up(node: &TestNode, number: usize, count: usize, is_held: bool) {
+    let recipient = |at: usize| format!("r{at}.{number}@b.example").into();
+    let limits = SendLimits { recipients: 1, new_recipients: 1 };
+    let submission = mailbox::Submission {
+        id: mailbox::IdempotencyKey::new(node),
+        from: "alice@alice.example".into(),
+        recipients: (0..count).map(recipient).collect(),
+        blob: node.blobs.put(format!("Subject: q{number}\r\n\r\nx\r\n").as_bytes()).unwrap(),
+        copy_to_sent: true,
+        request: queue::ReportRequest::default(),
+        limits: if is_held { limits } else { SendLimits::NONE },
+        not_before: None,
+    };
+    mailbox::submit(node, submission).await.unwrap();
+    node.clock.advance(1);
+}
+
+#[tokio::test]
+async fn long_queue_is_shown_in_pages() {
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
+    let mut owner = Browser::owner(&alice).await;
+    queue_up(&alice, 0, 120, false).await;
+    for number in 1..60 {
+        queue_up(&alice, number, 1, false).await;
+    }
+    let page = owner.get(PAGE).await;
+    assert_eq!(page.all("[data-queued]").len(), 50);
+    // Of many recipients some are named.
+    assert_eq!(page.one("[data-more]").attr("data-more"), "100");
+    assert_eq!(page.all("[data-state]").len(), 20 + 49);
+    let whole = owner.get(page.one("[data-more] a").attr("href")).await;
+    assert_eq!((whole.all("[data-state]").len(), whole.has("[data-more]")), (120, false));
+    let next = page.one("a[rel='next']").attr("href").to_owned();
+    let page = owner.get(&next).await;
+    assert_eq!((page.all("[data-queued]").len(), page.has("a[rel='next']")), (10, false));
+    // A button leads back to the page.
+    let last = page.all("[data-queued]")[9].attr("data-queued").to_owned();
+    let action = format!("{PAGE}/{last}/drop");
+    let place =
+        page.all(&format!("[action='{action}'] [name='after']"))[0].attr("value").to_owned();
+    let dropped = owner.post(&action, &[("after", &place)]).await;
+    assert_eq!(dropped.location(), next);
+    assert_eq!(owner.get(&next).await.all("[data-queued]").len(), 9);
+    for (path, status) in [
+        (format!("{PAGE}?after=x"), 200),
+        (format!("{PAGE}?after={}.{}", u64::MAX, "f".repeat(32)), 200),
+        (format!("{PAGE}/x"), 404),
+        (format!("{PAGE}/{}", "0".repeat(32)), 404),
+    ] {
+        assert_eq!(owner.get(&path).await.status.as_u16(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn held_messages_are_released_or_dropped_together() {
+    let alice = TestNode::new("alice").await.allowing_queued_mail();
+    let mut owner = Browser::owner(&alice).await;
+    let held = format!("{PAGE}/held");
+    for (action, left) in [("drop", 1), ("send", 3)] {
+        for number in 0..2 {
+            queue_up(&alice, number, 2, true).await;
+        }
+        let waiting = queue::held(&alice, 9).unwrap().len();
+        assert_eq!(waiting, 2);
+        if action == "drop" {
+            queue_up(&alice, 9, 1, false).await;
+        }
+        assert!(owner.get(PAGE).await.has("#all-held"));
+        assert_eq!(owner.post(&held, &[("action", "x")]).await.status.as_u16(), 400);
+        owner.post(&held, &[("action", action)]).await.location();
+        assert_eq!(queue::held(&alice, 9).unwrap().len(), 0);
+        assert_eq!(queue::queued(&alice, 9).unwrap().len(), left, "{action}");
+        assert!(!owner.get(PAGE).await.has("#all-held"));
+    }
+    owner.post(&held, &[("action", "send")]).await.location();
 }

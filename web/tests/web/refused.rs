@@ -34,6 +34,8 @@ async fn refused_message_is_fetched_into_the_inbox() {
     let page = owner.get(PAGE).await;
     assert_eq!(page.all("#refusals li").len(), 2);
     assert!(page.one("#refusals [data-text=true] b").text().contains("<b>ann</b>"));
+    let head = page.one("#refusals [data-head]").text();
+    assert!(head.contains("ann@shop.example") && head.contains("Offers"), "{head}");
     let id = page.one("#refusals [name=id]").attr("value").to_owned();
     let fetched = owner.post("/home/mail/refused/fetch", &[("id", &id)]).await.location();
     assert!(owner.get(&fetched).await.one("h1").text().contains("Offers"));
@@ -42,6 +44,19 @@ async fn refused_message_is_fetched_into_the_inbox() {
     assert_eq!(again, fetched, "a second press finds the letter of the first");
     let inbox = special_folder(&alice, SpecialUse::Inbox).unwrap().unwrap().id;
     assert_eq!(messages(&alice, inbox, 0, u32::MAX, 10).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn hostile_head_of_a_refusal_is_shown_as_text() {
+    let alice = TestNode::new("alice").await;
+    let mut owner = Browser::owner(&alice).await;
+    let long = format!("Subject: {}\r\n\r\n", "x".repeat(100_000));
+    for text in ["", "\r\n", "From: <b>\r\nSubject: <i>\r\n\r\n", &long, "\0\0"] {
+        refuse(&alice, 1, Some(text)).await;
+    }
+    let page = owner.get(PAGE).await;
+    assert_eq!(page.all("#refusals [data-head]").len(), 5);
+    assert!(!page.has("#refusals i") && page.text().len() < 100_000);
 }
 
 #[tokio::test]

@@ -74,10 +74,30 @@ async fn search_goes_further_back_page_by_page() {
     assert!(subjects(&page).is_empty());
     let page = owner.get(page.one("a[rel='next']").attr("href")).await;
     assert_eq!(subjects(&page), ["4", "3", "2", "1", "0"]);
+    assert!(!page.has("#found[data-more]"));
     assert!(!page.has("a[rel='next']"));
     // Results fill a page.
     let page = owner.get("/home/mail/search?q=hay").await;
     assert_eq!((subjects(&page).len(), subjects(&page)[0].as_str()), (30, "249"));
+    assert!(page.has("#found[data-more]"), "it says that there are more");
     let page = owner.get(page.one("a[rel='next']").attr("href")).await;
     assert_eq!(subjects(&page)[0], "219");
+}
+
+#[tokio::test]
+async fn indexed_letters_are_searched_in_one_page() {
+    let alice = TestNode::new("alice").await;
+    for number in 0..1_500 {
+        let word = if number == 1 { "tomatoes" } else { "hay" };
+        deliver(&alice, format!("Subject: {number}\r\n\r\nsome {word}\r\n")).await;
+    }
+    let mut owner = Browser::owner(&alice).await;
+    let page = owner.get("/home/mail/search?q=tomatoes").await;
+    assert!(subjects(&page).is_empty() && page.has("a[rel='next']"), "nothing is indexed yet");
+    let mut indexer = mailbox::TextIndexer::default();
+    while indexer.step(&alice).await.unwrap() {}
+    let page = owner.get("/home/mail/search?q=tomatoes").await;
+    assert_eq!((subjects(&page), page.has("a[rel='next']")), (vec!["1".to_owned()], false));
+    let page = owner.get("/home/mail/search?q=absent").await;
+    assert!(subjects(&page).is_empty() && !page.has("a[rel='next']"));
 }

@@ -29,7 +29,9 @@ use crate::store::{BlobId, Scan, StoreError, Table};
 pub use by_friend::{for_friends, mark_offered};
 pub use clock::make_due_after_clock_step;
 pub use limits::SendLimits;
-pub use manage::{can_be_taken_back, drop_item, queued, retry, sent_copy, subject, take_back};
+pub use manage::{
+    can_be_taken_back, drop_item, held, queued, retry, sent_copy, subject, take_back,
+};
 pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encoded};
 pub use outbound::{Outbound, outbound};
 pub use record::{NOT_DELIVERED, Outcome, RecordError, record_friend_outcomes, record_outcomes};

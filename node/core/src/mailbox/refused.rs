@@ -4,6 +4,8 @@
 //! refused. A client costs a row by each refusal: a network and all of them together have a share
 //! per day, and a refusal beyond it is not recorded.
 
+mod head;
+
 use std::net::IpAddr;
 
 use minicbor::{Decode, Encode};
@@ -22,6 +24,8 @@ use crate::row::{self, Record, Rows};
 use crate::shares::{self, Allowance, Limit, Share};
 use crate::store::{BlobId, Scan, StoreError, Table, Tx};
 use freehold_mime::text::one_line;
+
+pub use head::{RefusedHead, refused_head};
 
 /// How long a refusal is listed, in milliseconds.
 const LISTED_MS: u64 = 30 * 24 * 3_600_000;

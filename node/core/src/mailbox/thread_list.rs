@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{self, Values};
 use super::details::Column;
+use super::flags::{self, Flags};
 use super::folders::{Folder, FolderId, load};
 use super::page::{self, Page};
 use super::read::{self, Message};
@@ -21,8 +22,16 @@ use crate::store::StoreError;
 
 /// The most messages of a thread in one folder that are counted.
 pub const THREAD_COUNTED_MAX: usize = 500;
-/// The most messages of a thread that are read for a list: the newest.
+/// The most messages of a thread that a list has in full: the newest.
 const READ_MAX: usize = 8;
+/// The most correspondents of the messages before these.
+const EARLIER_MAX: usize = 16;
+/// The most pages read for the state of older messages of threads, for one page of a list: those of
+/// a folder of 128,000 messages. Of a message in a further page the state is not known.
+const STATE_PAGES_MAX: usize = 2_000;
+/// The most pages whose summaries are unpacked for the correspondents of older messages, for one
+/// page of a list.
+const EARLIER_PAGES_MAX: usize = 100;
 /// The most messages that are examined for one page of a list.
 const EXAMINED_MAX: usize = 2_000;
 
@@ -33,8 +42,29 @@ pub struct ListedThread {
     pub thread: Option<ThreadId>,
     /// Its newest messages in the folder, the newest first: at least one, at most eight.
     pub messages: Vec<(Message, Summary)>,
+    /// Summaries of messages before these, the oldest first: one of each pair of author and first
+    /// recipient.
+    pub earlier: Vec<Summary>,
     /// The number of its messages in the folder, at most [`THREAD_COUNTED_MAX`].
     pub count: usize,
+    /// The flags that at least one of the counted messages has.
+    pub flags: Flags,
+    /// The UID of the oldest of the counted messages without \Seen.
+    pub oldest_unseen: Option<u32>,
+}
+
+impl ListedThread {
+    /// A message for itself.
+    pub fn of_one(message: Message, summary: Summary) -> Self {
+        Self {
+            thread: None,
+            earlier: Vec::new(),
+            count: 1,
+            flags: message.flags.clone(),
+            oldest_unseen: (!message.flags.has(Flags::SEEN)).then_some(message.uid),
+            messages: vec![(message, summary)],
+        }
+    }
 }
 
 /// A page of a list of threads.
@@ -100,7 +130,7 @@ fn single(
         older: last.map(|(message, _)| message.uid),
         threads: listed
             .into_iter()
-            .map(|message| ListedThread { thread: None, messages: vec![message], count: 1 })
+            .map(|(message, summary)| ListedThread::of_one(message, summary))
             .collect(),
     })
 }
@@ -117,13 +147,26 @@ struct Reader<'a> {
     expunged: BTreeSet<u32>,
     /// The threads whose newest message was met.
     met: BTreeSet<[u8; 16]>,
+    /// The pages that may still be read for older messages.
+    state_pages: usize,
+    /// The pages whose summaries may still be unpacked for older messages.
+    earlier_pages: usize,
 }
 
 impl<'a> Reader<'a> {
     fn new(node: &'a Node, folder: Folder) -> Result<Self, StoreError> {
         let expunged = removals::recorded(node, folder.id)?;
         let (pages, summaries) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { node, folder, pages, summaries, expunged, met: BTreeSet::new() })
+        Ok(Self {
+            node,
+            folder,
+            pages,
+            summaries,
+            expunged,
+            met: BTreeSet::new(),
+            state_pages: STATE_PAGES_MAX,
+            earlier_pages: EARLIER_PAGES_MAX,
+        })
     }
 
     /// The thread that message `uid` represents; `None` if it is not the newest of its thread.
@@ -155,24 +198,87 @@ impl<'a> Reader<'a> {
             messages.extend(self.message(*member)?);
         }
         // It may have been expunged meanwhile.
-        let is_there = !messages.is_empty();
-        Ok(is_there.then_some(ListedThread { thread, messages, count: members.len() }))
+        if messages.is_empty() {
+            return Ok(None);
+        }
+        let (flags, oldest_unseen) = self.state(&members)?;
+        let older = members.get(READ_MAX..).unwrap_or_default();
+        let (earlier, count) = (self.earlier(older)?, members.len());
+        Ok(Some(ListedThread { thread, messages, earlier, count, flags, oldest_unseen }))
+    }
+
+    /// The flags that at least one of the members has, and the oldest member without \Seen.
+    /// `members` descend.
+    fn state(&mut self, members: &[u32]) -> Result<(Flags, Option<u32>), StoreError> {
+        let (mut bits, mut keywords, mut oldest_unseen) = (0u8, 0u64, None);
+        for uid in members {
+            if !self.has_page(*uid) {
+                if self.state_pages == 0 {
+                    break;
+                }
+                self.state_pages -= 1;
+            }
+            let Some(first) = self.page(*uid)? else { continue };
+            let Some(entry) = self.pages.get(&first).and_then(|page| page.entry(*uid)) else {
+                continue;
+            };
+            (bits, keywords) = (bits | entry.bits, keywords | entry.keywords);
+            if entry.bits & Flags::SEEN == 0 {
+                oldest_unseen = Some(*uid);
+            }
+        }
+        let keywords = flags::named(keywords, &self.folder.keywords);
+        Ok((Flags { bits, keywords }, oldest_unseen))
+    }
+
+    /// Summaries of the older members, the oldest first, one for each pair of correspondents.
+    fn earlier(&mut self, older: &[u32]) -> Result<Vec<Summary>, StoreError> {
+        let mut earlier: Vec<Summary> = Vec::new();
+        for uid in older.iter().rev() {
+            if earlier.len() >= EARLIER_MAX {
+                break;
+            }
+            if !self.has_page(*uid) {
+                continue;
+            }
+            let Some(first) = self.page(*uid)? else { continue };
+            if !self.summaries.contains_key(&first) {
+                if self.earlier_pages == 0 {
+                    continue;
+                }
+                self.earlier_pages -= 1;
+            }
+            let Some((_, summary)) = self.message(*uid)? else { continue };
+            let is_known = |known: &Summary| {
+                known.from == summary.from && known.to.first() == summary.to.first()
+            };
+            if !earlier.iter().any(is_known) {
+                earlier.push(summary);
+            }
+        }
+        Ok(earlier)
+    }
+
+    /// Whether the page of a message was read.
+    fn has_page(&self, uid: u32) -> bool {
+        let nearest = self.pages.range(..=uid).next_back();
+        nearest.is_some_and(|(_, page)| page.entry(uid).is_some())
+    }
+
+    /// The key of the page that has a message, which is read if need be; `None` if it is gone.
+    fn page(&mut self, uid: u32) -> Result<Option<u32>, StoreError> {
+        if !self.has_page(uid) {
+            let read = page::holding(&self.node.store, self.folder.id, uid)?;
+            let Some(page) = read.filter(|page| page.entry(uid).is_some()) else { return Ok(None) };
+            self.pages.insert(page.first, page);
+        }
+        Ok(self.pages.range(..=uid).next_back().map(|(first, _)| *first))
     }
 
     /// A message with its summary; `None` if it is gone.
     fn message(&mut self, uid: u32) -> Result<Option<(Message, Summary)>, StoreError> {
+        let Some(first) = self.page(uid)? else { return Ok(None) };
         let (rows, id) = (&self.node.store, self.folder.id);
-        let nearest = self.pages.range(..=uid).next_back().map(|(first, _)| *first);
-        let is_in = |page: &Page| page.entry(uid).is_some();
-        let first = match nearest.filter(|first| self.pages.get(first).is_some_and(is_in)) {
-            Some(first) => first,
-            None => {
-                let Some(page) = page::holding(rows, id, uid)? else { return Ok(None) };
-                let first = page.first;
-                self.pages.insert(first, page);
-                first
-            }
-        };
         let Some(page) = self.pages.get(&first) else { return Ok(None) };
         let Some(entry) = page.entry(uid) else { return Ok(None) };
         let message = entry.message(id, &self.folder.keywords);

@@ -175,7 +175,10 @@ pub(super) async fn open_message(
     let answers_elsewhere = !parts.reply_to.iter().all(is_sender);
     let special = mailbox::folder(&site.node, message.folder)?.and_then(|folder| folder.special);
     let address = honest_address(&summary.from.address).into_owned();
-    let name = Some(if summary.from.name.is_empty() { &address } else { &summary.from.name })
+    // A name that could be taken for another address comes after the real one.
+    let named = &summary.from.name;
+    let is_claim = named_people::claims_another_address(named, &summary.from.address);
+    let name = Some(if is_claim || named.is_empty() { &address } else { named })
         .filter(|shown| !shown.is_empty())
         .map_or("Nobody named", String::as_str)
         .to_owned();
@@ -188,7 +191,11 @@ pub(super) async fn open_message(
         avatar: Avatar::of(&name, summary.from.address.to_ascii_lowercase().as_bytes()),
         has_address_in_name: summary.from.address.is_empty() && name.contains('@'),
         sender: summary.from.address.clone(),
-        address: if address == name { String::new() } else { address },
+        address: match address == name {
+            true if is_claim => format!("under the name “{named}”"),
+            true => String::new(),
+            false => address,
+        },
         name,
         to: if parts.to.is_empty() { "nobody named".to_owned() } else { joined(&parts.to) },
         cc: joined(&parts.cc),
@@ -247,5 +254,5 @@ fn delivery(site: &Site, message: &Message) -> Result<Vec<RecipientStatus>, Prob
     let Some(outgoing) = mailbox::queued_with_blob(&site.node, &content.blob)? else {
         return Ok(Vec::new());
     };
-    queue::statuses(site, &outgoing)
+    Ok(queue::statuses(&site.node, &outgoing)?)
 }

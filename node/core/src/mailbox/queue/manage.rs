@@ -1,5 +1,6 @@
 //! The queue as its owner manages it: the list, a retry at once, and dropping an item.
 
+use super::limits::HELD;
 use super::record::{NOT_DELIVERED, Outcome, RecordError, record_outcomes};
 use super::submit::RECORDED_WITHIN;
 use super::{
@@ -14,7 +15,7 @@ use crate::mailbox::idempotency::IdempotencyKey;
 use crate::mailbox::{FlagChange, Flags, SpecialUse, read, senders, store_flags, transfer};
 use crate::node::Node;
 use crate::row;
-use crate::store::{StoreError, Tx};
+use crate::store::{Scan, StoreError, Tx};
 
 /// The queued messages, those that are tried next first, at most `limit`.
 ///
@@ -22,6 +23,15 @@ use crate::store::{StoreError, Tx};
 /// When a row is damaged or the store is unavailable.
 pub fn queued(node: &Node, limit: usize) -> Result<Vec<QueuedMessage>, StoreError> {
     super::due(node, Timestamp(u64::MAX), limit)
+}
+
+/// The ids of the messages that wait for the owner's decision, at most `limit`. It reads no item.
+///
+/// # Errors
+/// As [`queued`].
+pub fn held(node: &Node, limit: usize) -> Result<Vec<QueueId>, StoreError> {
+    let found = row::scan::<DueRow>(&node.store, &Scan::prefix(&HELD.0.to_be_bytes(), limit))?;
+    Ok(found.iter().map(|(key, _)| QueueId(row::key_part(key, 8))).collect())
 }
 
 /// The folder and the UID of the copy of a queued message in Sent, if it has one.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::mailbox::{
-    Delivery, FlagChange, IdempotencyKey, SpecialUse, deliver, move_messages, special_folder,
-    store_flags,
+    Delivery, FlagChange, IdempotencyKey, SpecialUse, TextIndexer, deliver, move_messages,
+    special_folder, store_flags,
 };
 use crate::testing::TestNode;
 
@@ -97,6 +97,47 @@ async fn terms_find_messages_newest_first() {
     }
     let limits = SearchLimits::of_a_page(10);
     assert_eq!(found(&alice, "from:joost", Some(inbox), limits), [first]);
+}
+
+/// Lets the background task do all of its work; returns the number of its steps.
+async fn index(node: &Node) -> usize {
+    let (mut indexer, mut steps) = (TextIndexer::default(), 0);
+    while indexer.step(node).await.unwrap() {
+        steps += 1;
+        assert!(steps < 10_000, "indexing has no end");
+    }
+    steps
+}
+
+#[tokio::test]
+async fn indexed_bodies_are_searched_without_being_read() {
+    let alice = TestNode::new("alice").await;
+    add(&alice, "Subject: 0\r\n\r\nRipe tomatoes and a pear\r\n").await;
+    for number in 1..1_500 {
+        add(&alice, &format!("Subject: {number}\r\n\r\nsome hay\r\n")).await;
+    }
+    let page = |text: &str, bodies: usize| {
+        let query = SearchQuery::parse(text, |_| None);
+        let limits = SearchLimits { bodies, ..SearchLimits::of_a_page(30) };
+        search(&alice, &query, None, None, limits).unwrap()
+    };
+    // Nothing is indexed: bodies are read, page by page.
+    let unread = page("tomatoes", 200);
+    assert!(unread.hits.is_empty() && unread.further.is_some());
+    index(&alice).await;
+    for text in ["tomatoes", "TOMATOES pear", "\"ripe tomatoes\"", "omato", "subject:0 pear"] {
+        let found = page(text, 5);
+        assert_eq!((found.hits.len(), found.further), (1, None), "{text}");
+    }
+    assert_eq!(page("tomatoes absent", 0).further, None);
+    // Messages that came since are read, indexed ones are not.
+    for number in 0..3 {
+        add(&alice, &format!("Subject: new {number}\r\n\r\nMore tomatoes\r\n")).await;
+    }
+    let found = page("tomatoes", 4);
+    assert_eq!((found.hits.len(), found.further), (4, None));
+    index(&alice).await;
+    assert_eq!(page("tomatoes", 4).hits.len(), 4);
 }
 
 #[tokio::test]

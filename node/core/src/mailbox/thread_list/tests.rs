@@ -1,7 +1,7 @@
 use super::*;
 use crate::mailbox::{
-    Delivery, Flags, IdempotencyKey, SpecialUse, delete_for_good, deliver, move_messages,
-    remove_expunged, special_folder, thread_messages, with_threads,
+    Delivery, FlagChange, Flags, IdempotencyKey, SpecialUse, delete_for_good, deliver,
+    move_messages, remove_expunged, special_folder, store_flags, thread_messages, with_threads,
 };
 use crate::testing::TestNode;
 
@@ -75,5 +75,34 @@ async fn thread_over_many_pages_is_counted_to_a_limit() {
     let list = threads(&alice, inbox, None, 10).unwrap();
     let counts: Vec<usize> = list.threads.iter().map(|thread| thread.count).collect();
     assert_eq!((counts, list.older), (vec![THREAD_COUNTED_MAX, 1], None));
-    assert_eq!(list.threads[0].messages.len(), READ_MAX);
+    let thread = &list.threads[0];
+    assert_eq!((thread.messages.len(), thread.earlier.len()), (READ_MAX, EARLIER_MAX));
+    // Of the counted messages the oldest has UID 12.
+    assert_eq!(thread.oldest_unseen, Some(12));
+    assert_eq!(thread.earlier[0].from.address, "10@x.example");
+}
+
+#[tokio::test]
+async fn old_unseen_message_of_a_thread_is_found() {
+    let alice = TestNode::new("alice").await;
+    let inbox = special(&alice, SpecialUse::Inbox);
+    let mut uids = Vec::new();
+    for number in 0..12 {
+        uids.push(add(&alice, inbox, "a", number).await);
+    }
+    let listed = || threads(&alice, inbox, None, 9).unwrap().threads.remove(0);
+    assert_eq!(listed().oldest_unseen, Some(uids[0]));
+    let seen = FlagChange::Add(Flags::of(Flags::SEEN));
+    store_flags(&alice, inbox, &uids[1..], seen.clone(), None).await.unwrap();
+    let flagged = Flags { bits: Flags::FLAGGED, keywords: vec!["old".to_owned()] };
+    store_flags(&alice, inbox, &uids[..1], FlagChange::Add(flagged), None).await.unwrap();
+    let thread = listed();
+    assert_eq!(thread.oldest_unseen, Some(uids[0]));
+    assert!(thread.flags.has(Flags::FLAGGED) && thread.flags.has_keyword("OLD"));
+    assert_eq!(thread.earlier.len(), 4);
+    store_flags(&alice, inbox, &uids, seen, None).await.unwrap();
+    assert_eq!(listed().oldest_unseen, None);
+    // An expunged message counts no longer.
+    delete_for_good(&alice, inbox, &uids[..1]).await.unwrap();
+    assert!(!listed().flags.has(Flags::FLAGGED));
 }
