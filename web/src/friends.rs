@@ -14,8 +14,10 @@ use freehold_core::mailbox::relay::{
     RELAYED_MESSAGES_PER_DAY, RELAYED_MIB_PER_DAY, RELAYED_RECIPIENTS_PER_DAY,
 };
 use freehold_core::names;
+use freehold_core::node::Node;
 use freehold_core::notices::{self, FriendNotice};
 use freehold_core::shares::{self, Share};
+use freehold_core::store::StoreError;
 use serde::Deserialize;
 
 pub use self::fetch::{FindInviteError, find_invite};

@@ -96,7 +96,7 @@ fn page(
     };
     let outbound = outbound(&site.node)?;
     let by_friend = match &outbound {
-        Outbound::Friend(person) => Some(friend_name(site, person)?),
+        Outbound::Friend(person) => Some(friend_name(&site.node, person)?),
         _ => None,
     };
     let friends = friends::list(&site.node)?.into_iter();

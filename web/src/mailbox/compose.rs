@@ -112,7 +112,7 @@ impl ComposePage {
             reach: if outbound == Outbound::None { domains() } else { None },
             is_direct: outbound == Outbound::Direct,
             by_friend: match &outbound {
-                Outbound::Friend(person) => Some(friend_name(site, person)?),
+                Outbound::Friend(person) => Some(friend_name(&site.node, person)?),
                 _ => None,
             },
             smarthost: match outbound {
