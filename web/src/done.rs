@@ -34,6 +34,8 @@ pub(crate) enum Done {
     MovedToArchive,
     MovedToJunk,
     MovedToTrash,
+    TakenBackToTrash,
+    GoesOnFromTrash,
     Moved,
     MarkedUnread,
     MessageDeleted,
@@ -70,7 +72,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 55] = [
+const NAMES: [(Done, &str); 57] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -93,6 +95,8 @@ const NAMES: [(Done, &str); 55] = [
     (Done::MovedToArchive, "to-archive"),
     (Done::MovedToJunk, "to-junk"),
     (Done::MovedToTrash, "to-bin"),
+    (Done::TakenBackToTrash, "back-to-bin"),
+    (Done::GoesOnFromTrash, "goes-on"),
     (Done::Moved, "moved"),
     (Done::MarkedUnread, "unread"),
     (Done::MessageDeleted, "deleted"),

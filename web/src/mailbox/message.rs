@@ -12,12 +12,13 @@ use serde::Deserialize;
 
 use self::open::{OpenMessage, open_message};
 use super::blocks::Block;
-use super::leave::Leaving;
+use super::leave::LeavingWay;
 use super::parts::PicturesQuery;
 use super::picture_senders::{AlwaysPictures, NotOffered};
 use super::proof::Proof;
 use super::remote_pictures;
 use super::thread::Thread;
+use super::throw_away;
 use super::{Sidebar, sidebar};
 use crate::done::Done;
 use crate::headers;
@@ -156,6 +157,9 @@ async fn move_to(
         }
     };
     let target = target.ok_or(Problem::NotFound)?.id;
+    if done == Done::MovedToTrash {
+        return throw_away::one(&site, (folder, uid), target).await;
+    }
     match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target).await {
         // A second press of the button.
         Ok(moved) if moved.is_empty() => Ok(response::see_other(&format!("/home/mail/{folder}"))),

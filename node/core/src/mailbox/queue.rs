@@ -31,7 +31,7 @@ pub use notify::{NewRecipient, Notify, ReportRequest, xtext_decoded, xtext_encod
 pub use outbound::{Outbound, outbound};
 pub use record::{NOT_DELIVERED, Outcome, RecordError, record_friend_outcomes, record_outcomes};
 pub use report::{Delivered, report_delivered};
-pub use submit::{Submission, SubmitError, submit};
+pub use submit::{Submission, SubmitError, submit, submit_request};
 
 /// The most recipients of one submission.
 pub const RECIPIENTS_MAX: usize = 500; // RFC 5321 4.5.3.1.8 asks for at least 100
@@ -167,6 +167,15 @@ struct ItemRow {
     envelope_id: Option<String>,
     #[n(7)]
     held: Option<bool>,
+    /// See [`submit_request`].
+    #[n(8)]
+    is_request: Option<bool>,
+}
+
+impl ItemRow {
+    fn is_request(&self) -> bool {
+        self.is_request == Some(true)
+    }
 }
 
 impl Record for ItemRow {
@@ -199,7 +208,8 @@ fn recipients(rows: &impl Rows, id: QueueId) -> Result<Vec<(Vec<u8>, Recipient)>
 fn load(rows: &impl Rows, id: QueueId) -> Result<Option<QueuedMessage>, StoreError> {
     let Some(item) = row::get::<ItemRow>(rows, &id.0)? else { return Ok(None) };
     let recipients = recipients(rows, id)?.into_iter().map(|(_, recipient)| recipient).collect();
-    let ItemRow { from, blob, size, created, next_attempt, return_full, envelope_id, held } = item;
+    let ItemRow { from, blob, size, created, next_attempt, return_full, envelope_id, held, .. } =
+        item;
     let held = held == Some(true);
     let request = ReportRequest { return_full: return_full == Some(true), envelope_id };
     Ok(Some(QueuedMessage {
