@@ -33,7 +33,8 @@ pub(super) async fn check(
     form: &MessageForm,
     recipients: &[Recipient],
 ) -> Result<Option<Fault>, Problem> {
-    if !form.again.is_empty() {
+    // One without text is asked about, or has files, which a browser does not fill in again.
+    if !form.again.is_empty() || form.text.trim().is_empty() {
         return Ok(None);
     }
     let Some(sent) = mailbox::special_folder(&site.node, SpecialUse::Sent)? else {
