@@ -4,7 +4,7 @@
 // The form's attributes: data-saved is "yes" if the node has the form's content; data-autosave has
 // the text for a draft that the node refuses for no field of it, and is absent if nothing may be
 // saved without a button; data-unreached has the text for a node that does not answer; data-pause
-// has another pause. Files are sent by a button alone. #enclosed lists the files that are stored.
+// has another pause; data-enter keeps Enter from sending. Files are sent by a button alone. #enclosed lists the files that are stored.
 
 /** The pause in typing after which a draft is saved, in milliseconds. */
 const PAUSE_MS = 2000;
@@ -106,6 +106,14 @@ if ('autosave' in form.dataset) {
   document.addEventListener('visibilitychange', () => { if (document.hidden) save(); });
   addEventListener('online', save);
   if (isChanged()) schedule(pauseMs);
+}
+
+// Enter in a field of one line would press the form's first button.
+if ('enter' in form.dataset) {
+  form.addEventListener('keydown', (event) => {
+    const isLine = event.target.matches('input:not([type=checkbox], [type=file])');
+    if (event.key === 'Enter' && isLine) event.preventDefault();
+  });
 }
 
 form.addEventListener('submit', (event) => {

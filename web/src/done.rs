@@ -34,6 +34,8 @@ pub(crate) enum Done {
     MovedToArchive,
     MovedToJunk,
     MovedToTrash,
+    TakenBackToTrash,
+    GoesOnFromTrash,
     Moved,
     MarkedUnread,
     MessageDeleted,
@@ -79,7 +81,7 @@ pub(crate) enum Done {
 }
 
 /// The names of the outcomes in addresses.
-const NAMES: [(Done, &str); 64] = [
+const NAMES: [(Done, &str); 66] = [
     (Done::Published, "published"),
     (Done::Changed, "changed"),
     (Done::Unchanged, "unchanged"),
@@ -102,6 +104,8 @@ const NAMES: [(Done, &str); 64] = [
     (Done::MovedToArchive, "to-archive"),
     (Done::MovedToJunk, "to-junk"),
     (Done::MovedToTrash, "to-bin"),
+    (Done::TakenBackToTrash, "back-to-bin"),
+    (Done::GoesOnFromTrash, "goes-on"),
     (Done::Moved, "moved"),
     (Done::MarkedUnread, "unread"),
     (Done::MessageDeleted, "deleted"),

@@ -3,6 +3,7 @@
 
 mod away;
 mod blocks;
+mod came_for;
 mod chosen;
 mod compose;
 mod empty;
@@ -35,6 +36,7 @@ mod sanitise;
 mod search;
 mod senders;
 mod thread;
+mod throw_away;
 mod unsubscribe;
 mod why;
 

@@ -24,6 +24,9 @@ pub const ALIASES_MAX: usize = 1_000;
 const LOCAL_LEN_MAX: usize = 64;
 /// The longest label, in characters.
 const LABEL_CHARS_MAX: usize = 80;
+/// The letters of masked addresses.
+const CONSONANTS: &[u8; 16] = b"bdfghjklmnprstvz";
+const VOWELS: &[u8; 4] = b"aeiu";
 const PURPOSE: &str = "aliases";
 const OWN: &[u8] = b"own";
 
@@ -249,8 +252,6 @@ pub async fn mask(node: &Node, label: &str) -> Result<Alias, AliasError> {
 
 /// Four syllables and four digits: 40 bits.
 fn random_local(node: &Node) -> String {
-    const CONSONANTS: &[u8; 16] = b"bdfghjklmnprstvz";
-    const VOWELS: &[u8; 4] = b"aeiu";
     let mut bits = node.random.u64();
     let mut take = |letters: &[u8]| {
         let count = letters.len() as u64;
@@ -266,6 +267,33 @@ fn random_local(node: &Node) -> String {
     local.push('.');
     (0..4).for_each(|_| local.push(take(b"0123456789")));
     local
+}
+
+/// Whether a local part has the form of those that [`mask`] makes. Mail from such an address is to
+/// tell nobody the owner's name.
+pub fn is_mask(local: &str) -> bool {
+    let base = local.split_once('+').map_or(local, |(base, _)| base).to_ascii_lowercase();
+    let Some((syllables, digits)) = base.split_once('.') else { return false };
+    let is_syllable = |(at, letter): (usize, u8)| match at % 2 {
+        0 => CONSONANTS.contains(&letter),
+        _ => VOWELS.contains(&letter),
+    };
+    syllables.len() == 8
+        && syllables.bytes().enumerate().all(is_syllable)
+        && digits.len() == 4
+        && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// Whether mail from an address of the owner bears the owner's name: not from a masked one.
+pub fn shows_name(address: &str) -> bool {
+    !is_mask(address.rsplit_once('@').map_or(address, |(local, _)| local))
+}
+
+/// The local part without a tag of an address at the owner's domain, in lower case; `None` for
+/// another domain, and if it can't be that of an alias.
+pub fn local_of(owner: &Profile, address: &str) -> Option<String> {
+    let (local, domain) = address.rsplit_once('@')?;
+    base_of(local).filter(|_| domain_name::is_same(domain, &owner.domain))
 }
 
 /// Switches an alias on or off.

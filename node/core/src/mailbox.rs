@@ -86,7 +86,7 @@ pub use junk::{
     ReasonKind, forget_old_lessons, learn_from_inbox, learn_next, lessons_learnt, list_sender,
     listed_senders, unlist_sender,
 };
-pub use left_lists::{left_list, record_left_list};
+pub use left_lists::{asked_to_leave, record_asked_to_leave};
 pub use metadata::{
     METADATA_ENTRIES_MAX, METADATA_NAME_LEN_MAX, METADATA_VALUE_LEN_MAX, MetadataError,
     MetadataName, all_metadata, metadata, set_metadata,
@@ -98,11 +98,12 @@ pub use picture_senders::{
 pub use queue::{
     Outcome, QueueId, QueuedMessage, Recipient, RecipientState, RecordError, Submission,
     SubmitError, due, next_due, queued_blobs, queued_with_blob, record_outcomes, submit,
+    submit_request,
 };
 pub use quota::{Quota, deleted_size, quota};
 pub use read::{
-    Content, MESSAGE_LEN_MAX, Message, MessageId, View, body, content, contents, judgement,
-    message, messages, messages_in, messages_named, preview, summaries, summary, view,
+    Content, MESSAGE_LEN_MAX, Message, MessageId, View, addressed, body, content, contents,
+    judgement, message, messages, messages_in, messages_named, preview, summaries, summary, view,
 };
 pub use recent::claim_recent;
 pub use refused::{

@@ -9,6 +9,7 @@ use freehold_core::mailbox::{
 
 use super::empty::is_purgeable;
 use super::list_place::{ListPlace, with_field};
+use super::throw_away::{ThrownAway, throw_away};
 use super::{message, search};
 use crate::done::Done;
 use crate::problem::Problem;
@@ -221,8 +222,15 @@ async fn transfer(site: &Site, form: &ChosenForm) -> PageResult {
         _ => return Err(Problem::BadRequest),
     };
     let target = target.ok_or(Problem::NotFound)?.id;
-    let mut moved = Vec::new();
+    let (mut moved, mut thrown) = (Vec::new(), ThrownAway::default());
     for (folder, uids) in form.messages.iter().filter(|(folder, _)| **folder != target.0) {
+        if form.action == "trash" {
+            let more = throw_away(site, FolderId(*folder), uids, target).await?;
+            moved.extend(more.moved);
+            thrown.taken_back.extend(more.taken_back);
+            thrown.goes_on |= more.goes_on;
+            continue;
+        }
         match mailbox::move_messages(&site.node, FolderId(*folder), uids, target).await {
             Ok(pairs) => moved.extend(pairs.into_iter().map(|(_, new)| new)),
             Err(TransferError::Store(error)) => return Err(error.into()),
@@ -230,6 +238,9 @@ async fn transfer(site: &Site, form: &ChosenForm) -> PageResult {
         }
     }
     let mut list = form.list();
+    if !thrown.taken_back.is_empty() {
+        return Ok(response::see_other(&Done::TakenBackToTrash.at(&list)));
+    }
     if moved.is_empty() {
         // They are there already.
         return Ok(response::see_other(&list));
@@ -242,5 +253,6 @@ async fn transfer(site: &Site, form: &ChosenForm) -> PageResult {
         let uids: Vec<String> = moved.iter().map(u32::to_string).collect();
         list = with_field(&list, &format!("moved={}.{}", target.0, uids.join(",")));
     }
-    Ok(response::see_other(&Done::MessagesMoved.at(&list)))
+    let done = if thrown.goes_on { Done::GoesOnFromTrash } else { Done::MessagesMoved };
+    Ok(response::see_other(&done.at(&list)))
 }

@@ -1,29 +1,32 @@
 //! The form that writes a message, an answer, or a forwarded message.
 
+mod conversation;
 pub(super) mod draft;
 mod enclosures;
 mod file_type;
 mod form;
 mod form_state;
 mod forward;
+mod from;
 mod gather;
 mod outgoing;
 mod quote;
 mod recipients;
+mod repeated;
 pub(super) mod reply;
 mod send;
+mod suggested;
 
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use freehold_core::aliases;
 use freehold_core::mailbox::queue::{Outbound, outbound};
 use freehold_core::mailbox::{self, FolderId, SpecialUse};
-use freehold_core::profile;
 
 use self::draft::Listed;
 use self::form::{Fields, MessageForm, Posted};
-use self::forward::Offered;
+use self::forward::Offers;
+use self::from::Choice;
 use self::recipients::KnownFriend;
 pub(super) use self::send::send_mailto;
 use super::parsed::PARSED_LEN_MAX;
@@ -71,7 +74,9 @@ struct ComposePage {
     form: MessageForm,
     fault: Option<Fault>,
     /// The owner's addresses; empty if there is only one.
-    addresses: Vec<String>,
+    addresses: Vec<Choice>,
+    /// People who may be meant by a recipient that is none.
+    suggested: Vec<String>,
     /// Friends with their addresses, as the field takes them.
     friends: Vec<String>,
     /// The domains that mail reaches besides the owner's; `None` if they are not known, or if mail
@@ -86,7 +91,7 @@ struct ComposePage {
     /// The files of the draft.
     files: Vec<Listed>,
     /// The files of the message that is forwarded.
-    offered: Vec<Offered>,
+    offered: Offers,
     /// The most bytes of files, for a person.
     room: String,
     /// The friends to whose nodes it goes without SMTP.
@@ -99,16 +104,21 @@ impl ComposePage {
         let outbound = outbound(&site.node)?;
         let domains = || site.mail.as_ref().map(|mail| mail.domains.clone());
         let straight = recipients::straight(site, &friends)?;
+        let is_misnamed = Fault::of(fault.as_ref(), "to").is_some();
         Ok(Self {
             straight,
             page: site.owner_layout("Write a letter", "Mail")?,
             files: draft::files(site, &form.draft).await?,
             offered: forward::offered(site, &form).await?,
             room: size(gather::files_len_max(site)),
+            addresses: from::choices(site, &form.from)?,
+            suggested: match is_misnamed {
+                true => suggested::people(site, &form, &friends)?,
+                false => Vec::new(),
+            },
+            friends: friends.iter().map(KnownFriend::typed).collect(),
             form: MessageForm { key: idempotency::new_key(site), ..form },
             fault,
-            addresses: addresses(site)?,
-            friends: friends.iter().map(KnownFriend::typed).collect(),
             reach: if outbound == Outbound::None { domains() } else { None },
             is_direct: outbound == Outbound::Direct,
             by_friend: match &outbound {
@@ -131,17 +141,6 @@ impl ComposePage {
         let len: u64 = self.files.iter().map(Listed::len).sum();
         PAUSE_MS.saturating_add((len >> 20).saturating_mul(PAUSE_MS_PER_MIB))
     }
-}
-
-/// The addresses as which the owner can write, the first one first; empty if there is only that.
-fn addresses(site: &Site) -> Result<Vec<String>, Problem> {
-    let Some(owner) = site.profile()? else { return Ok(Vec::new()) };
-    let open = aliases::aliases(&site.node)?.into_iter().filter(|alias| alias.is_on);
-    let mut all: Vec<String> = open.map(|alias| aliases::address(&owner, &alias.local)).collect();
-    if !all.is_empty() {
-        all.insert(0, profile::address(&owner));
-    }
-    Ok(all)
 }
 
 /// The folder and the UID in a field such as `reply`.
@@ -183,7 +182,14 @@ async fn take(State(site): State<Site>, _: Owner, posted: Posted) -> PageResult 
                 let number = number.parse().map_err(|_| Problem::BadRequest)?;
                 save(&site, posted, Some(number)).await
             }
-            None => send::send(&site, posted).await,
+            None => match other.strip_prefix("name-") {
+                Some(person) => {
+                    let friends = recipients::known_friends(&site)?;
+                    let form = suggested::with(posted.form, person, &friends);
+                    save(&site, Posted { form, ..posted }, None).await
+                }
+                None => send::send(&site, posted).await,
+            },
         },
     }
 }

@@ -2,13 +2,15 @@
 //! POST of this node (RFC 8058), or by a message.
 //!
 //! The request is made while the owner waits, as for an invite: a crash before the answer leaves
-//! the button there, so that no record of intent is needed. A list that was left is recorded.
+//! the button there, so that no record of intent is needed. The request is recorded, and may be
+//! repeated: only the list knows whether it took the request.
 
-use axum::extract::{Path, State};
-use freehold_core::mailbox::{self, IdempotencyKey, Message, SpecialUse};
-use freehold_mime::people::{self, Person};
-use freehold_mime::{Structure, content};
+use axum::extract::{Form, Path, State};
+use freehold_core::clock::Timestamp;
+use freehold_core::mailbox::{self, IdempotencyKey, SpecialUse};
+use serde::Deserialize;
 
+use super::came_for::{self, Addresses};
 use super::compose;
 use super::message::find;
 use super::parsed::{ParsedMessage, parsed};
@@ -30,15 +32,22 @@ pub(super) fn routes() -> Routes {
 }
 
 /// How the page of a message shows its list.
-pub(super) enum Leaving {
+pub(super) struct Leaving {
+    pub(super) way: LeavingWay,
+    /// When the owner last asked, for a person; empty if they did not.
+    pub(super) asked: String,
+    /// The same in milliseconds, for the form: a second press of one button asks once.
+    pub(super) asked_ms: String,
+}
+
+/// How a list is left.
+pub(super) enum LeavingWay {
     /// A button: the node asks the list at this host.
     Button(String),
     /// A button: a message to this address leaves.
     Mail(String),
     /// A page of the sender.
     Page(String),
-    /// It was left at this time.
-    Left(String),
 }
 
 impl Leaving {
@@ -50,50 +59,56 @@ impl Leaving {
         special: Option<SpecialUse>,
     ) -> Result<Option<Self>, Problem> {
         let Some(list) = list.filter(|_| may_be_left(special)) else { return Ok(None) };
-        if let Some(left) = mailbox::left_list(&site.node, &list.name)? {
-            return Ok(Some(Self::Left(dates::long(left))));
-        }
-        Ok(Some(match list.way {
-            Way::OneClick(link) => {
-                let host =
-                    url::Url::parse(&link).ok().and_then(|url| Some(url.host_str()?.to_owned()));
-                Self::Button(host.unwrap_or_default())
-            }
-            Way::Mail(mailto) => Self::Mail(mailto.to),
-            Way::Page(link) => Self::Page(link),
+        let asked = mailbox::asked_to_leave(&site.node, &list.target)?;
+        Ok(Some(Self {
+            asked: asked.map(dates::long).unwrap_or_default(),
+            asked_ms: millis(asked),
+            way: match list.way {
+                Way::OneClick(link) => {
+                    let url = url::Url::parse(&link).ok();
+                    let host = url.and_then(|url| Some(url.host_str()?.to_owned()));
+                    LeavingWay::Button(host.unwrap_or_default())
+                }
+                Way::Mail(mailto) => LeavingWay::Mail(mailto.to),
+                Way::Page(link) => LeavingWay::Page(link),
+            },
         }))
     }
+}
+
+fn millis(asked: Option<Timestamp>) -> String {
+    asked.map(|at| at.0.to_string()).unwrap_or_default()
 }
 
 fn may_be_left(special: Option<SpecialUse>) -> bool {
     !matches!(special, Some(SpecialUse::Junk | SpecialUse::Sent | SpecialUse::Drafts))
 }
 
-/// The list of a message.
-pub(super) fn list(message: &ParsedMessage) -> Option<List> {
-    let charset = content::main_charset(&message.structure);
-    let from = people::first(message.header(), "from", charset.as_deref());
-    List::of(message.header(), from.first())
+/// The list of a message and the addresses that it came for.
+fn read(message: &ParsedMessage) -> (Option<List>, Addresses) {
+    (List::of(message.header()), Addresses::of(message.header()))
 }
 
-/// The list and the people that a message was for.
-fn read(message: &ParsedMessage) -> (Option<List>, Vec<Person>) {
-    let fields = message.structure.header(&message.bytes, Structure::ROOT);
-    let of = |name| people::of(fields, name, None);
-    (list(message), [of("to"), of("cc")].concat())
+#[derive(Deserialize)]
+struct LeaveForm {
+    /// When the owner had asked before, as the page showed it.
+    #[serde(default)]
+    asked: String,
 }
 
 async fn leave(
     State(site): State<Site>,
     _: Owner,
     Path((folder, uid)): Path<(u32, u32)>,
+    Form(form): Form<LeaveForm>,
 ) -> PageResult {
     let (message, _) = find(&site, folder, uid)?;
     let special = mailbox::folder(&site.node, message.folder)?.and_then(|folder| folder.special);
-    let (list, people) = parsed(&site, &message, read).await?.unwrap_or_default();
+    let (list, addresses) = parsed(&site, &message, read).await?.unwrap_or_default();
     let list = list.filter(|_| may_be_left(special)).ok_or(Problem::NotFound)?;
     let page = format!("/home/mail/{folder}/{uid}");
-    if mailbox::left_list(&site.node, &list.name)?.is_some() {
+    if millis(mailbox::asked_to_leave(&site.node, &list.target)?) != form.asked {
+        // A second press of the button.
         return Ok(response::see_other(&page));
     }
     let done = match &list.way {
@@ -101,23 +116,19 @@ async fn leave(
             match site.internet.post(link, ONE_CLICK).await {
                 Ok(()) => Done::ListLeft,
                 Err(cause) => {
-                    tracing::info!(%cause, list = list.name, "a list could not be left");
+                    tracing::info!(%cause, "a list could not be left");
                     return Ok(response::see_other(&Done::ListNotLeft.at(&page)));
                 }
             }
         }
         Way::Mail(mailto) => {
-            compose::send_mailto(&site, key(&message), mailto, &people).await?;
+            let from = came_for::address(&site, &message, &addresses)?;
+            let id = IdempotencyKey::of(&[b"leave", list.target.as_bytes(), form.asked.as_bytes()]);
+            compose::send_mailto(&site, id, mailto, &from).await?;
             Done::LeaveMailSent
         }
         Way::OneClick(_) | Way::Page(_) => return Err(Problem::BadRequest),
     };
-    mailbox::record_left_list(&site.node, &list.name).await?;
+    mailbox::record_asked_to_leave(&site.node, &list.target).await?;
     Ok(response::see_other(&done.at(&page)))
-}
-
-/// The key of the message that leaves the list: a second press sends none.
-fn key(message: &Message) -> IdempotencyKey {
-    let (folder, uid) = (message.folder.0.to_be_bytes(), message.uid.to_be_bytes());
-    IdempotencyKey::of(&[b"leave", &folder, &uid])
 }

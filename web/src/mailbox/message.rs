@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use self::open::{OpenMessage, open_message};
 use super::blocks::Block;
-use super::leave::Leaving;
+use super::leave::LeavingWay;
 use super::list_place::{ListPlace, with_field};
 use super::moved_away;
 use super::parts::PicturesQuery;
@@ -20,6 +20,7 @@ use super::picture_senders::{AlwaysPictures, NotOffered};
 use super::proof::Proof;
 use super::remote_pictures;
 use super::thread::Thread;
+use super::throw_away;
 use super::{Sidebar, sidebar};
 use crate::done::Done;
 use crate::headers;
@@ -170,6 +171,13 @@ async fn move_to(
     };
     let target = target.ok_or(Problem::NotFound)?.id;
     let place = ListPlace { before: form.before };
+    if done == Done::MovedToTrash
+        && let Some((list, moved, done)) = throw_away::one(&site, (folder, uid), target).await?
+    {
+        let place = if list == folder { place } else { ListPlace::default() };
+        let undo = format!("moved={}.{moved}", target.0);
+        return Ok(response::see_other(&done.at(&with_field(&place.list(list), &undo))));
+    }
     let with_undo = |uid: u32| {
         let list = with_field(&place.list(folder), &format!("moved={}.{uid}", target.0));
         response::see_other(&done.at(&list))

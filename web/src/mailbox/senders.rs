@@ -116,6 +116,9 @@ async fn add(State(site): State<Site>, _: Owner, Form(form): Form<SenderForm>) -
             "That is no address and no house. Write it like \
                                          ann@example.org, or example.org for everyone there."
         }
+        Err(ListError::Own(_)) => {
+            "That is your own address, or your own house. What you send yourself can’t be kept out."
+        }
         Err(ListError::TooMany) => "There is no room for more senders. Take some off the list.",
     };
     let page = page(&site, form, Some(Fault::new("name", fault)))?;

@@ -6,8 +6,7 @@
 //! the message came; the result that this server added then names it.
 
 use freehold_core::domain_name;
-use freehold_mime::people::Person;
-use freehold_mime::{header, text};
+use freehold_mime::header;
 
 use super::mailto::{self, Mailto};
 use super::proof;
@@ -16,8 +15,6 @@ use super::proof;
 const SIGNATURES_MAX: usize = 50;
 /// The characters of a signature that a result names (RFC 6008 3).
 const PREFIX_LEN: usize = 8;
-/// The longest name of a list, in bytes.
-const NAME_LEN_MAX: usize = 512;
 const FIELDS: [&str; 2] = ["list-unsubscribe", "list-unsubscribe-post"];
 
 /// How to leave a list.
@@ -34,15 +31,14 @@ pub(super) enum Way {
 /// The list of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct List {
-    /// Its name among all senders: the domain of the author and the id of the list, or the author's
-    /// address for a list without one.
-    pub(super) name: String,
+    /// The URI that is asked. It names the list: one sender may have several.
+    pub(super) target: String,
     pub(super) way: Way,
 }
 
 impl List {
     /// The list that a message with this header can leave; `None` if it offers no way.
-    pub(super) fn of(fields: &[u8], author: Option<&Person>) -> Option<Self> {
+    pub(super) fn of(fields: &[u8]) -> Option<Self> {
         let links = mailto::links(&header::unfold(header::first(fields, FIELDS[0])?));
         let web = |link: &&String| {
             let scheme = link.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
@@ -50,20 +46,16 @@ impl List {
         };
         let is_https = |link: &&String| link.get(..6).is_some_and(|start| is_same(start, "https:"));
         let one_click = links.iter().find(is_https).filter(|_| is_one_click(fields));
-        let way = match one_click {
-            Some(link) => Way::OneClick(link.clone()),
-            None => match links.iter().find_map(|link| Mailto::parse(link)) {
-                Some(mailto) => Way::Mail(mailto),
-                None => Way::Page(links.iter().find(web)?.clone()),
-            },
+        let mail = links.iter().find_map(|link| Some((link, Mailto::parse(link)?)));
+        let (target, way) = match (one_click, mail) {
+            (Some(link), _) => (link, Way::OneClick(link.clone())),
+            (None, Some((link, mailto))) => (link, Way::Mail(mailto)),
+            (None, None) => {
+                let link = links.iter().find(web)?;
+                (link, Way::Page(link.clone()))
+            }
         };
-        let author = author.map(|author| author.address.to_lowercase()).unwrap_or_default();
-        let domain = author.rsplit_once('@').map_or("", |(_, domain)| domain);
-        let id = header::first(fields, "list-id").map(|value| String::from_utf8_lossy(value));
-        let id = id.as_deref().and_then(|value| value.rsplit_once('<'));
-        let id = id.and_then(|(_, id)| id.split_once('>')).map(|(id, _)| id.trim());
-        let name = format!("{domain} {}", id.unwrap_or(&author));
-        Some(Self { name: text::one_line(&name, NAME_LEN_MAX), way })
+        Some(Self { target: target.clone(), way })
     }
 }
 
@@ -156,9 +148,8 @@ mod tests {
     }
 
     fn way(message: &str) -> Way {
-        let author = Person { name: String::new(), address: "l@l.example".into() };
-        let list = List::of(message.as_bytes(), Some(&author)).unwrap();
-        assert_eq!(list.name, "l.example news.l.example");
+        let list = List::of(message.as_bytes()).unwrap();
+        assert!(message.contains(&format!("<{}>", list.target)), "{}", list.target);
         list.way
     }
 
@@ -196,7 +187,7 @@ mod tests {
         let only = "List-Unsubscribe: <ftp://l.example>, <http://l.example/u>\r\n";
         assert_eq!(way(&message(PASS, COVERED, only)), Way::Page("http://l.example/u".into()));
         for none in ["", "List-Unsubscribe: <javascript:alert(1)>\r\n", "List-Unsubscribe: x\r\n"] {
-            assert_eq!(List::of(message(PASS, COVERED, none).as_bytes(), None), None, "{none}");
+            assert_eq!(List::of(message(PASS, COVERED, none).as_bytes()), None, "{none}");
         }
     }
 }

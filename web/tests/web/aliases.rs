@@ -67,5 +67,6 @@ async fn letter_to_an_alias_is_answered_as_the_alias() {
     assert_eq!(queued.from, "shop@alice.example");
     let foreign = [("to", "bob@b.example"), ("from", "eve@b.example"), ("text", "Hello.")];
     let refused = owner.post("/home/mail/write", &foreign).await;
-    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    refused.fault("from");
 }

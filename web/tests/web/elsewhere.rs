@@ -287,10 +287,20 @@ async fn list_is_left_by_one_post_of_the_node() {
     for told in ["cookie", "referer", "user-agent"] {
         assert!(!sent[0].to_lowercase().contains(told));
     }
-    // The next message of the list says so.
+    // The next message of the list says so, and only the owner's new wish asks again.
     let next = format!("/home/mail/{}", deliver(&alice, message).await);
     let page = owner.get(&next).await;
-    assert!(page.has("#leaving") && !page.has("#leaving form"));
+    assert!(page.has("#asked") && page.has("#leaving form"));
+    let asked = page.field("asked");
+    owner.post(&format!("{next}/leave"), &[("asked", "1")]).await.location();
+    assert_eq!(posts().len(), 1);
+    let seen = owner.post(&format!("{next}/leave"), &[("asked", &asked)]).await;
+    assert!(seen.header("location").ends_with("done=list-left"));
+    assert_eq!(posts().len(), 2);
+    // Another list of the same sender.
+    let other = list_message("<https://l.example/u?id=2>");
+    let page = owner.get(&format!("/home/mail/{}", deliver(&alice, other).await)).await;
+    assert!(!page.has("#asked") && page.has("#leaving form"));
 }
 
 #[tokio::test]

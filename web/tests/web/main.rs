@@ -59,9 +59,13 @@ mod refused;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod resending;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod search;
+#[cfg(test)]
+mod sender_address;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]

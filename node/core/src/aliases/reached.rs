@@ -25,18 +25,42 @@ struct ReachedAlias {
     is_caught: bool,
 }
 
-/// The aliases to which a message came.
-pub(crate) struct Reached(Vec<ReachedAlias>);
+/// The most addresses of the owner that are kept with a message, so that its row stays short.
+const ADDRESSED_MAX: usize = 4;
 
-/// The aliases among a message's recipients, those included that the catch-all makes. Blocks.
+/// The owner's addresses to which a message came.
+pub(crate) struct Reached {
+    aliases: Vec<ReachedAlias>,
+    addressed: Vec<String>,
+}
+
+impl Reached {
+    /// The local parts of the aliases, and an empty text for the owner's first address: the first
+    /// four of them.
+    pub(crate) fn addressed(&self) -> &[String] {
+        &self.addressed
+    }
+}
+
+/// The owner's addresses among a message's recipients, those included that the catch-all makes.
+/// Blocks.
 ///
 /// # Errors
 /// As [`standing`].
 pub(crate) fn reached(node: &Node, recipients: &[String]) -> Result<Reached, StoreError> {
-    let (mut reached, mut caught) = (Vec::new(), 0usize);
+    let (mut reached, mut addressed, mut caught) = (Vec::new(), Vec::new(), 0usize);
     let mut known = HashSet::new();
     for recipient in recipients {
-        let (local, is_caught) = match standing(node, recipient)? {
+        let standing = standing(node, recipient)?;
+        let local = match &standing {
+            Standing::Owner => Some(String::new()),
+            Standing::Alias(local) | Standing::Caught(local) => Some(local.clone()),
+            Standing::Off | Standing::Foreign => None,
+        };
+        if addressed.len() < ADDRESSED_MAX {
+            addressed.extend(local.filter(|local| !addressed.contains(local)));
+        }
+        let (local, is_caught) = match standing {
             Standing::Alias(local) => (local, false),
             Standing::Caught(local) if caught < CAUGHT_EACH => (local, true),
             _ => continue,
@@ -52,7 +76,7 @@ pub(crate) fn reached(node: &Node, recipients: &[String]) -> Result<Reached, Sto
     {
         reached.retain(|alias| !alias.is_caught);
     }
-    Ok(Reached(reached))
+    Ok(Reached { aliases: reached, addressed })
 }
 
 /// Records within the commit of a message that `sender` wrote to these aliases.
@@ -65,7 +89,7 @@ pub(crate) fn record(
     sender: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for ReachedAlias { local, key, is_caught } in &reached.0 {
+    for ReachedAlias { local, key, is_caught } in &reached.aliases {
         let alias = match row::get::<Alias>(tx, key)? {
             Some(alias) => Some(alias),
             None if *is_caught => Some(Alias {

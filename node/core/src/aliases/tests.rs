@@ -51,7 +51,12 @@ async fn masked_addresses_are_all_different() {
     for _ in 0..50 {
         made.push(mask(&alice, "a list").await.unwrap().local);
     }
-    assert!(made.iter().all(|local| local.len() == 13), "{made:?}");
+    assert!(made.iter().all(|local| local.len() == 13 && is_mask(local)), "{made:?}");
+    for other in ["alice", "shop", "shop.2024", "gubizahi.12", "ubigahiz.1234", ".1234", "é.1234"]
+    {
+        assert!(!is_mask(other) && shows_name(&format!("{other}@alice.example")), "{other}");
+    }
+    assert!(!shows_name("Gubizahi.1234+tag@alice.example"));
     made.sort();
     made.dedup();
     assert_eq!(made.len(), 50);

@@ -65,7 +65,8 @@ pub async fn arrive(
     let (reading, recipients) = (node.clone(), arrival.recipients.clone());
     let reached = try_blocking(move || aliases::reached(&reading, &recipients)).await?;
     let sender = arrival.author();
-    let (prepared, answerable) = prepare(node, arrival).await?;
+    let (mut prepared, answerable) = prepare(node, arrival).await?;
+    prepared.addressed = reached.addressed().to_vec();
     let commit = move |tx: &mut Tx<'_>| {
         // Others may have used it up since the message began.
         for allowance in &charged {

@@ -292,11 +292,16 @@ fn message(node: &Node, owner: &profile::Profile, away: &Away, to: &Answerable) 
         .chunks(76)
         .map(|line| std::str::from_utf8(line).unwrap_or_default())
         .collect();
+    // A masked address tells nobody the owner's name.
+    let name = match aliases::shows_name(&to.own) {
+        true => format!("{} ", display_name(&owner.name)),
+        false => String::new(),
+    };
     format!(
-        "From: {} <{}>\r\nTo: <{}>\r\nSubject: {}\r\nDate: {date}\r\nMessage-ID: <{id}@{}>\r\n{thread}\
+        "From: {}<{}>\r\nTo: <{}>\r\nSubject: {}\r\nDate: {date}\r\nMessage-ID: <{id}@{}>\r\n{thread}\
          Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n",
-        display_name(&owner.name),
+        name,
         to.own,
         to.to,
         dsn::encoded(&format!("Auto: {}", to.subject)),

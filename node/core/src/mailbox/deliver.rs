@@ -148,6 +148,8 @@ pub(super) struct PreparedDelivery {
     thread: ThreadId,
     now: Timestamp,
     pub(super) judgement: Option<Judgement>,
+    /// The owner's addresses in its envelope; see [`super::addressed`].
+    pub(super) addressed: Vec<String>,
 }
 
 /// Stores a message in a folder; once this returns, the message is durable.
@@ -244,6 +246,7 @@ impl PreparedDelivery {
             thread: ThreadId(node.random.array()),
             now: node.clock.now(),
             judgement: None,
+            addressed: Vec::new(),
         })
     }
 
@@ -272,6 +275,7 @@ impl PreparedDelivery {
                 delivery: Some(self.delivery.id),
                 thread: Some(thread),
                 judgement: self.judgement.clone(),
+                addressed: Some(self.addressed.clone()).filter(|all| !all.is_empty()),
             },
             details: self.reading.details.clone(),
         })

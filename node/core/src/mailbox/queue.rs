@@ -39,7 +39,7 @@ pub use relay::{HandOver, hand_to_friend};
 pub(super) use relay::{Relayed, insert_relayed};
 pub use report::{Delivered, report_delivered};
 pub(super) use submit::is_address;
-pub use submit::{Submission, SubmitError, submit};
+pub use submit::{Submission, SubmitError, submit, submit_request};
 
 /// The most recipients of one submission.
 pub const RECIPIENTS_MAX: usize = 500; // RFC 5321 4.5.3.1.8 asks for at least 100
@@ -193,6 +193,15 @@ struct ItemRow {
     prefix: Option<String>,
     #[cbor(n(9), with = "minicbor::bytes")]
     on_behalf: Option<[u8; 32]>,
+    /// See [`submit_request`].
+    #[n(10)]
+    is_request: Option<bool>,
+}
+
+impl ItemRow {
+    fn is_request(&self) -> bool {
+        self.is_request == Some(true)
+    }
 }
 
 impl Record for ItemRow {

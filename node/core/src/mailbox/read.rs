@@ -71,6 +71,9 @@ pub(super) struct MessageRow {
     /// The judgement on a message of a stranger.
     #[n(9)]
     pub(super) judgement: Option<Judgement>,
+    /// The owner's addresses in the envelope of its delivery; see [`addressed`].
+    #[n(10)]
+    pub(super) addressed: Option<Vec<String>>,
 }
 
 impl Record for MessageRow {
@@ -356,6 +359,17 @@ pub fn content(node: &Node, message: &Message) -> Result<Option<Content>, StoreE
 pub fn judgement(node: &Node, message: &Message) -> Result<Option<Judgement>, StoreError> {
     let row = row::get::<MessageRow>(&node.store, &key(message.folder, message.uid))?;
     Ok(row.and_then(|row| row.judgement))
+}
+
+/// The owner's addresses for which a message came, by the envelope of its delivery (RCPT TO, RFC
+/// 5321 4.1.1.3): the local part of each alias, and an empty text for the owner's first address.
+/// Empty for a message that did not come from another server, or came before this was stored.
+///
+/// # Errors
+/// As [`message`].
+pub fn addressed(node: &Node, message: &Message) -> Result<Vec<String>, StoreError> {
+    let row = row::get::<MessageRow>(&node.store, &key(message.folder, message.uid))?;
+    Ok(row.and_then(|row| row.addressed).unwrap_or_default())
 }
 
 /// The bytes of a message, as they arrived.

@@ -18,7 +18,7 @@ use freehold_mime::{Content, Kind, Shown, Structure, content, header, people};
 use super::enclosures::{self, Enclosure};
 use super::form::MessageForm;
 use super::recipients::{self, is_address};
-use super::{TEXT_LEN_MAX, form_state, message_len_max, outgoing, reply_target};
+use super::{TEXT_LEN_MAX, conversation, form_state, message_len_max, outgoing, reply_target};
 use crate::idempotency;
 use crate::mailbox::file_names::saved_name;
 use crate::mailbox::host_names::honest_address;
@@ -102,6 +102,11 @@ fn parts(message: &ParsedMessage) -> Option<(String, Vec<Listed>)> {
     Some((read, files.into_iter().map(file).collect()))
 }
 
+/// The text of a message that the form can show.
+pub(super) fn text(message: &ParsedMessage) -> Option<String> {
+    parts(message).map(|(text, _)| text)
+}
+
 /// Whether the form can show all of a message: one plain text that is not too long, files, and no
 /// field that the form lacks.
 pub(in crate::mailbox) fn fits(message: &ParsedMessage) -> bool {
@@ -146,13 +151,14 @@ pub(super) async fn form(
     let read = parsed(site, &message, fields).await?.flatten();
     let (form, files) = read.ok_or(Problem::NotFound)?;
     let draft = format!("{folder}.{uid}");
-    let form = MessageForm { subject: summary.subject, draft, ..form };
+    let form = MessageForm { subject: summary.subject.clone(), draft, ..form };
     // The message that it answers may have been moved.
     let answered = reply_target(&form.reply)
         .and_then(|(folder, uid)| message::find(site, folder, uid).ok())
         .and_then(|(_, answered)| answered.message_id);
     let reply = if answered == summary.in_reply_to { form.reply } else { String::new() };
-    Ok((MessageForm { reply, ..form }, files))
+    let references = conversation::of_draft(&summary);
+    Ok((MessageForm { reply, references, ..form }, files))
 }
 
 /// The files of the draft in the field; none without a draft.
@@ -288,7 +294,8 @@ async fn write(
     let owner = site.profile()?.ok_or(Problem::NotFound)?;
     let from = match form.from.as_str() {
         "" => profile::address(&owner),
-        from => from.to_owned(),
+        from if is_address(from) => from.to_owned(),
+        _ => return Err(Problem::BadRequest.into()),
     };
     let friends = recipients::known_friends(site)?;
     let named = |field: &str| {

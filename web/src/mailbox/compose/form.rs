@@ -41,6 +41,8 @@ pub(super) struct MessageForm {
     pub(super) from: String,
     /// `folder.uid` of the message to which this replies.
     pub(super) reply: String,
+    /// The Message-IDs of its conversation, the answered one last; see [`super::conversation`].
+    pub(super) references: String,
     /// `folder.uid` of the draft that this goes on with.
     pub(super) draft: String,
     /// `folder.uid` of the message from which `take` is taken.
@@ -51,11 +53,14 @@ pub(super) struct MessageForm {
     pub(super) take: Vec<String>,
     /// When it is to be sent, as a `datetime-local` field has it; empty to send it at once.
     pub(super) later: String,
-    /// Not empty if a message without subject and text is meant.
+    /// Not empty if a message that was sent already is meant once more.
+    pub(super) again: String,
+    /// Not empty if a message without text is meant.
     pub(super) empty: String,
     /// The idempotency key.
     pub(super) key: String,
-    /// The pressed button: `send`, `draft`, `attach`, `discard`, or `remove-` and a number.
+    /// The pressed button: `send`, `draft`, `attach`, `discard`, `remove-` and a number, or
+    /// `name-` and a recipient.
     pub(super) intent: String,
     /// Of a reply: `all`, `list`, or empty for its author alone.
     pub(super) answer: &'static str,
@@ -74,11 +79,13 @@ impl MessageForm {
                 "text" => form.text = value,
                 "from" => form.from = value,
                 "reply" => form.reply = value,
+                "references" => form.references = value,
                 "draft" => form.draft = value,
                 "forward" => form.forward = value,
                 "forwarded" => form.forwarded = value,
                 "take" if form.take.len() < ENCLOSED_MAX => form.take.push(value),
                 "later" => form.later = value,
+                "again" => form.again = value,
                 "empty" => form.empty = value,
                 "key" => form.key = value,
                 "intent" => form.intent = value,

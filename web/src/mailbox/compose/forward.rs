@@ -11,13 +11,14 @@ use freehold_mime::structure::PartId;
 use freehold_mime::{Content, Kind, Shown, content, date, header, text};
 
 use super::draft::pinned;
-use super::enclosures::{ENCLOSED_MAX, Enclosure};
+use super::enclosures::{ENCLOSED_MAX, Enclosure, encoded_len};
 use super::form::MessageForm;
-use super::{quote, reply, reply_target};
+use super::{gather, quote, reply_target};
+use crate::mailbox::came_for::{self, Addresses};
 use crate::mailbox::file_names::saved_name;
 use crate::mailbox::message;
 use crate::mailbox::named_people;
-use crate::mailbox::parsed::{ParsedMessage, parsed};
+use crate::mailbox::parsed::{ParsedMessage, header_of, parsed};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::sizes::size;
@@ -26,6 +27,9 @@ use crate::sizes::size;
 const WHOLE: &str = "whole";
 /// The longest name of the file of a message, in bytes.
 const NAME_LEN_MAX: usize = 100;
+
+/// The header of a part with its delimiter, in bytes: more than any has.
+const PART_HEADER_LEN: u64 = 4096;
 
 /// A file that can be sent along.
 pub(super) struct Offered {
@@ -46,9 +50,16 @@ pub(super) async fn form(
     let (message, summary) = message::find(site, folder, uid)?;
     let read = |message: &ParsedMessage| {
         let charset = content::main_charset(&message.structure);
-        (header_block(message), quote::text(message), people_of(message, charset.as_deref()))
+        let fields = message.header();
+        (header_block(fields, charset.as_deref()), quote::text(message), Addresses::of(fields))
     };
-    let (block, text, people) = parsed(site, &message, read).await?.unwrap_or_default();
+    let (block, text, addresses) = match parsed(site, &message, read).await? {
+        Some(read) => read,
+        None => {
+            let fields = header_of(site, &message).await?;
+            (header_block(&fields, None), String::new(), Addresses::of(&fields))
+        }
+    };
     let is_forward = ["fwd:", "fw:"].iter().any(|mark| {
         summary.subject.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark))
     });
@@ -62,28 +73,22 @@ pub(super) async fn form(
             true => String::new(),
             false => format!("\n\n---------- Forwarded message ----------\n{block}\n{text}"),
         },
-        from: reply::addressed(site, &people)?,
+        from: came_for::address(site, &message, &addresses)?,
         forward: place,
         is_whole,
         ..MessageForm::default()
     })
 }
 
-fn people_of(message: &ParsedMessage, charset: Option<&str>) -> Vec<people::Person> {
-    let of = |name| people::of(message.header(), name, charset);
-    [of("to"), of("cc")].concat()
-}
-
 /// The fields that tell where a message came from, a line each.
-fn header_block(message: &ParsedMessage) -> String {
-    let charset = content::main_charset(&message.structure);
+fn header_block(fields: &[u8], charset: Option<&str>) -> String {
     let people = |name: &str| {
-        let people = people::of(message.header(), name, charset.as_deref());
+        let people = people::of(fields, name, charset);
         people.iter().map(named_people::full).collect::<Vec<_>>().join(", ")
     };
-    let subject = header::first(message.header(), "subject").unwrap_or_default();
-    let subject = freehold_mime::word::decode(subject, charset.as_deref());
-    let written = header::first(message.header(), "date").and_then(date::parse);
+    let subject = header::first(fields, "subject").unwrap_or_default();
+    let subject = freehold_mime::word::decode(subject, charset);
+    let written = header::first(fields, "date").and_then(date::parse);
     let lines = [
         ("From", people("from")),
         ("Date", written.and_then(crate::dates::written).unwrap_or_default()),
@@ -112,29 +117,57 @@ fn files(message: &ParsedMessage) -> Vec<(PartId, bool)> {
     all
 }
 
-/// The files of the message that the form forwards; none without one.
-pub(super) async fn offered(site: &Site, form: &MessageForm) -> Result<Vec<Offered>, Problem> {
-    let Some((folder, uid)) = reply_target(&form.forward) else { return Ok(Vec::new()) };
-    let Ok((message, _)) = message::find(site, folder, uid) else { return Ok(Vec::new()) };
+/// The files of the message that the form forwards.
+#[derive(Default)]
+pub(super) struct Offers {
+    pub(super) files: Vec<Offered>,
+    /// Those that no message has room for, each with its size.
+    pub(super) too_large: Vec<String>,
+    /// True if the message is so long that its parts are not read.
+    pub(super) is_too_long: bool,
+}
+
+/// The files of the message that the form forwards; none without one. A file that does not fit
+/// into a message is not offered, and of the others those are chosen that fit together.
+pub(super) async fn offered(site: &Site, form: &MessageForm) -> Result<Offers, Problem> {
+    let Some((folder, uid)) = reply_target(&form.forward) else { return Ok(Offers::default()) };
+    let Ok((message, _)) = message::find(site, folder, uid) else { return Ok(Offers::default()) };
     let (is_new, is_whole) = (form.take.is_empty() && form.key.is_empty(), form.is_whole);
     let taken = form.take.clone();
-    let read = move |message: &ParsedMessage| -> Vec<Offered> {
-        let offered = files(message).into_iter().map(|(id, is_usual)| {
+    let room = gather::room(site, form);
+    let read = move |message: &ParsedMessage| {
+        let (mut offers, mut left) = (Offers::default(), room);
+        for (id, is_usual) in files(message) {
             let number = id.number().to_string();
-            let len = message.structure.decoded(&message.bytes, id).bytes.len();
-            let is_taken = if is_new { is_usual && !is_whole } else { taken.contains(&number) };
-            Offered { is_taken, name: saved_name(message, id), size: size(len as u64), number }
-        });
-        offered.collect()
+            let bytes = message.structure.decoded(&message.bytes, id).bytes.len() as u64;
+            let len = encoded_len(bytes).saturating_add(PART_HEADER_LEN);
+            let (name, size) = (saved_name(message, id), size(bytes));
+            if len > room {
+                offers.too_large.push(format!("{name} ({size})"));
+                continue;
+            }
+            let fits = left.checked_sub(len).filter(|_| is_usual && !is_whole);
+            left = fits.unwrap_or(left);
+            let is_taken = if is_new { fits.is_some() } else { taken.contains(&number) };
+            offers.files.push(Offered { is_taken, name, size, number });
+        }
+        offers
     };
-    let mut offered = parsed(site, &message, read).await?.unwrap_or_default();
-    offered.push(Offered {
-        number: WHOLE.to_owned(),
-        name: String::new(),
-        size: size(message.size),
-        is_taken: if is_new { is_whole } else { form.take.iter().any(|part| part == WHOLE) },
-    });
-    Ok(offered)
+    let mut offers = match parsed(site, &message, read).await? {
+        Some(offers) => offers,
+        None => Offers { is_too_long: true, ..Offers::default() },
+    };
+    if message.size.saturating_add(PART_HEADER_LEN) > room {
+        offers.too_large.push(format!("the whole letter ({})", size(message.size)));
+    } else {
+        offers.files.push(Offered {
+            number: WHOLE.to_owned(),
+            name: String::new(),
+            size: size(message.size),
+            is_taken: if is_new { is_whole } else { form.take.iter().any(|part| part == WHOLE) },
+        });
+    }
+    Ok(offers)
 }
 
 /// The files that the form takes from the message that it forwards.

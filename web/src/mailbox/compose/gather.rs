@@ -35,9 +35,7 @@ pub(super) async fn gather(
     let mut enclosures = draft::kept(site, &form.draft, without).await?;
     let mut new = forward::taken(site, &form).await?;
     new.extend(enclosed(site, files).await?);
-    // A text grows at most threefold in its transfer encoding (RFC 2045 6.7).
-    let text_len = (form.text.len() as u64).saturating_mul(3).saturating_add(HEADER_LEN);
-    let mut left = message_len_max(site).saturating_sub(text_len);
+    let mut left = room(site, &form);
     left = enclosures.iter().fold(left, |left, kept| left.saturating_sub(kept.len()));
     let (mut left_out, before) = (refused, enclosures.len());
     for enclosure in new {
@@ -61,6 +59,13 @@ async fn enclosed(site: &Site, files: Vec<NewFile>) -> Result<Vec<Enclosure>, Pr
         each.collect::<Result<Vec<Enclosure>, _>>()
     };
     Ok(try_blocking(work).await?)
+}
+
+/// The bytes of a message that its text leaves for files, as they are encoded.
+pub(super) fn room(site: &Site, form: &MessageForm) -> u64 {
+    // A text grows at most threefold in its transfer encoding (RFC 2045 6.7).
+    let text_len = (form.text.len() as u64).saturating_mul(3).saturating_add(HEADER_LEN);
+    message_len_max(site).saturating_sub(text_len)
 }
 
 /// The bytes of files that fit into a message: base64 takes 78 for 57.

@@ -11,7 +11,7 @@ use mail_builder::headers::address::{Address, EmailAddress};
 
 use super::form::MessageForm;
 use super::recipients::{Recipient, is_address};
-use super::{TEXT_LEN_MAX, draft, reply_target};
+use super::{TEXT_LEN_MAX, conversation, draft, reply_target};
 use crate::dates;
 use crate::fault::{self, Fault};
 use crate::mailbox::message;
@@ -34,7 +34,7 @@ pub(super) fn check(
     (form, has_files): (&MessageForm, bool),
     recipients: &[Recipient],
 ) -> Result<Option<Fault>, Problem> {
-    let is_empty = form.subject.trim().is_empty() && form.text.trim().is_empty() && !has_files;
+    let is_empty = form.text.trim().is_empty() && !has_files;
     let fault = if recipients.is_empty() {
         Fault::new("to", "There is no recipient. Type an address, like dora@finch.example.")
     } else if let Some(bad) = recipients.iter().find(|to| !is_address(&to.address)) {
@@ -66,10 +66,7 @@ pub(super) fn check(
         };
         Fault::new("to", format!("{address} is out of reach: {reason}."))
     } else if is_empty && form.empty.is_empty() {
-        Fault::new(
-            "text",
-            "The message has no subject and no text. Tick the box to send it anyway.",
-        )
+        Fault::new("text", "The letter has no text. Tick the box to send it without.")
     } else {
         return Ok(None);
     };
@@ -152,12 +149,17 @@ pub(super) fn message(
         Address::List(recipients.iter().map(address).collect())
     };
     let seconds = i64::try_from(site.node.clock.now().as_secs()).unwrap_or(i64::MAX);
+    // A masked address tells nobody the owner's name.
+    let author = match aliases::shows_name(from) {
+        true => Address::from((one_line(&profile.name), from.to_owned())),
+        false => Address::from(from.to_owned()),
+    };
     let mut builder = MessageBuilder::new()
-        .from((profile.name.clone(), from.to_owned()))
+        .from(author)
         .subject(one_line(&form.subject))
         .date(seconds)
         .message_id(format!("{id}@{}", profile.domain))
-        .text_body(form.text.replace("\r\n", "\n"));
+        .text_body(body(&form.text));
     // A draft may have none yet.
     if !to.is_empty() {
         builder = builder.to(list(to));
@@ -165,9 +167,13 @@ pub(super) fn message(
     if !cc.is_empty() {
         builder = builder.cc(list(cc));
     }
+    let ids = conversation::ids(&form.references);
     let replied_to =
         reply_target(&form.reply).and_then(|(folder, uid)| message::find(site, folder, uid).ok());
-    if let Some((_, summary)) = replied_to
+    if let Some(answered) = ids.last() {
+        let (answered, ids) = ((*answered).to_owned(), ids.into_iter().map(str::to_owned));
+        builder = builder.in_reply_to(answered).references(ids.collect::<Vec<String>>());
+    } else if let Some((_, summary)) = replied_to
         && let Some(message_id) = summary.message_id
     {
         let mut references = summary.references;
@@ -182,9 +188,18 @@ pub(super) fn message(
     builder.write_to_vec().map_err(|error| Problem::Internal(error.to_string()))
 }
 
-/// `text` without line breaks, so that no header can be added through the subject.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// `text` without line breaks and control characters, so that no header can be added through the
+/// subject.
+pub(super) fn one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// `text` with LF at each line end and without NUL. CR and LF occur together alone in a message (RFC
+/// 5322 2.3): a bare one can be taken for the end of a line, and a line of one dot for that of the
+/// message (RFC 5321 4.1.1.4). The builder writes CRLF for LF.
+pub(super) fn body(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', " ")
 }
 
 #[cfg(test)]
@@ -194,5 +209,11 @@ mod tests {
     #[test]
     fn subject_adds_no_header() {
         assert_eq!(one_line("a\r\nBcc: x@y.example"), "a Bcc: x@y.example");
+        assert_eq!(one_line("\ra\0\rb\n"), "a b");
+    }
+
+    #[test]
+    fn text_has_whole_line_ends_alone() {
+        assert_eq!(body("a\r.\rMAIL\r\n\n.\n\rb\0"), "a\n.\nMAIL\n\n.\n\nb ");
     }
 }

@@ -21,6 +21,21 @@ pub(super) struct Recipient {
     pub(super) address: String,
 }
 
+impl Recipient {
+    /// As a field of recipients takes it.
+    pub(super) fn typed(&self) -> String {
+        let quoted = |text: &str| {
+            let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("\"{escaped}\"")
+        };
+        match (self.name.is_empty(), is_address(&self.address)) {
+            (true, true) => self.address.clone(),
+            (true, false) => quoted(&self.address),
+            (false, _) => format!("{} <{}>", quoted(&self.name), self.address),
+        }
+    }
+}
+
 /// The recipients in a field: separated by commas, semicolons or lines, each alone, as
 /// `Name <address>`, as `"Last, First" <address>` or as `address (Name)`. Words that are no address
 /// are given as they are.
@@ -67,8 +82,7 @@ pub(super) struct KnownFriend {
 impl KnownFriend {
     /// As a field of recipients takes it.
     pub(super) fn typed(&self) -> String {
-        let quoted = self.name.replace('\\', "\\\\").replace('"', "\\\"");
-        format!("\"{quoted}\" <{}>", self.address)
+        Recipient { name: self.name.clone(), address: self.address.clone() }.typed()
     }
 }
 

@@ -1,14 +1,16 @@
 //! The form of an answer: to the author, to everyone, or to the list.
 
-use freehold_core::aliases::{self, Standing};
+use freehold_core::aliases;
 use freehold_mime::people::{self, Person};
 use freehold_mime::{content, header};
 
+use super::conversation;
 use super::form::MessageForm;
 use super::quote;
 use super::recipients::is_address;
+use crate::mailbox::came_for::{self, Addresses};
 use crate::mailbox::host_names::honest_address;
-use crate::mailbox::parsed::{ParsedMessage, parsed};
+use crate::mailbox::parsed::{ParsedMessage, header_of, parsed};
 use crate::mailbox::{mailto, message};
 use crate::problem::Problem;
 use crate::site::Site;
@@ -22,21 +24,27 @@ struct Original {
     to: Vec<Person>,
     cc: Vec<Person>,
     list: Option<String>,
+    addresses: Addresses,
     text: String,
 }
 
 impl Original {
     fn of(message: &ParsedMessage) -> Self {
         let charset = content::main_charset(&message.structure);
-        let people = |name: &str| people::of(message.header(), name, charset.as_deref());
+        Self { text: quote::text(message), ..Self::of_header(message.header(), charset.as_deref()) }
+    }
+
+    fn of_header(fields: &[u8], charset: Option<&str>) -> Self {
+        let people = |name: &str| people::of(fields, name, charset);
         Self {
-            from: people::first(message.header(), "from", charset.as_deref()),
+            from: people::first(fields, "from", charset),
             reply_to: people("reply-to"),
             followup_to: people("mail-followup-to"),
             to: people("to"),
             cc: people("cc"),
-            list: list_address(message.header()),
-            text: quote::text(message),
+            list: list_address(fields),
+            addresses: Addresses::of(fields),
+            text: String::new(),
         }
     }
 }
@@ -48,18 +56,6 @@ pub(in crate::mailbox) fn list_address(fields: &[u8]) -> Option<String> {
     let links = mailto::links(&value);
     let address = links.iter().find_map(|link| mailto::Mailto::parse(link))?.to;
     is_address(&address).then_some(address)
-}
-
-/// The alias to which a message was sent, to answer as that; empty for the owner's first address.
-pub(super) fn addressed(site: &Site, people: &[Person]) -> Result<String, Problem> {
-    for person in people {
-        if let Standing::Alias(local) = aliases::standing(&site.node, &person.address)?
-            && let Some(owner) = site.profile()?
-        {
-            return Ok(aliases::address(&owner, &local));
-        }
-    }
-    Ok(String::new())
 }
 
 /// The recipients of an answer, each once.
@@ -98,7 +94,11 @@ pub(super) async fn form(
     answer: &str,
 ) -> Result<MessageForm, Problem> {
     let (message, summary) = message::find(site, folder, uid)?;
-    let original = parsed(site, &message, Original::of).await?.unwrap_or_default();
+    let original = match parsed(site, &message, Original::of).await? {
+        Some(original) => original,
+        None => Original::of_header(&header_of(site, &message).await?, None),
+    };
+    let from = came_for::address(site, &message, &original.addresses)?;
     let quoted: String =
         original.text.trim_end().lines().map(|line| format!("> {line}\n")).collect();
     let is_reply = summary.subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
@@ -137,7 +137,8 @@ pub(super) async fn form(
             format!("Re: {}", summary.subject)
         },
         text: format!("\n\n{} wrote:\n{quoted}", summary.from.shown()),
-        from: addressed(site, &others)?,
+        from,
+        references: conversation::answer_to(&summary),
         reply: format!("{folder}.{uid}"),
         ..MessageForm::default()
     })

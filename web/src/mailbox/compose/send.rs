@@ -1,19 +1,16 @@
 //! Sending the form: its message is queued, and its draft is deleted.
 
 use axum::http::StatusCode;
-use freehold_core::aliases;
 use freehold_core::mailbox::queue::{QueueId, ReportRequest, SendLimits, SubmitError};
 use freehold_core::mailbox::{
     self, FlagChange, Flags, FolderId, IdempotencyKey, SpecialUse, Submission,
 };
-use freehold_core::profile;
-use freehold_mime::people::Person;
 
 use super::draft::{self, SaveError};
 use super::form::{MessageForm, NewFile, Posted};
 use super::gather::{self, Gathered};
 use super::recipients::{self, Recipient};
-use super::{outgoing, reply, reply_target, send_back, send_back_with};
+use super::{from, outgoing, repeated, reply_target, send_back, send_back_with};
 use crate::done::Done;
 use crate::fault::Fault;
 use crate::idempotency;
@@ -36,6 +33,10 @@ pub(super) async fn send(site: &Site, posted: Posted) -> PageResult {
             false => super::changed(site, posted.form).await,
         };
     }
+    if is_submitted(site, id)? {
+        // A second press of the button.
+        return sent(site, &posted.form, QueueId(id.0)).await;
+    }
     let (form, gathered) = gather::gather(site, posted, None).await?;
     let friends = recipients::known_friends(site)?;
     let to = recipients::complete(recipients::typed(&form.to), &friends);
@@ -45,11 +46,13 @@ pub(super) async fn send(site: &Site, posted: Posted) -> PageResult {
     if let Some(fault) = outgoing::check(site, &profile, (&form, has_files), &all)? {
         return keep(site, form, gathered, fault).await;
     }
-    let from = match form.from.as_str() {
-        "" => profile::address(&profile),
-        from if aliases::owns(&site.node, from)? => from.to_owned(),
-        _ => return Err(Problem::BadRequest),
+    let from = match from::address(site, &profile, &form.from)? {
+        Ok(from) => from,
+        Err(fault) => return keep(site, form, gathered, fault).await,
     };
+    if let Some(fault) = repeated::check(site, &form, &all).await? {
+        return keep(site, form, gathered, fault).await;
+    }
     let undo_ms = site.mail.as_ref().map_or(0, |mail| mail.undo_ms);
     let at_once = site.node.clock.now().plus_millis(undo_ms);
     let not_before = match outgoing::later(&form, site.node.clock.now()) {
@@ -146,22 +149,21 @@ async fn sent(site: &Site, form: &MessageForm, id: QueueId) -> PageResult {
     Ok(response::see_other(&Done::MessageSent.at(&list)))
 }
 
-/// Sends the message of a link, such as one that leaves a list, from the address to which the
-/// message came that has the link.
+/// Sends the message of a link, such as one that leaves a list, from the owner's address `from`, or
+/// from the first one if it is empty. Its recipient, a stranger's choice, does not become a person
+/// to whom the owner wrote.
 ///
 /// # Errors
-/// [`Problem::BadRequest`] if the link has no recipient to whom mail can be sent.
+/// [`Problem::BadRequest`] if the link has no recipient to whom mail can be sent, or the address is
+/// not the owner's (any more).
 pub(in crate::mailbox) async fn send_mailto(
     site: &Site,
     id: IdempotencyKey,
     mailto: &Mailto,
-    people: &[Person],
+    from: &str,
 ) -> Result<(), Problem> {
     let profile = site.profile()?.ok_or(Problem::NotFound)?;
-    let from = match reply::addressed(site, people)? {
-        alias if alias.is_empty() => profile::address(&profile),
-        alias => alias,
-    };
+    let from = from::address(site, &profile, from)?.map_err(|_| Problem::BadRequest)?;
     let to: Vec<Recipient> = recipients::typed(&mailto.to).into_iter().take(1).collect();
     if to.is_empty() || !to.iter().all(|to| recipients::is_address(&to.address)) {
         return Err(Problem::BadRequest);
@@ -180,7 +182,7 @@ pub(in crate::mailbox) async fn send_mailto(
         limits: site.mail.as_ref().map_or(SendLimits::NONE, |mail| mail.limits),
         not_before: None,
     };
-    match mailbox::submit(&site.node, submission).await {
+    match mailbox::submit_request(&site.node, submission).await {
         Ok(_) => Ok(()),
         Err(SubmitError::Store(error)) => Err(error.into()),
         Err(_) => Err(Problem::BadRequest),

@@ -10,11 +10,12 @@ use super::targets;
 use crate::avatar::Avatar;
 use crate::dates;
 use crate::mailbox::blocks::{self, Attachment, Block, Blocks};
+use crate::mailbox::came_for::{self, Addresses};
 use crate::mailbox::compose::{draft, reply};
 use crate::mailbox::host_names::honest_address;
-use crate::mailbox::leave::{self, Leaving};
+use crate::mailbox::leave::Leaving;
 use crate::mailbox::named_people;
-use crate::mailbox::parsed::{ParsedMessage, parsed};
+use crate::mailbox::parsed::{ParsedMessage, header_of, parsed};
 use crate::mailbox::picture_senders::{self, AlwaysPictures};
 use crate::mailbox::pictures;
 use crate::mailbox::proof::Proof;
@@ -41,6 +42,8 @@ pub(super) struct OpenMessage {
     pub(super) to: String,
     /// The recipients of copies; empty if there are none.
     pub(super) cc: String,
+    /// The owner's address that it came for, if it is not the first one; else empty.
+    pub(super) came_for: String,
     /// The people to whom an answer goes, if they are not the sender; else empty.
     pub(super) reply_to: String,
     /// The authors after the first; empty if there is one.
@@ -132,30 +135,37 @@ struct Parts {
     is_plain: bool,
     has_list: bool,
     list: Option<List>,
+    addresses: Addresses,
     proof: Proof,
 }
 
 impl Parts {
-    fn of(message: &ParsedMessage) -> Self {
-        let charset = content::main_charset(&message.structure);
-        let people = |name: &str| people::of(message.header(), name, charset.as_deref());
-        let from = people::first(message.header(), "from", charset.as_deref());
+    /// Those of the header alone, for a message that is too long to be parsed.
+    fn of_header(fields: &[u8], charset: Option<&str>) -> Self {
+        let people = |name: &str| people::of(fields, name, charset);
+        let from = people::first(fields, "from", charset);
         Self {
-            proof: Proof::of(message.header(), picture_senders::domain(&from)),
-            is_plain: draft::fits(message),
-            list: leave::list(message),
-            has_list: reply::list_address(message.header()).is_some(),
+            proof: Proof::of(fields, picture_senders::domain(&from)),
+            list: List::of(fields),
+            has_list: reply::list_address(fields).is_some(),
+            addresses: Addresses::of(fields),
             from,
             to: people("to"),
             cc: people("cc"),
             reply_to: people("reply-to"),
+            ..Self::default()
+        }
+    }
+
+    fn of(message: &ParsedMessage) -> Self {
+        let charset = content::main_charset(&message.structure);
+        let root = message.structure.part(Structure::ROOT);
+        Self {
+            is_plain: draft::fits(message),
             blocks: blocks::blocks(message),
-            is_report: message
-                .structure
-                .part(Structure::ROOT)
-                .media
-                .is("multipart", Some("report")),
-            has_long_header: message.structure.part(Structure::ROOT).header.len() > HEADER_LEN_MAX,
+            is_report: root.media.is("multipart", Some("report")),
+            has_long_header: root.header.len() > HEADER_LEN_MAX,
+            ..Self::of_header(message.header(), charset.as_deref())
         }
     }
 }
@@ -168,7 +178,10 @@ pub(super) async fn open_message(
     let now = site.node.clock.now();
     let parts = parsed(site, message, Parts::of).await?;
     let is_too_long = parts.is_none();
-    let parts = parts.unwrap_or_default();
+    let parts = match parts {
+        Some(parts) => parts,
+        None => Parts::of_header(&header_of(site, message).await?, None),
+    };
     let shown = shown(site, message, parts.blocks.blocks)?;
     let joined = |people: &[Person]| named_people::joined(people);
     let is_sender = |person: &Person| person.address.eq_ignore_ascii_case(&summary.from.address);
@@ -199,6 +212,10 @@ pub(super) async fn open_message(
         name,
         to: if parts.to.is_empty() { "nobody named".to_owned() } else { joined(&parts.to) },
         cc: joined(&parts.cc),
+        came_for: match is_own {
+            true => String::new(),
+            false => came_for::address(site, message, &parts.addresses)?,
+        },
         // With the address: a name alone may be another person's address.
         reply_to: if answers_elsewhere {
             parts

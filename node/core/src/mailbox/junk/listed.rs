@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use minicbor::{Decode, Encode};
 
+use crate::aliases;
 use crate::clock::Timestamp;
 use crate::domain_name;
 use crate::node::{KeyedHash, Node};
+use crate::profile;
 use crate::row::{self, Record, Rows};
 use crate::store::{Scan, StoreError, Table, Tx};
 
@@ -56,6 +58,9 @@ pub enum ListError {
     /// The name is neither an address nor a domain.
     #[error("{0:?} is neither an address nor a domain, as ann@example.org or @example.org")]
     Malformed(String),
+    /// A blocked sender is the owner.
+    #[error("{0} is your own address")]
+    Own(String),
     /// There would be more than [`LISTED_MAX`].
     #[error("at most {LISTED_MAX} senders can be allowed or blocked")]
     TooMany,
@@ -85,9 +90,13 @@ fn normal(name: &str) -> Result<String, ListError> {
 /// replaced.
 ///
 /// # Errors
-/// When the name is malformed, there are too many, or the store refuses.
+/// When the name is malformed, it is the owner's and blocked, there are too many, or the store
+/// refuses.
 pub async fn list_sender(node: &Node, name: &str, listing: Listing) -> Result<String, ListError> {
     let name = normal(name)?;
+    if listing == Listing::Blocked && is_own(node, &name)? {
+        return Err(ListError::Own(name));
+    }
     let key = node.keyed(PURPOSE, name.as_bytes())?;
     let sender = ListedSender { name: name.clone(), listing, since: node.clock.now() };
     let commit = move |tx: &mut Tx<'_>| {
@@ -100,6 +109,15 @@ pub async fn list_sender(node: &Node, name: &str, listing: Listing) -> Result<St
     };
     node.store.commit(commit).await?;
     Ok(name)
+}
+
+/// Whether a stored name is the owner's: an address, or a domain with the owner's below it.
+fn is_own(node: &Node, name: &str) -> Result<bool, StoreError> {
+    let Some(domain) = name.strip_prefix('@') else { return aliases::owns(node, name) };
+    let Some(owner) = profile::get(node)? else { return Ok(false) };
+    let own = domain_name::ascii(&owner.domain).unwrap_or(owner.domain.as_str().into());
+    let above = own.len().checked_sub(domain.len()).and_then(|len| own.split_at_checked(len));
+    Ok(above.is_some_and(|(sub, end)| end == domain && (sub.is_empty() || sub.ends_with('.'))))
 }
 
 /// Takes a sender off the list. One that is not on it is no error.
@@ -193,5 +211,20 @@ mod tests {
         }
         let long = format!("{}@x.example", "a".repeat(300));
         assert!(list_sender(&alice, &long, Listing::Allowed).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn own_address_is_never_blocked() {
+        let alice = TestNode::new("alice").await;
+        aliases::add(&alice, "shop", "").await.unwrap();
+        let block = async |name| list_sender(&alice, name, Listing::Blocked).await;
+        for own in ["Alice@alice.example", "shop+a@ALICE.example", "alice.example", "@example"] {
+            let blocked = block(own).await;
+            assert!(matches!(blocked, Err(ListError::Own(_) | ListError::Malformed(_))), "{own}");
+        }
+        for other in ["bob@alice.example", "lice.example", "x.alice.example"] {
+            assert!(block(other).await.is_ok(), "{other}");
+        }
+        list_sender(&alice, "alice@alice.example", Listing::Allowed).await.unwrap();
     }
 }

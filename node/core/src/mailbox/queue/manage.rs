@@ -60,6 +60,8 @@ pub async fn retry(node: &Node, id: QueueId) -> Result<bool, StoreError> {
     let now = node.clock.now();
     let held = super::item(node, id)?.filter(|item| item.held);
     let addresses = held.iter().flat_map(|item| &item.recipients).map(|to| &to.address);
+    let is_request = row::get::<ItemRow>(&node.store, &id.0)?.is_some_and(|item| item.is_request());
+    let addresses = addresses.filter(|_| !is_request);
     let mut written_to = senders::keys(node, addresses)?;
     let early = written_to.split_off(written_to.len().min(RECORDED_WITHIN));
     if !early.is_empty() {

@@ -74,6 +74,23 @@ pub(super) const RECORDED_WITHIN: usize = 300;
 /// When an address is invalid, there are none or too many, or the store refuses; nothing is
 /// queued then.
 pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
+    queue(node, submission, true).await
+}
+
+/// As [`submit`], for a message that a button sends in the owner's name, such as one that leaves a
+/// list: a stranger chose its recipient, so that nobody counts as one to whom the owner wrote.
+///
+/// # Errors
+/// As [`submit`].
+pub async fn submit_request(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
+    queue(node, submission, false).await
+}
+
+async fn queue(
+    node: &Node,
+    submission: Submission,
+    is_correspondence: bool,
+) -> Result<QueueId, SubmitError> {
     let Submission { id, from, recipients: wanted, blob, copy_to_sent, request, .. } = submission;
     let (limits, not_before) = (submission.limits, submission.not_before);
     let mut recipients: Vec<NewRecipient> = Vec::new();
@@ -94,7 +111,8 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
     }
     let (id, now) = (QueueId(id.0), node.clock.now());
     // A report of this node goes to a stranger whom the owner never wrote to.
-    let of_owner = || recipients.iter().filter(|_| !from.is_empty()).map(|to| &to.address);
+    let is_written = is_correspondence && !from.is_empty();
+    let of_owner = || recipients.iter().filter(|_| is_written).map(|to| &to.address);
     // Also those of a message with the null reverse-path: a program may send receipts.
     let all: Vec<String> = recipients.iter().map(|to| to.address.clone()).collect();
     let reading = node.clone();
@@ -162,6 +180,7 @@ pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, Subm
                 envelope_id: request.envelope_id,
                 prefix: None,
                 on_behalf: None,
+                is_request: (!is_correspondence).then_some(true),
             };
             row::put_referring(tx, &id.0, &item, &[blob_id])?;
             let mut all = Vec::with_capacity(recipients.len());
