@@ -107,6 +107,7 @@ pub(in crate::mailbox) fn insert_relayed(
         held: None,
         prefix: Some(prefix),
         on_behalf: Some(person.0),
+        is_request: Some(true),
     };
     row::put_referring(tx, &id.0, &item, &[blob])?;
     for (index, recipient) in (0u16..).zip(recipients) {

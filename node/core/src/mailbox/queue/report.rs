@@ -76,6 +76,7 @@ pub(super) async fn to_sender(
         arrival: item.created,
         blob: item.blob,
         entries,
+        is_delivered_here: false,
     };
     match queue_report(node, id, report).await {
         Ok(()) => Ok(()),
