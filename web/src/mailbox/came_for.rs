@@ -117,7 +117,7 @@ fn of_envelope(
     Ok(alias.map(|local| aliases::address(owner, local)).unwrap_or_default())
 }
 
-/// Whose an address in a header is.
+/// The standing of an address in a header.
 enum Own {
     First,
     Alias(String),

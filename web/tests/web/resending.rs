@@ -13,7 +13,7 @@ fn folder(node: &TestNode, special: SpecialUse) -> mailbox::Folder {
 }
 
 #[tokio::test]
-async fn same_letter_from_a_new_form_is_sent_when_meant() {
+async fn same_letter_from_new_form_is_asked_about() {
     let alice = TestNode::new("alice").await.allowing_queued_mail();
     let mut owner = Browser::owner(&alice).await;
     let letter = |key| {

@@ -1,4 +1,4 @@
-//! The address as which the owner writes: none other than the person chose, or the message came for.
+//! The address as which the owner writes: the one that was chosen, or that the message came for.
 
 use freehold_core::aliases;
 use freehold_core::mailbox::{self, Arrival, IdempotencyKey, Message, SpecialUse, arrive, queue};
@@ -122,7 +122,7 @@ async fn answer_is_written_as_the_envelope_recipient() {
 }
 
 #[tokio::test]
-async fn list_is_left_as_its_subscriber_and_by_no_correspondence() {
+async fn leave_request_is_no_correspondence() {
     let alice = TestNode::new("alice").await.allowing_queued_mail();
     let mut owner = Browser::owner(&alice).await;
     let mask = aliases::mask(&alice, "list").await.unwrap().local;

@@ -22,7 +22,8 @@ impl Record for LeftRow {
     const VERSION: u8 = 1;
 }
 
-/// The key of a list. The address is a stranger's, of any length; its case matters (RFC 3986 6.2.2).
+/// The key of a list. The address is a stranger's, of any length; its case matters (RFC 3986
+/// 6.2.2).
 fn key(target: &str) -> [u8; 16] {
     row::key_part(blake3::hash(target.as_bytes()).as_bytes(), 0)
 }

@@ -195,9 +195,9 @@ pub(super) fn one_line(text: &str) -> String {
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// `text` with LF at each line end and without NUL. CR and LF occur together alone in a message (RFC
-/// 5322 2.3): a bare one can be taken for the end of a line, and a line of one dot for that of the
-/// message (RFC 5321 4.1.1.4). The builder writes CRLF for LF.
+/// `text` with LF at each line end and without NUL. In a message CR and LF occur together alone
+/// (RFC 5322 2.3): a bare one can be taken for the end of a line, and a line of one dot for that of
+/// the message (RFC 5321 4.1.1.4). The builder writes CRLF for LF.
 pub(super) fn body(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', " ")
 }
