@@ -5,9 +5,9 @@ mod domain;
 mod report;
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use freehold_dns::{Domain, Resolver, UpdateError, ZoneServer, compare, parse_key_file};
 use serde::{Deserialize, Serialize};
 use tokio::net::lookup_host;
@@ -87,9 +87,10 @@ async fn write(context: &ControlContext, update: ZoneUpdate) -> Result<Response>
     let zone = update.zone.unwrap_or_else(|| domain.name.clone());
     let zone = zone.trim_end_matches('.').to_ascii_lowercase();
     let server = ZoneServer { server: address_of(&update.server).await?, zone, key };
-    let plan = server.plan(&domain, update.replaces, now_secs()?).await.map_err(failed)?;
+    let now_secs = context.node.clock.now().as_secs();
+    let plan = server.plan(&domain, update.replaces, now_secs).await.map_err(failed)?;
     if !update.is_dry {
-        server.apply(&plan, now_secs()?).await.map_err(failed)?;
+        server.apply(&plan, now_secs).await.map_err(failed)?;
     }
     Ok(report::written(&domain, &plan, update.is_dry))
 }
@@ -120,10 +121,4 @@ async fn address_of(server: &str) -> Result<SocketAddr> {
     };
     let mut found = lookup_host(with_port).await.map_err(|error| unknown(error.to_string()))?;
     found.next().ok_or_else(|| unknown("DNS has none".to_owned()))
-}
-
-/// The time that a signature names, in seconds since 1970.
-fn now_secs() -> Result<u64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map(|since| since.as_secs()).map_err(|error| anyhow!(error)).context("the clock is wrong")
 }
