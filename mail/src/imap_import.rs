@@ -9,6 +9,7 @@ mod client;
 mod copy;
 mod folders;
 pub(crate) mod job;
+mod progress;
 mod reader;
 mod response;
 

@@ -19,6 +19,9 @@ use crate::files::FilesError;
 
 /// How many messages are asked for at a time.
 const WINDOW: u32 = 128;
+/// After so many messages in a row that do not come a folder is left: the server says that there are
+/// more than it has.
+const MISSING_MAX: u32 = 5_000;
 /// How often a connection is opened anew without a message in between.
 const TRIES_MAX: u32 = 7;
 /// How often the connection is lost at one message until it is passed over: some servers close it
@@ -136,7 +139,7 @@ impl Copy<'_> {
                 }
             }
             done += u64::from(count);
-            (self.on_read)(done, total);
+            (self.on_read)(done, total.max(done));
         }
         // The server may close at once.
         let _ = client.send("LOGOUT").await;
@@ -234,10 +237,11 @@ impl Copy<'_> {
             self.pass_over(client, folder, position, next).await?;
             next = next.saturating_add(1);
         }
+        let mut missing = 0u32;
         while next <= opened.exists {
             let window = if next < single_until { 1 } else { WINDOW };
             let last = next.saturating_add(window - 1).min(opened.exists);
-            let mut window = Window { next, last, early: BTreeMap::new() };
+            let mut window = Window { next, last, early: BTreeMap::new(), has_any: false };
             let before = position.uid;
             let status = match self.window(client, folder, position, &mut window).await {
                 Ok(status) => status,
@@ -266,14 +270,26 @@ impl Copy<'_> {
                     self.hand(Item::LeftOut(place, reason)).await?;
                 }
             }
+            missing = match window.has_any {
+                true => 0,
+                false => missing.saturating_add(last - next + 1),
+            };
+            if missing >= MISSING_MAX {
+                let count = opened.exists;
+                let reason = format!("the server names {count} messages and does not give them");
+                return Err(Ended::Closed(reason));
+            }
             position.uid = window.early.values().copied().fold(position.uid, u32::max);
-            next = last.saturating_add(1);
             if position.uid_validity != 0 {
                 let progress =
                     ImportProgress { uid_validity: position.uid_validity, uid: position.uid };
                 self.hand(Item::Mark(folder.name.clone(), progress)).await?;
             }
-            (self.on_read)(done.saturating_add(last.into()), total);
+            let read = done.saturating_add(last.into());
+            // A server may say of a folder that it is empty, and open it with messages.
+            (self.on_read)(read, total.max(read));
+            let Some(following) = last.checked_add(1) else { break };
+            next = following;
         }
         Ok(())
     }
@@ -336,6 +352,8 @@ impl Copy<'_> {
                 place: format!("{}, UID {uid}", folder.name),
             };
             self.hand(Item::Message(Box::new(message))).await?;
+            window.has_any = true;
+            client.progressed();
             window.early.insert(found.seq, uid);
             while let Some(uid) = window.early.remove(&window.next) {
                 position.uid = position.uid.max(uid);
@@ -352,6 +370,8 @@ struct Window {
     last: u32,
     /// The UIDs of messages that came before one with a lower number.
     early: BTreeMap<u32, u32>,
+    /// Whether a message has come.
+    has_any: bool,
 }
 
 /// A folder that is open for reading.
