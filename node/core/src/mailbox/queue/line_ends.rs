@@ -47,7 +47,6 @@ fn read(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::mailbox::queue::{ReportRequest, SendLimits, item};
     use crate::mailbox::{IdempotencyKey, SpecialUse, Submission, special_folder, submit};
     use crate::testing::TestNode;
