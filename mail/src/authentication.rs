@@ -5,34 +5,37 @@
 //! whole in memory. Each check has a time limit of its own: a slow domain of the sender delays
 //! nothing but its own result.
 
+mod added;
 mod block_lists;
 mod digest;
+mod dmarc;
 mod evidence;
 #[cfg(test)]
 mod hostile;
 mod one_record;
 mod results;
 mod signed;
+mod undecided;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use freehold_core::domain_name;
-use freehold_core::mailbox::Evidence;
+use freehold_core::mailbox::{Disowned, Evidence};
 use freehold_mime::people;
-use mail_auth::dmarc::verify::DmarcParameters;
 use mail_auth::spf::verify::SpfParameters;
 use mail_auth::{
-    ArcOutput, AuthenticatedMessage, DkimOutput, DmarcOutput, DmarcResult, Error, IprevOutput,
-    SpfOutput, SpfResult,
+    ArcOutput, AuthenticatedMessage, DkimOutput, Error, IprevOutput, SpfOutput, SpfResult,
 };
 use tokio::time::timeout;
 
 use crate::dns::{Dns, LazyDns};
+use added::Repeated;
 
 pub(crate) use digest::{Digest, Digested};
 pub(crate) use results::is_own;
 pub(crate) use signed::{Signed, by_authors};
+pub(crate) use undecided::Undecided;
 
 /// How long one check may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
@@ -69,6 +72,8 @@ pub(crate) struct Verdict {
     pub(crate) field: String,
     /// The same for the judgement of the message.
     pub(crate) evidence: Evidence,
+    /// The domain that would disown the message if the answers that are missing were no proof.
+    pub(crate) undecided: Option<Disowned>,
 }
 
 /// The checks of one server.
@@ -88,31 +93,28 @@ pub(crate) async fn check(checker: &Checker, sender: &Sender, digested: &Digeste
     let authors = authors(digested.header());
     let (Some(dns), Some(mut message)) = (dns.get(), digested.message()) else {
         let evidence = evidence::unchecked(sender.address.to_canonical(), authors);
-        return Verdict { field: results::none(hostname), evidence };
+        return Verdict { field: results::none(hostname), evidence, undecided: None };
     };
     let domains = domains(&authors);
     let parts = split(&mut message, domains.get(..DOMAINS_MAX).unwrap_or(&domains));
+    let repeated = Repeated::of(digested.header());
     let (spf, signatures, arc, iprev, listed) = futures::join!(
         spf(dns, hostname, sender),
-        futures::future::join_all(parts.iter().map(|part| dkim(dns, part))),
-        arc(dns, &message),
+        futures::future::join_all(parts.iter().map(|part| dkim(dns, part, &repeated))),
+        arc(dns, &message, &repeated),
         iprev(dns, sender.address),
         block_lists::listed(dns, block_lists, sender.address),
     );
     let signatures: Vec<DkimOutput<'_>> = signatures.into_iter().flatten().collect();
-    let of_domain = |domain: &String| {
-        // The time that another domain's signature takes is not this one's.
-        let is_of_domain = |output: &&DkimOutput<'_>| {
-            output.signature().is_none_or(|signature| is_related(&signature.d, domain))
-        };
-        let own: Vec<DkimOutput<'_>> = signatures.iter().filter(is_of_domain).cloned().collect();
-        let (domain, spf) = (domain.clone(), &spf);
-        async move { check_dmarc(dns, &domain, &own, sender, spf).await }
-    };
-    let dmarc = futures::future::join_all(domains.iter().take(DOMAINS_MAX).map(of_domain)).await;
+    let of_domains = domains.iter().take(DOMAINS_MAX);
+    let of_domains = of_domains.map(|of| dmarc::check(dns, of, &signatures, sender, &spf));
+    let dmarc = futures::future::join_all(of_domains).await;
+    let added_field = repeated.found_by(&signatures);
     let checks = results::Checks { sender, spf, signatures, arc, dmarc, iprev };
-    let evidence = evidence::of(&checks, authors, &domains, listed);
-    Verdict { field: results::field(hostname, &checks), evidence }
+    let mut evidence = evidence::of(&checks, authors, &domains, listed);
+    evidence.added_field = added_field.filter(|_| evidence.proven.is_none()).map(str::to_owned);
+    let undecided = evidence::undecided(&checks).filter(|_| evidence.disowned.is_none());
+    Verdict { field: results::field(hostname, &checks), evidence, undecided }
 }
 
 /// The addresses in From, as the owner sees them: an address that another reader finds in a
@@ -192,46 +194,39 @@ async fn spf(dns: &Dns, hostname: &str, sender: &Sender) -> SpfOutput {
     })
 }
 
-async fn dkim<'a>(dns: &Dns, message: &'a AuthenticatedMessage<'a>) -> Vec<DkimOutput<'a>> {
+async fn dkim<'a>(
+    dns: &Dns,
+    message: &'a AuthenticatedMessage<'a>,
+    repeated: &Repeated,
+) -> Vec<DkimOutput<'a>> {
     let checked = timeout(CHECK_TIMEOUT, dns.authenticator().verify_dkim(message)).await;
-    checked.unwrap_or_else(|_| {
+    let outputs = checked.unwrap_or_else(|_| {
         let unanswered = |header: &'a mail_auth::common::headers::Header<'a, _>| {
             DkimOutput::temp_err(timed_out()).with_signature(&header.header)
         };
         message.dkim_headers.iter().map(unanswered).collect()
-    })
+    });
+    outputs.into_iter().map(|output| repeated.judged(message, output)).collect()
 }
 
-async fn arc<'a>(dns: &Dns, message: &'a AuthenticatedMessage<'a>) -> Option<ArcOutput<'a>> {
+async fn arc<'a>(
+    dns: &Dns,
+    message: &'a AuthenticatedMessage<'a>,
+    repeated: &Repeated,
+) -> Option<ArcOutput<'a>> {
     if message.ams_headers.is_empty() || message.ams_headers.len() > ARC_HOPS_MAX {
         return None;
     }
-    timeout(CHECK_TIMEOUT, dns.authenticator().verify_arc(message)).await.ok()
+    let checked = timeout(CHECK_TIMEOUT, dns.authenticator().verify_arc(message)).await.ok()?;
+    // As with a signature, the last server has not seen an added field.
+    let last = checked.sets().last();
+    let is_covered = last.is_none_or(|set| repeated.beyond(&set.signature.header.h).is_none());
+    is_covered.then_some(checked)
 }
 
 async fn iprev(dns: &Dns, address: IpAddr) -> Option<IprevOutput> {
     let address = address.to_canonical();
     timeout(CHECK_TIMEOUT, dns.authenticator().verify_iprev(address)).await.ok()
-}
-
-/// DMARC for one domain of the authors. A message of several is forged if one domain disowns it:
-/// programs show any of them.
-async fn check_dmarc(
-    dns: &Dns,
-    domain: &str,
-    signatures: &[DkimOutput<'_>],
-    sender: &Sender,
-    spf: &SpfOutput,
-) -> DmarcOutput {
-    // The check reads the author's domain from it, and nothing else.
-    let author =
-        AuthenticatedMessage { from: vec![format!("author@{domain}")], ..Default::default() };
-    let parameters = || DmarcParameters::new(&author, signatures, sender.domain(), spf);
-    let checked = timeout(CHECK_TIMEOUT, one_record::dmarc(dns, parameters)).await;
-    checked.unwrap_or_else(|_| {
-        let unanswered = DmarcResult::TempError(timed_out());
-        DmarcOutput::new(domain.to_owned()).with_dkim_result(unanswered)
-    })
 }
 
 fn timed_out() -> Error {

@@ -9,6 +9,8 @@ mod client;
 mod copy;
 mod folders;
 pub(crate) mod job;
+mod opened;
+mod progress;
 mod reader;
 mod response;
 

@@ -23,6 +23,7 @@ pub mod command;
 mod connection;
 pub mod envelope;
 pub mod exchange;
+pub(crate) mod guesses;
 pub mod headers;
 mod incoming;
 mod rate;

@@ -9,8 +9,10 @@ use freehold_core::profile;
 use freehold_listen::{Acceptor, Admission, ConnectionLimiter, Drain, LimitNames, TlsConfig};
 
 use crate::MailConfig;
+use crate::authentication::Undecided;
 use crate::dns::LazyDns;
 use crate::mta_sts::FailedFetches;
+use crate::smtp::guesses::Guesses;
 
 /// The node, the mail configuration, TLS and the running tasks. Cheap to clone.
 #[derive(Clone)]
@@ -28,6 +30,10 @@ pub struct MailState {
     pub(crate) dns: LazyDns,
     /// The budget for log lines about refused recipients.
     pub(crate) refusals: LogBudget,
+    /// The unknown recipients of each network.
+    pub(crate) guesses: Guesses,
+    /// The messages that are to be tried again because DNS did not answer.
+    pub(crate) undecided: Undecided,
     /// The MTA-STS policies that could not be fetched lately.
     pub(crate) failed_fetches: FailedFetches,
 }
@@ -43,6 +49,8 @@ impl MailState {
             drain: Drain::new(),
             dns,
             refusals: LogBudget::default(),
+            guesses: Guesses::default(),
+            undecided: Undecided::default(),
             failed_fetches: FailedFetches::default(),
         }
     }

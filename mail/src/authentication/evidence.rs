@@ -20,6 +20,7 @@ pub(super) fn unchecked(address: IpAddr, authors: Vec<String>) -> Evidence {
         passed_on_by: None,
         has_no_reverse_name: false,
         block_lists: Vec::new(),
+        added_field: None,
         friend: None,
     }
 }
@@ -31,11 +32,7 @@ pub(super) fn of(
     domains: &[String],
     block_lists: Vec<String>,
 ) -> Evidence {
-    let disowned = checks.dmarc.iter().find(|dmarc| is_disowned(dmarc));
-    let disowned = disowned.map(|dmarc| Disowned {
-        domain: dmarc.domain().to_owned(),
-        is_refused: dmarc.policy() == Policy::Reject,
-    });
+    let disowned = checks.dmarc.iter().find(|dmarc| is_disowned(dmarc)).map(disowned);
     // Nobody writes in the name of so many domains: the next one may be the one that is forged.
     let unchecked_domain = domains.get(checks.dmarc.len());
     Evidence {
@@ -66,8 +63,26 @@ fn has_all_answers(checks: &Checks<'_>) -> bool {
 
 /// Whether the domain's policy is to be applied. A check that DNS did not answer proves nothing.
 fn is_disowned(dmarc: &DmarcOutput) -> bool {
+    is_strict(dmarc) && matches!(dmarc.result(), DmarcResult::Fail(_) | DmarcResult::PermError(_))
+}
+
+/// The domain whose policy would be applied to the message if the proofs that DNS does not answer for
+/// were none. The attacker chooses the names that are asked, so a missing answer is no way around
+/// the policy.
+pub(super) fn undecided(checks: &Checks<'_>) -> Option<Disowned> {
+    let is_undecided = |dmarc: &&DmarcOutput| {
+        is_strict(dmarc) && matches!(dmarc.result(), DmarcResult::TempError(_))
+    };
+    checks.dmarc.iter().find(is_undecided).map(disowned)
+}
+
+fn disowned(dmarc: &DmarcOutput) -> Disowned {
+    let is_refused = dmarc.policy() == Policy::Reject;
+    Disowned { domain: dmarc.domain().to_owned(), is_refused }
+}
+
+fn is_strict(dmarc: &DmarcOutput) -> bool {
     matches!(dmarc.policy(), Policy::Quarantine | Policy::Reject)
-        && matches!(dmarc.result(), DmarcResult::Fail(_) | DmarcResult::PermError(_))
 }
 
 /// Whether the domain proves that it sent the message: by DMARC, and without a policy by SPF or

@@ -6,7 +6,7 @@ use mail_auth::{
     ArcOutput, AuthenticationResults, DkimOutput, DmarcOutput, IprevOutput, SpfOutput,
 };
 
-use super::Sender;
+use super::{Sender, added};
 
 /// The longest field, in bytes. A longer one repeats long names that a stranger chose.
 const FIELD_LEN_MAX: usize = 16 * 1024;
@@ -47,7 +47,7 @@ pub(super) fn field(hostname: &str, checks: &Checks<'_>) -> String {
     if let Some(iprev) = &checks.iprev {
         results = results.with_iprev_result(iprev, address);
     }
-    let field = results.to_header();
+    let field = added::named(&results.to_header());
     if field.len() > FIELD_LEN_MAX { none(hostname) } else { field }
 }
 
@@ -57,36 +57,69 @@ pub(super) fn field(hostname: &str, checks: &Checks<'_>) -> String {
 pub(crate) fn is_own(value: &[u8], hostname: &str) -> bool {
     match server_name(value) {
         Some(name) => {
-            let name = String::from_utf8_lossy(name);
+            let name = String::from_utf8_lossy(&name);
             domain_name::is_same(&name, hostname)
         }
         None => true,
     }
 }
 
-/// The authserv-id: the first token behind white space and comments (RFC 8601 2.2).
-fn server_name(value: &[u8]) -> Option<&[u8]> {
-    let mut depth = 0u32;
-    let mut bytes = value.iter().enumerate();
-    let start = loop {
-        let (at, byte) = bytes.next()?;
+/// The authserv-id (RFC 8601 2.2): a token or a quoted string behind white space and comments;
+/// `None` if the value ends within it.
+///
+/// Programs differ about malformed ones, and the one that finds this server's name must find no such
+/// field. So quotes and quoted-pairs are resolved wherever they stand, and white space and comments
+/// beside a dot are passed over.
+fn server_name(value: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = after_comments(value)?;
+    let (mut name, mut is_quoted) = (Vec::new(), false);
+    loop {
+        let (byte, after) = rest.split_first()?;
+        match byte {
+            b'\\' => {
+                let (escaped, after) = after.split_first()?;
+                name.push(*escaped);
+                rest = after;
+                continue;
+            }
+            b'"' => is_quoted = !is_quoted,
+            // A name has no white space, so that this is folding (RFC 5322 2.2.3).
+            b' ' | b'\t' | b'\r' | b'\n' if is_quoted => {}
+            _ if is_quoted => name.push(*byte),
+            b';' => return Some(name),
+            b' ' | b'\t' | b'\r' | b'\n' | b'(' => {
+                rest = after_comments(rest)?;
+                let is_joined = name.ends_with(b".") || rest.starts_with(b".");
+                if !is_joined || rest.is_empty() {
+                    return Some(name);
+                }
+                continue;
+            }
+            _ => name.push(*byte),
+        }
+        rest = after;
+    }
+}
+
+/// The value behind white space and comments, which may be nested (RFC 5322 3.2.2); `None` if it
+/// ends within one.
+fn after_comments(value: &[u8]) -> Option<&[u8]> {
+    let (mut rest, mut depth) = (value, 0u32);
+    while let Some((byte, after)) = rest.split_first() {
         match byte {
             b'\\' if depth > 0 => {
-                bytes.next();
+                rest = after.get(1..).unwrap_or_default();
+                continue;
             }
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
+            b'(' => depth = depth.saturating_add(1),
+            b')' if depth > 0 => depth -= 1,
             b' ' | b'\t' | b'\r' | b'\n' => {}
             _ if depth > 0 => {}
-            b'"' => break at + 1,
-            _ => break at,
+            _ => return Some(rest),
         }
-    };
-    let name = value.get(start..)?;
-    let end = name
-        .iter()
-        .position(|byte| matches!(byte, b';' | b' ' | b'\t' | b'\r' | b'\n' | b'(' | b'"'))?;
-    name.get(..end)
+        rest = after;
+    }
+    (depth == 0).then_some(rest)
 }
 
 #[cfg(test)]
@@ -101,13 +134,37 @@ mod tests {
             "\r\n\t(a (nested) \\) comment) mx.alice.example(c);",
             " \"mx.alice.example\"; none",
             " mx.alice.example\r\n",
+            " \"mx.alice\\.example\"; dmarc=pass",
+            " \"\\m\\x.alice.example\" 1; dmarc=pass",
+            " \"mx.\r\n alice.example\" ; x",
+            " \"mx.alice.exam\"ple; dmarc=pass",
+            " mx\\.alice.example; dmarc=pass",
+            " (\")\"MX.alice.example\"(\"); dmarc=pass",
+            " mx.alice.example.; dmarc=pass",
+            " mx . alice(;).example ; dmarc=pass",
+            " mx.alice.example (",
         ] {
             assert!(is_own(value.as_bytes(), "mx.alice.example"), "{value}");
         }
-        for value in [" mx.bob.example; spf=pass", " mx.alice.example.org; none", " alice; none"] {
+        let idn = "xn--mller-kva.example";
+        for value in
+            [" m\u{fc}ller.example; x", " \"M\u{dc}LLER.example.\"; x", " XN--mller-kva.Example;"]
+        {
+            assert!(is_own(value.as_bytes(), idn), "{value}");
+        }
+        for value in [
+            " mx.bob.example; spf=pass",
+            " mx.alice.example.org; none",
+            " alice; none",
+            " mx.bob.example mx.alice.example; x",
+            " \"mx.alice.example;\"; x",
+            " \"a\\\"mx.alice.example\"; x",
+            " spf=pass (mx.alice.example) smtp.mailfrom=mx.alice.example;",
+        ] {
             assert!(!is_own(value.as_bytes(), "mx.alice.example"), "{value}");
         }
-        for value in ["", " (mx.bob.example;", " mx.bob.exam"] {
+        for value in ["", " (mx.bob.example;", " mx.bob.exam", " \"mx.bob.example; x", " mx.bob\\"]
+        {
             assert!(is_own(value.as_bytes(), "mx.alice.example"), "{value:?}");
         }
     }

@@ -3,6 +3,7 @@
 use freehold_core::domain_name;
 use mail_auth::{DkimOutput, DkimResult};
 
+use super::added::Repeated;
 use super::{DOMAINS_MAX, Digested, dkim, domains, split};
 use crate::dns::Dns;
 
@@ -27,7 +28,8 @@ pub(crate) async fn by_authors(dns: &Dns, digested: &Digested, authors: &[String
         return Signed::No;
     }
     let parts = split(&mut message, &domains);
-    let checks = parts.iter().map(|part| dkim(dns, part));
+    let repeated = Repeated::of(digested.header());
+    let checks = parts.iter().map(|part| dkim(dns, part, &repeated));
     let outputs = futures::future::join_all(checks).await;
     let outputs: Vec<DkimOutput<'_>> = outputs.into_iter().flatten().collect();
     let mut all = Signed::Yes;

@@ -10,9 +10,10 @@ use freehold_core::node::{ImapSecurity, ImapSource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
+use super::progress::Progress;
 use super::reader::{Piece, Reader, Response, Text};
 use crate::queue::next_hop::tls;
 
@@ -100,6 +101,7 @@ pub(super) struct Client {
     room: Room,
     tag: u32,
     capabilities: Vec<String>,
+    progress: Progress,
 }
 
 impl Client {
@@ -122,7 +124,8 @@ impl Client {
             ImapSecurity::StartTls | ImapSecurity::PlainOnLoopback => Io::Plain(socket),
         };
         let (reader, capabilities) = (Reader::default(), Vec::new());
-        let mut client = Self { io, reader, room, tag: 0, capabilities };
+        let progress = Progress::default();
+        let mut client = Self { io, reader, room, tag: 0, capabilities, progress };
         let is_known = client.greeting().await?;
         if source.security == ImapSecurity::StartTls {
             // RFC 9051 7.1.4: an attacker may have sent PREAUTH, so that nothing is encrypted.
@@ -235,9 +238,15 @@ impl Client {
         }
     }
 
+    /// A message has come that was asked for.
+    pub(super) fn progressed(&mut self) {
+        self.progress = Progress::default();
+    }
+
     /// Sends a command.
     pub(super) async fn send(&mut self, command: &str) -> Result<(), ClientError> {
         self.tag = self.tag.wrapping_add(1);
+        self.progress = Progress::default();
         let line = format!("F{} {command}\r\n", self.tag);
         self.write(line.as_bytes()).await
     }
@@ -300,7 +309,9 @@ impl Client {
                     let cause = "the server sent a response that is too long";
                     return Err(ClientError::Fatal(cause.to_owned()));
                 }
-                Piece::Response(Response { line, text }) => {
+                Piece::Response(response) => {
+                    self.progress.responded(&response)?;
+                    let Response { line, text } = response;
                     let text = text.map(|text| match text {
                         Text::Kept(bytes) => HeldText { bytes: Some(bytes), _permit: permit },
                         Text::Skipped => HeldText { bytes: None, _permit: None },
@@ -338,9 +349,11 @@ impl Client {
                 Io::Tls(stream) => stream.read_buf(&mut piece).await,
             }
         };
+        let began = Instant::now();
         match timeout(SILENCE_MAX, read).await {
             Ok(Ok(0)) => Err(lost("it was closed")),
-            Ok(Ok(_)) => {
+            Ok(Ok(len)) => {
+                self.progress.received(len, began.elapsed())?;
                 self.reader.push(&piece);
                 Ok(())
             }
@@ -379,7 +392,7 @@ async fn encrypted(server: &str, socket: TcpStream, more_roots: &str) -> Result<
     }
 }
 
-fn lost(cause: impl std::fmt::Display) -> ClientError {
+pub(super) fn lost(cause: impl std::fmt::Display) -> ClientError {
     ClientError::Lost(format!("the connection broke: {cause}"))
 }
 

@@ -14,11 +14,15 @@ use tokio::sync::mpsc;
 
 use super::client::{Answer, Client, ClientError, HeldText, Room, Status};
 use super::folders::{self, Source};
+use super::opened::{examine, first_after, uid_of};
 use super::response;
 use crate::files::FilesError;
 
 /// How many messages are asked for at a time.
 const WINDOW: u32 = 128;
+/// After so many messages in a row that do not come a folder is left: the server says that there are
+/// more than it has.
+const MISSING_MAX: u32 = 5_000;
 /// How often a connection is opened anew without a message in between.
 const TRIES_MAX: u32 = 7;
 /// How often the connection is lost at one message until it is passed over: some servers close it
@@ -67,7 +71,7 @@ pub(super) struct Copy<'a> {
 }
 
 /// Why a folder is not read to its end.
-enum Ended {
+pub(super) enum Ended {
     Client(ClientError),
     /// The folder can't be opened.
     Closed(String),
@@ -136,7 +140,7 @@ impl Copy<'_> {
                 }
             }
             done += u64::from(count);
-            (self.on_read)(done, total);
+            (self.on_read)(done, total.max(done));
         }
         // The server may close at once.
         let _ = client.send("LOGOUT").await;
@@ -234,10 +238,11 @@ impl Copy<'_> {
             self.pass_over(client, folder, position, next).await?;
             next = next.saturating_add(1);
         }
+        let mut missing = 0u32;
         while next <= opened.exists {
             let window = if next < single_until { 1 } else { WINDOW };
             let last = next.saturating_add(window - 1).min(opened.exists);
-            let mut window = Window { next, last, early: BTreeMap::new() };
+            let mut window = Window { next, last, early: BTreeMap::new(), has_any: false };
             let before = position.uid;
             let status = match self.window(client, folder, position, &mut window).await {
                 Ok(status) => status,
@@ -266,14 +271,26 @@ impl Copy<'_> {
                     self.hand(Item::LeftOut(place, reason)).await?;
                 }
             }
+            missing = match window.has_any {
+                true => 0,
+                false => missing.saturating_add(last - next + 1),
+            };
+            if missing >= MISSING_MAX {
+                let count = opened.exists;
+                let reason = format!("the server names {count} messages and does not give them");
+                return Err(Ended::Closed(reason));
+            }
             position.uid = window.early.values().copied().fold(position.uid, u32::max);
-            next = last.saturating_add(1);
             if position.uid_validity != 0 {
                 let progress =
                     ImportProgress { uid_validity: position.uid_validity, uid: position.uid };
                 self.hand(Item::Mark(folder.name.clone(), progress)).await?;
             }
-            (self.on_read)(done.saturating_add(last.into()), total);
+            let read = done.saturating_add(last.into());
+            // A server may say of a folder that it is empty, and open it with messages.
+            (self.on_read)(read, total.max(read));
+            let Some(following) = last.checked_add(1) else { break };
+            next = following;
         }
         Ok(())
     }
@@ -336,6 +353,8 @@ impl Copy<'_> {
                 place: format!("{}, UID {uid}", folder.name),
             };
             self.hand(Item::Message(Box::new(message))).await?;
+            window.has_any = true;
+            client.progressed();
             window.early.insert(found.seq, uid);
             while let Some(uid) = window.early.remove(&window.next) {
                 position.uid = position.uid.max(uid);
@@ -352,74 +371,8 @@ struct Window {
     last: u32,
     /// The UIDs of messages that came before one with a lower number.
     early: BTreeMap<u32, u32>,
-}
-
-/// A folder that is open for reading.
-#[derive(Clone, Copy, Debug, Default)]
-struct Opened {
-    exists: u32,
-    uid_validity: u32,
-    uid_next: u32,
-}
-
-/// EXAMINE (RFC 3501 6.3.2): as SELECT, and nothing there changes.
-async fn examine(client: &mut Client, folder: &Source) -> Result<Opened, Ended> {
-    client.send_named("EXAMINE", &folder.wire, "").await?;
-    let mut opened = Opened::default();
-    loop {
-        match client.answer().await? {
-            Answer::Untagged(line, _) => {
-                let number = |name| response::number_of(&line, name);
-                let code = |name| response::code_of(&line, name);
-                opened.exists = number("EXISTS").unwrap_or(opened.exists);
-                opened.uid_validity = code("UIDVALIDITY").unwrap_or(opened.uid_validity);
-                opened.uid_next = code("UIDNEXT").unwrap_or(opened.uid_next);
-            }
-            Answer::Continue => {}
-            Answer::Done(Status::Ok, _) => return Ok(opened),
-            Answer::Done(_, text) => return Err(Ended::Closed(text)),
-        }
-    }
-}
-
-/// The number of the first message whose UID is above `uid`. UIDs ascend (RFC 3501 2.3.1.1).
-async fn first_after(client: &mut Client, opened: &Opened, uid: u32) -> Result<u32, Ended> {
-    let end = opened.exists.saturating_add(1);
-    if uid == 0 {
-        return Ok(1);
-    }
-    if opened.uid_next != 0 && opened.uid_next <= uid.saturating_add(1) {
-        return Ok(end);
-    }
-    let (mut low, mut high) = (1, end);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match uid_of(client, middle).await? {
-            Some(found) if found <= uid => low = middle + 1,
-            // One that the server does not give counts as new: it is named then.
-            _ => high = middle,
-        }
-    }
-    Ok(low)
-}
-
-/// The UID of a message, if the server gives it.
-async fn uid_of(client: &mut Client, seq: u32) -> Result<Option<u32>, ClientError> {
-    client.send(&format!("FETCH {seq} (UID)")).await?;
-    let mut found = None;
-    loop {
-        match client.answer().await? {
-            Answer::Untagged(line, _) => {
-                if let Some(Ok(fetched)) = response::fetched(&line)
-                    && fetched.seq == seq
-                {
-                    found = fetched.uid.or(found);
-                }
-            }
-            Answer::Continue => {}
-            Answer::Done(..) => return Ok(found),
-        }
-    }
+    /// Whether a message has come.
+    has_any: bool,
 }
 
 /// An account as the rows of its progress name it.

@@ -145,9 +145,19 @@ impl Exchange {
 
     async fn recipient(&self, recipient: Recipient) -> Reply {
         let reply = match self.role {
-            Role::Receive => self.check(move |state| receive::recipient(state, &recipient)).await,
+            Role::Receive => {
+                let address = self.peer.address;
+                let check = move |state: &MailState| {
+                    let closed_out = receive::closed_out(state, address);
+                    closed_out.unwrap_or_else(|| receive::recipient(state, &recipient))
+                };
+                self.check(check).await
+            }
             Role::Submit => self.check(move |state| submit::recipient(state, &recipient)).await,
         };
+        if self.role == Role::Receive && reply.status == receive::UNKNOWN {
+            self.state.guesses.note(self.peer.address, self.state.node.clock.now());
+        }
         self.report_refused(&reply);
         reply
     }

@@ -3,6 +3,7 @@
 
 use freehold_core::blobs::{Pinned, SMALL_LEN_MAX};
 use freehold_core::blocking::try_blocking;
+use freehold_core::clock::Timestamp;
 use freehold_core::mailbox::Evidence;
 use freehold_core::node::Node;
 use freehold_core::shares::{Reservation, Share};
@@ -13,7 +14,7 @@ use super::headers::ascii::AsciiHeader;
 use super::headers::{Headers, Treatment};
 use super::receive;
 use super::reply::Reply;
-use crate::authentication::{self, Checker, Digest, Sender, Verdict};
+use crate::authentication::{self, Checker, Digest, Sender, Undecided, Verdict};
 use crate::spool::Spool;
 use crate::state::MailState;
 
@@ -57,15 +58,30 @@ pub(super) struct Checks {
     pub(super) received: String,
     /// The part of the message that they look at, as far as it has arrived.
     pub(super) digest: Digest,
+    /// The messages that are to be tried again because DNS did not answer.
+    pub(super) undecided: Undecided,
 }
 
 impl Checks {
     /// The verdict on the whole message, and the trace fields with it.
-    async fn finish(self) -> (Verdict, String) {
-        let Self { checker, sender, return_path, received, digest } = self;
-        let verdict = authentication::check(&checker, &sender, &digest.finish()).await;
+    ///
+    /// # Errors
+    /// A temporary refusal if DNS did not answer the question that decides. After some hours it
+    /// counts as answered with no.
+    async fn finish(self, now: Timestamp) -> Result<(Verdict, String), Reply> {
+        let Self { checker, sender, return_path, received, digest, undecided } = self;
+        let mut verdict = authentication::check(&checker, &sender, &digest.finish()).await;
+        if let Some(disowned) = verdict.undecided.take() {
+            if undecided.is_deferred(sender.address, &disowned.domain, now) {
+                tracing::info!(domain = disowned.domain, "a message waits for an answer of DNS");
+                // RFC 3463 3.5 (directory server failure).
+                let text = "the DNS of the author's domain does not answer, try again later";
+                return Err(Reply::new(451, "4.4.3", text));
+            }
+            verdict.evidence.disowned = Some(disowned);
+        }
         let trace = format!("{return_path}{}{received}", verdict.field);
-        (verdict, trace)
+        Ok((verdict, trace))
     }
 }
 
@@ -192,7 +208,8 @@ impl Incoming {
             None => (self.spool.finish().await?, None),
             Some(checks) => {
                 // DNS is asked: boxed, as the future is large.
-                let (verdict, trace) = Box::pin(checks.finish()).await;
+                let now = self.node.clock.now();
+                let (verdict, trace) = Box::pin(checks.finish(now)).await?;
                 (self.spool.finish_behind(&self.node, trace).await?, Some(verdict.evidence))
             }
         };

@@ -1,5 +1,7 @@
 //! Mail from other servers: recipients are checked, and messages delivered into the inbox.
 
+use std::net::IpAddr;
+
 use data_encoding::HEXLOWER;
 use freehold_core::aliases::{self, Standing};
 use freehold_core::blobs::SMALL_LEN_MAX;
@@ -22,6 +24,9 @@ use crate::authentication::{Checker, Digest, Sender};
 use crate::queue::route::{self, NextHop, Route};
 use crate::state::MailState;
 
+/// The status of a recipient at the owner's domain who does not exist (RFC 3463 3.2).
+pub(super) const UNKNOWN: &str = "5.1.1";
+
 /// Accepts only the owner's addresses. Nothing is ever relayed, in any form of the address
 /// (RFC 5321 3.6.2, 7.9). Blocks.
 pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
@@ -39,8 +44,25 @@ pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
         Ok(Standing::Off | Standing::Foreign) if is_foreign(recipient, &owner) => {
             Reply::new(550, "5.7.1", "this server does not relay mail to other domains")
         }
-        Ok(Standing::Off | Standing::Foreign) => Reply::new(550, "5.1.1", "no such user here"),
+        Ok(Standing::Off | Standing::Foreign) => Reply::new(550, UNKNOWN, "no such user here"),
         Err(error) => error.into(),
+    }
+}
+
+/// The refusal of every recipient to a client whose network asked for too many unknown ones; `None`
+/// for another client. An answer about one address would be the next guess. A network from which the
+/// owner kept mail is a provider of others too. Blocks.
+pub(super) fn closed_out(state: &MailState, address: IpAddr) -> Option<Reply> {
+    if !state.guesses.is_closed_out(address, state.node.clock.now()) {
+        return None;
+    }
+    match mailbox::is_good_network(&state.node, address) {
+        Ok(true) => None,
+        Ok(false) => {
+            let text = "too many unknown recipients from your network, try again later";
+            Some(Reply::closing("4.7.1", text))
+        }
+        Err(error) => Some(error.into()),
     }
 }
 
@@ -92,6 +114,7 @@ pub(super) async fn begin(
         return_path,
         received,
         digest: Digest::default(),
+        undecided: state.undecided.clone(),
     });
     Ok(incoming)
 }

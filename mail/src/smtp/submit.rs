@@ -108,6 +108,11 @@ pub(super) async fn finish(state: &MailState, incoming: Incoming) -> Reply {
             Reply::new(501, "5.1.3", "a recipient's address is invalid")
         }
         Err(SubmitError::TooManyRecipients(_)) => Reply::new(452, "4.5.3", "too many recipients"),
+        Err(SubmitError::TooMuchHeld) => {
+            tracing::warn!("a message was refused: too much mail is held already");
+            let text = "too much mail waits for your decision; send it or drop it first";
+            Reply::new(452, "4.3.1", text)
+        }
         Err(SubmitError::Copy(error)) => {
             tracing::error!(%error, "a message was not queued: its copy for Sent could not be stored");
             Reply::unavailable()

@@ -321,6 +321,19 @@ mod tests {
             prop_assert_eq!(seen, model(&input).map(|stored| (stored, None)));
         }
 
+        /// A message of a program and one that is written here get the same line ends.
+        #[test]
+        fn normalized_newlines_are_those_of_the_queue(parts in prop::collection::vec("[\r\n.ab]", 0..40)) {
+            let input = parts.concat() + "end";
+            let (mut text, mut submitted) = (Text::chunked(Newlines::Normalize, 1000), Vec::new());
+            prop_assert_eq!(text.read(input.as_bytes(), &mut submitted), Progress::More);
+            text.finish(&mut submitted);
+            let (mut ends, mut queued) = (freehold_mime::line_ends::LineEnds::default(), Vec::new());
+            ends.read(input.as_bytes(), &mut queued);
+            queued.extend_from_slice(b"\r\n");
+            prop_assert_eq!(submitted, queued);
+        }
+
         #[test]
         fn text_result_is_independent_of_the_cut(parts in prop::collection::vec("[\r\n.ab]", 0..40), cut in 0usize..40) {
             let input = parts.concat().into_bytes();

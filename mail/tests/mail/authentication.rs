@@ -166,19 +166,95 @@ async fn message_without_a_policy_stays_in_the_inbox() {
     }
 }
 
+/// Four hours, in milliseconds.
+const DEFERRED_MS: u64 = 4 * 60 * 60 * 1000;
+
 #[tokio::test]
-async fn failing_dns_sends_no_message_to_junk() {
-    let failing = Zone::default()
-        .text("_dmarc.bob.example", "v=DMARC1; p=reject")
-        .with("key._domainkey.bob.example", Answer::Failure)
-        .with("bob.example", Answer::Failure);
-    let alice = server(failing).await;
+async fn failing_dns_defers_what_its_domain_may_disown() {
+    let failing = |policy: &str| {
+        Zone::default()
+            .text("_dmarc.bob.example", &format!("v=DMARC1; p={policy}"))
+            .with("key._domainkey.bob.example", Answer::Failure)
+            .with("bob.example", Answer::Failure)
+    };
     let message = signed("bob.example", Canonicalization::Relaxed, HELLO);
-    assert!(send(&alice, CLIENT, "bob@bob.example", &message).await.starts_with("250 "));
-    let results = results(&only(&alice, SpecialUse::Inbox));
-    for expected in ["dkim=temperror", "spf=temperror", "dmarc=temperror"] {
-        assert!(results.contains(expected), "{expected}: {results}");
+    for policy in ["reject", "quarantine"] {
+        let alice = server(failing(policy)).await;
+        for millis in [0, DEFERRED_MS - 1] {
+            alice.node.clock.advance(millis);
+            let reply = send(&alice, CLIENT, "bob@bob.example", &message).await;
+            assert!(reply.starts_with("451 4.4.3 "), "{reply}");
+        }
+        // An honest sender tries again, and DNS does not answer for so long: nothing is lost.
+        alice.node.clock.advance(1);
+        assert!(send(&alice, CLIENT, "bob@bob.example", &message).await.starts_with("250 "));
+        let results = results(&only(&alice, SpecialUse::Junk));
+        for expected in ["dkim=temperror", "spf=temperror", "dmarc=temperror"] {
+            assert!(results.contains(expected), "{expected}: {results}");
+        }
+        alice.close().await;
     }
+    let alice = server(failing("none")).await;
+    assert!(send(&alice, CLIENT, "bob@bob.example", &message).await.starts_with("250 "));
+    only(&alice, SpecialUse::Inbox);
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn name_that_never_answers_avoids_no_policy() {
+    // The forger names a signer below the domain, or a server of its own, whose DNS fails.
+    let below = signed("slow.bob.example", Canonicalization::Relaxed, HELLO);
+    for (message, mail_from, expected) in [
+        (below.as_str(), "m@mallory.example", "451 4.4.3 "),
+        (HELLO, "m@slow.bob.example", "451 4.4.3 "),
+        (HELLO, "m@slow.mallory.example", "250 "),
+    ] {
+        let zone = zone("reject")
+            .with("key._domainkey.slow.bob.example", Answer::Failure)
+            .with("slow.bob.example", Answer::Failure)
+            .with("_dmarc.slow.bob.example", Answer::Failure)
+            .with("slow.mallory.example", Answer::Failure)
+            .with("_dmarc.slow.mallory.example", Answer::Failure);
+        let alice = server(zone).await;
+        let reply = send(&alice, STRANGER, mail_from, message).await;
+        assert!(reply.starts_with(expected), "{mail_from}: {reply}");
+        assert!(texts(&alice.node, SpecialUse::Inbox).is_empty(), "{mail_from}");
+        // A proof counts beside it.
+        let proven = signed("bob.example", Canonicalization::Relaxed, message);
+        assert!(send(&alice, CLIENT, "bob@bob.example", &proven).await.starts_with("250 "));
+        only(&alice, SpecialUse::Inbox);
+        alice.close().await;
+    }
+}
+
+#[tokio::test]
+async fn field_added_to_a_signed_message_proves_nothing() {
+    let whole = signed("bob.example", Canonicalization::Relaxed, HELLO);
+    for added in ["Subject: forged", "subject : forged", "Content-Type: text/html"] {
+        let text = HELLO.replace("\r\n\r\n", "\r\nContent-Type: text/plain\r\n\r\n");
+        let message =
+            format!("{added}\r\n{}", signed("bob.example", Canonicalization::Relaxed, &text));
+        for (policy, folder) in [("reject", SpecialUse::Junk), ("none", SpecialUse::Inbox)] {
+            let alice = server(zone(policy)).await;
+            assert!(send(&alice, STRANGER, "", &message).await.starts_with("250 "));
+            let stored = only(&alice, folder);
+            let results = results(&stored);
+            assert!(
+                results.contains("dkim=policy (") && results.contains("dmarc=fail"),
+                "{results}"
+            );
+            assert!(!results.contains("=pass"), "{results}");
+            alice.close().await;
+        }
+    }
+    // One more that says the same changes nothing that is shown.
+    let alice = server(zone("reject")).await;
+    assert!(
+        send(&alice, STRANGER, "", &format!("Subject:  hello\r\n{whole}"))
+            .await
+            .starts_with("250 ")
+    );
+    assert!(results(&only(&alice, SpecialUse::Inbox)).contains("dkim=pass"));
     alice.close().await;
 }
 
@@ -186,6 +262,7 @@ async fn failing_dns_sends_no_message_to_junk() {
 async fn forged_results_of_this_server_are_removed() {
     let forged = "Authentication-Results: alice.example; dmarc=pass\r\n header.from=bank.example\r\n\
                   authentication-results : (a\r\n comment) ALICE.example 1;\r\n spf=pass\r\n";
+    let forged = format!("{forged}Authentication-Results: \"alice\\.example\"; dmarc=pass\r\n");
     let other = "Authentication-Results: mx.other.example; spf=fail\r\n";
     let alice = server(zone("none")).await;
     let message = format!("{forged}{other}{HELLO}");
@@ -193,6 +270,7 @@ async fn forged_results_of_this_server_are_removed() {
     let stored = only(&alice, SpecialUse::Inbox);
     assert!(stored.ends_with(&format!("{other}{HELLO}")), "{stored}");
     assert!(!stored.contains("bank.example") && !stored.contains("comment"), "{stored}");
+    assert!(!stored.contains("\\.example"), "a quoted-pair hides no name: {stored}");
     alice.close().await;
 }
 
@@ -262,6 +340,48 @@ async fn client_on_this_machine_is_not_checked() {
     client.send(HELLO.as_bytes()).await;
     assert!(client.command(".").await.starts_with("250 "));
     assert!(!only(&alice, SpecialUse::Inbox).contains("Authentication-Results"));
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn blocked_sender_on_this_machine_is_kept_out() {
+    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
+    let listing = freehold_core::mailbox::Listing::Blocked;
+    freehold_core::mailbox::list_sender(&alice.node, "bob.example", listing).await.unwrap();
+    let mut client = crate::server::Client::connect(alice.addresses.smtp).await;
+    client.command("EHLO localhost").await;
+    client.command("MAIL FROM:<x@mallory.example>").await;
+    client.command("RCPT TO:<alice@alice.example>").await;
+    client.command("DATA").await;
+    client.send(HELLO.as_bytes()).await;
+    assert!(client.command(".").await.starts_with("250 "));
+    only(&alice, SpecialUse::Junk);
+    alice.close().await;
+}
+
+#[tokio::test]
+async fn network_that_guesses_recipients_is_closed_out() {
+    let alice = server(zone("none")).await;
+    // Each connection ends before its own limit.
+    for (host, count) in [(STRANGER, 34), (STRANGER + 1, 33), (STRANGER, 33)] {
+        let mut client = proxied(alice.addresses.smtp, host).await;
+        client.reply().await;
+        client.command("EHLO mx.mallory.example").await;
+        client.command("MAIL FROM:<m@mallory.example>").await;
+        for n in 0..count {
+            let reply = client.command(&format!("RCPT TO:<guess{n}@alice.example>")).await;
+            assert!(reply.starts_with("550 5.1.1 "), "{reply}");
+        }
+    }
+    let mut client = proxied(alice.addresses.smtp, STRANGER + 2).await;
+    client.reply().await;
+    client.command("EHLO mx.mallory.example").await;
+    client.command("MAIL FROM:<m@mallory.example>").await;
+    let reply = client.command("RCPT TO:<alice@alice.example>").await;
+    assert!(reply.starts_with("421 4.7.1 "), "no answer tells who exists: {reply}");
+    alice.node.clock.advance(60 * 60 * 1000);
+    let reply = send(&alice, STRANGER, "m@mallory.example", HELLO).await;
+    assert!(reply.starts_with("250 "), "{reply}");
     alice.close().await;
 }
 

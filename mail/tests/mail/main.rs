@@ -13,6 +13,7 @@ mod authentication;
 mod compression;
 mod connection_reuse;
 mod dns;
+mod endless_import;
 mod imap;
 mod imap_import;
 mod limits;

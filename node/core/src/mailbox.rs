@@ -83,8 +83,8 @@ pub use import::{
 pub use index_older::index_older_messages;
 pub use junk::{
     Disowned, Evidence, Judgement, JunkReason, LISTED_MAX, ListError, ListedSender, Listing,
-    ReasonKind, forget_old_lessons, learn_from_inbox, learn_next, lessons_learnt, list_sender,
-    listed_senders, unlist_sender,
+    ReasonKind, forget_old_lessons, is_good_network, learn_from_inbox, learn_next, lessons_learnt,
+    list_sender, listed_senders, unlist_sender,
 };
 pub use left_lists::{asked_to_leave, record_asked_to_leave};
 pub use metadata::{
@@ -116,7 +116,7 @@ pub use rules::{RULES_MAX, Rule, RuleError, RuleId, add_rule, remove_rule, rules
 pub use search::{
     SearchCursor, SearchHit, SearchLimits, SearchPage, SearchQuery, TERMS_MAX, search,
 };
-pub use senders::{StrangersLimits, UsedUp, allowances};
+pub use senders::{StrangersLimits, UsedUp, allowances, network_of};
 pub use sent::append;
 pub use settings::{
     BIN_DAYS_MAX, bin_days, heeds_keys, lists_threads, set_bin_days, set_heeds_keys,

@@ -21,6 +21,7 @@ pub mod header;
 pub mod header_end;
 pub mod html;
 pub mod imap;
+pub mod line_ends;
 pub mod media;
 #[cfg(test)]
 mod oracle;

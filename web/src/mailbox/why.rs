@@ -71,5 +71,8 @@ fn text(reason: &JunkReason) -> String {
         (ReasonKind::NoReverseName, _) => "The server that brought it has no name.".to_owned(),
         (ReasonKind::FriendsNode, _) => format!("It came straight from the house of {detail}."),
         (ReasonKind::BlockList, _) => format!("{detail} lists the server that brought it."),
+        (ReasonKind::AddedField, _) => {
+            format!("It has a second line “{detail}”, which its sender did not sign.")
+        }
     }
 }

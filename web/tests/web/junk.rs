@@ -25,6 +25,7 @@ async fn receive(node: &TestNode, is_disowned: bool) -> Message {
         passed_on_by: None,
         has_no_reverse_name: true,
         block_lists: Vec::new(),
+        added_field: None,
         friend: None,
     };
     let text = "From: Ann <Ann@shop.example>\r\nSubject: offers\r\n\r\nOffers.\r\n";

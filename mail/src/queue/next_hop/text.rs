@@ -3,7 +3,7 @@
 
 use freehold_core::blobs::{BlobReader, Blobs};
 use freehold_core::store::{BlobId, StoreError};
-
+use freehold_mime::line_ends::LineEnds;
 use mail_auth::common::headers::HeaderWriter;
 
 use crate::dkim::Signer;
@@ -73,17 +73,10 @@ impl Text {
     pub(in crate::queue) fn signatures(&self, signers: &[Signer]) -> Result<String, StoreError> {
         let mut streams: Vec<_> = signers.iter().map(Signer::sign_streaming).collect();
         let mut form = SignedForm::default();
-        let mut piece = vec![0; PIECE_LEN];
-        let mut at = 0;
-        while at < self.len && !streams.is_empty() {
-            let left = usize::try_from(self.len - at).unwrap_or(PIECE_LEN).min(PIECE_LEN);
-            let len = self.reader.read_at(at, piece.get_mut(..left).unwrap_or_default())?;
-            if len == 0 {
-                break;
-            }
-            let signed = form.read(piece.get(..len).unwrap_or_default());
+        let mut position = Position::default();
+        while let Some(piece) = self.next(&mut position)?.filter(|_| !streams.is_empty()) {
+            let signed = form.read(&piece);
             streams.iter_mut().for_each(|stream| stream.write(&signed));
-            at += len as u64;
         }
         let mut fields = String::new();
         // The line end that lettre writes.
@@ -105,28 +98,42 @@ impl Text {
         first: String,
         connection: AbortHandle,
     ) -> impl Iterator<Item = Vec<u8>> {
-        let mut at = 0;
+        let mut position = Position::default();
         let first = Some(first.into_bytes()).filter(|first| !first.is_empty());
         first.into_iter().chain(std::iter::from_fn(move || {
-            let left = self.len.saturating_sub(at);
-            if left == 0 {
-                return None;
-            }
-            let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE_LEN).min(PIECE_LEN)];
-            match self.reader.read_at(at, &mut piece) {
-                Ok(len) if len > 0 => {
-                    at += len as u64;
-                    piece.truncate(len);
-                    Some(piece)
-                }
-                _ => {
-                    tracing::error!("a queued message can't be read: its connection is aborted");
-                    connection.abort();
-                    None
-                }
-            }
+            self.next(&mut position).unwrap_or_else(|error| {
+                tracing::error!(%error, "a queued message can't be read: its connection is aborted");
+                connection.abort();
+                None
+            })
         }))
     }
+
+    /// The next piece as it is sent and signed; `None` at the end. The queue takes no bare CR or LF.
+    /// If one is there, as in a message that an earlier version queued, CR LF is sent for it: the
+    /// next server must not find another end of the message (RFC 5321 2.3.8, 4.1.1.4).
+    fn next(&self, position: &mut Position) -> Result<Option<Vec<u8>>, StoreError> {
+        let left = self.len.saturating_sub(position.at);
+        if left == 0 {
+            return Ok(None);
+        }
+        let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE_LEN).min(PIECE_LEN)];
+        let len = self.reader.read_at(position.at, &mut piece)?;
+        if len == 0 {
+            return Err(StoreError::Unavailable("the message is shorter than it was".to_owned()));
+        }
+        position.at = position.at.saturating_add(len as u64);
+        let mut out = Vec::with_capacity(len);
+        position.ends.read(piece.get(..len).unwrap_or_default(), &mut out);
+        Ok(Some(out))
+    }
+}
+
+/// How far a text is read.
+#[derive(Default)]
+struct Position {
+    at: u64,
+    ends: LineEnds,
 }
 
 /// The text as it is signed: its header as it is, and its body in the relaxed form, which is that
@@ -197,7 +204,9 @@ mod tests {
             (b"b", b"b"),
             (b"\r\n", b""),
             (b"", b""),
-            (b"\n", b"\n"),
+            (b"\n", b"\r\n"),
+            (b"a\r.\rMAIL\n.\r\n", b"a\r\n.\r\nMAIL\r\n."),
+            (b"a\r\r\n", b"a\r\n"),
         ] {
             let pieces: Vec<u8> =
                 text(content).pieces(String::new(), AbortHandle::default()).flatten().collect();

@@ -85,7 +85,12 @@ impl Session {
                 self.state = State::Ready;
                 self.steps.push_back(Step::Abandon);
                 let reply = self.fault_reply(fault);
-                self.reply(reply);
+                match fault {
+                    // Another server may have found another end of the message: the lines behind
+                    // this one are not commands.
+                    Fault::BareNewline => self.close(reply),
+                    Fault::TooLarge | Fault::LineTooLong => self.reply(reply),
+                }
             }
         }
     }

@@ -13,7 +13,7 @@ pub(super) const AUTH_LEN_MAX: usize = 12_288;
 const SKIP_LEN_MAX: usize = 64 * 1024;
 
 impl Session {
-    /// Consumes one line. A line that ends with LF alone is refused (RFC 5321 2.3.8).
+    /// Consumes one line.
     pub(super) fn line(&mut self, input: &[u8]) -> usize {
         let len_max =
             if matches!(self.state, State::Auth(_)) { AUTH_LEN_MAX } else { COMMAND_LEN_MAX };
@@ -27,31 +27,43 @@ impl Session {
         };
         let line = input.get(..end).unwrap_or_default();
         let pipelined = input.len() > end + 1;
-        match line.strip_suffix(b"\r").map(std::str::from_utf8) {
-            None => self.bad_command(Reply::new(500, "5.5.2", "lines must end with CR LF")),
-            Some(Err(_)) => {
-                self.bad_command(Reply::new(500, "5.5.2", "commands must be ASCII or UTF-8"))
-            }
-            Some(Ok(line)) => match self.state {
-                State::Auth(_) => self.auth_line(line),
-                _ => self.command_line(line, pipelined),
+        match line.strip_suffix(b"\r").filter(|line| !line.contains(&b'\r')) {
+            None => self.bare_newline(),
+            Some(line) => match (std::str::from_utf8(line), &self.state) {
+                (Err(_), _) => {
+                    self.bad_command(Reply::new(500, "5.5.2", "commands must be ASCII or UTF-8"))
+                }
+                (Ok(line), State::Auth(_)) => self.auth_line(line),
+                (Ok(line), _) => self.command_line(line, pipelined),
             },
         }
         end + 1
     }
 
-    /// Skips the rest of a line that is too long, then refuses it.
+    /// Closes after a bare CR or LF in commands (RFC 5321 2.3.8). Another server may have taken the
+    /// lines behind it for text, so that a stranger has written them: none of them is carried out.
+    fn bare_newline(&mut self) {
+        self.abandon_chunks();
+        self.close(Reply::closing("4.5.2", "bare CR or LF: lines must end with CR LF"));
+    }
+
+    /// Skips the rest of a line that is too long, then refuses it. A CR at the end of the input is
+    /// left there until the next byte has come.
     pub(super) fn skip_line(&mut self, input: &[u8]) -> usize {
         let State::Skipping(skipped, back) = &mut self.state else { return 0 };
         let Some(end) = input.iter().position(|byte| *byte == b'\n') else {
-            *skipped += input.len();
+            let taken = input.strip_suffix(b"\r").unwrap_or(input).len();
+            *skipped += taken;
             if *skipped > SKIP_LEN_MAX {
                 self.close(Reply::closing("4.7.0", "the line is too long"));
             }
-            return input.len();
+            return taken;
         };
         self.state = std::mem::replace(back, State::Ready);
-        self.bad_command(Reply::new(500, "5.5.2", "the line is too long"));
+        match input.get(..end).is_some_and(|line| line.ends_with(b"\r")) {
+            true => self.bad_command(Reply::new(500, "5.5.2", "the line is too long")),
+            false => self.bare_newline(),
+        }
         end + 1
     }
 

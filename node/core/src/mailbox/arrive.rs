@@ -16,6 +16,7 @@ use crate::node::Node;
 use crate::shares::{self, Allowance};
 use crate::store::{StoreError, Tx};
 use freehold_mime::header_end;
+use freehold_mime::people;
 use freehold_mime::structure::HEADER_LEN_MAX;
 
 /// A message from another server.
@@ -29,7 +30,8 @@ pub struct Arrival {
     pub recipients: Vec<String>,
     /// The sender in the envelope; empty for a report.
     pub sender: String,
-    /// The result of the checks of its sender; without it the message is not judged.
+    /// The result of the checks of its sender; without it only the senders that the owner blocks
+    /// are kept out.
     pub evidence: Option<Evidence>,
 }
 
@@ -90,6 +92,13 @@ pub async fn arrive(
     Ok(Arrived { message, is_new, answerable: answerable.filter(|_| is_new) })
 }
 
+/// The authors of a message whose sender was not checked.
+fn authors(header: &[u8], sender: &str) -> Vec<String> {
+    let people = people::first(header, "from", None);
+    let named: Vec<String> = people.into_iter().map(|author| author.address).collect();
+    if named.is_empty() { vec![sender.to_owned()] } else { named }
+}
+
 /// The result, or the default if a row is damaged: it must not keep messages out.
 fn undamaged<T: Default>(result: Result<T, StoreError>) -> Result<T, StoreError> {
     match result {
@@ -122,7 +131,7 @@ async fn prepare(
     let judge = move || {
         let judgement = match &evidence {
             Some(evidence) => undamaged(junk::judge(&judging, evidence, &tokens).map(Some))?,
-            None => None,
+            None => undamaged(junk::judge_unchecked(&judging, &authors(&header, &sender)))?,
         };
         let is_junk = judgement.as_ref().is_some_and(|judgement| judgement.is_junk);
         let proven = evidence.as_ref().and_then(|evidence| evidence.proven.as_deref());

@@ -168,6 +168,7 @@ fn prepare(node: &Node, mail: &FriendMail) -> Result<(Pinned, Evidence), FriendM
         passed_on_by: None,
         has_no_reverse_name: false,
         block_lists: Vec::new(),
+        added_field: None,
         friend: Some(friend.name),
     };
     Ok((blob, evidence))

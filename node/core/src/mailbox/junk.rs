@@ -20,12 +20,12 @@ mod listed;
 mod reputation;
 mod tokens;
 
-pub use judge::{Disowned, Evidence, Judgement, JunkReason, ReasonKind};
+pub use judge::{Disowned, Evidence, Judgement, JunkReason, ReasonKind, is_good_network};
 pub use lessons::{forget_old_lessons, learn_from_inbox, learn_next, lessons_learnt};
 pub use listed::{
     LISTED_MAX, ListError, ListedSender, Listing, list_sender, listed_senders, unlist_sender,
 };
 
-pub(super) use judge::judge;
+pub(super) use judge::{judge, judge_unchecked};
 pub(super) use lessons::{record_known, record_transfer};
 pub(super) use tokens::tokens;

@@ -9,6 +9,7 @@ mod by_friend;
 mod clock;
 pub(super) mod dsn;
 mod limits;
+mod line_ends;
 mod manage;
 mod notify;
 mod outbound;
@@ -28,7 +29,7 @@ use crate::store::{BlobId, Scan, StoreError, Table};
 
 pub use by_friend::{for_friends, mark_offered};
 pub use clock::make_due_after_clock_step;
-pub use limits::SendLimits;
+pub use limits::{HELD_LEN_MAX, HELD_MESSAGES_MAX, HELD_RECIPIENTS_MAX, SendLimits};
 pub use manage::{
     can_be_taken_back, drop_item, held, queued, retry, sent_copy, subject, take_back,
 };

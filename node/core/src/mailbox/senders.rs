@@ -151,7 +151,7 @@ pub(super) fn network_key(node: &Node, address: IpAddr) -> Result<[u8; 16], Stor
 }
 
 /// The network of an address: its first 24 bits, in IPv6 48.
-fn network_of(address: IpAddr) -> Vec<u8> {
+pub fn network_of(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(address) => address.octets().into_iter().take(3).collect(),
         IpAddr::V6(address) => address.octets().into_iter().take(6).collect(),

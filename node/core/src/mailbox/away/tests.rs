@@ -27,6 +27,7 @@ async fn receive_of(
         passed_on_by: None,
         has_no_reverse_name: false,
         block_lists: Vec::new(),
+        added_field: None,
         friend: None,
     };
     let arrival = Arrival {

@@ -61,6 +61,8 @@ pub struct Evidence {
     pub has_no_reverse_name: bool,
     /// The block lists (DNSBL, RFC 5782) that have the server's address.
     pub block_lists: Vec<String>,
+    /// A field that stands in the header more often than a valid signature covers (RFC 6376 8.15).
+    pub added_field: Option<String>,
     /// The name of the friend whose node brought it over an authenticated connection; the authors
     /// are at the friend's own domain then, and `address` says nothing.
     pub friend: Option<String>,
@@ -127,6 +129,9 @@ pub enum ReasonKind {
     /// The node of the friend in the detail brought it, without SMTP.
     #[n(13)]
     FriendsNode,
+    /// The field in the detail was added to a signed message.
+    #[n(14)]
+    AddedField,
 }
 
 /// A reason for a judgement.
@@ -186,7 +191,7 @@ pub(in crate::mailbox) fn judge(
 ) -> Result<Judgement, StoreError> {
     let mut points = Points::default();
     let origin = origin(node, evidence)?;
-    let is_decided = by_owner(node, evidence, &mut points)?;
+    let is_decided = by_owner(node, &evidence.authors, evidence.disowned.is_some(), &mut points)?;
     if let Some(friend) = &evidence.friend {
         points.add(ReasonKind::FriendsNode, -JUNK_FROM, friend);
     } else if !is_decided {
@@ -205,6 +210,32 @@ pub(in crate::mailbox) fn judge(
     // Those that decided come first.
     reasons.sort_by_key(|reason| if is_junk { -reason.points } else { reason.points });
     Ok(Judgement { is_junk, reasons, origin })
+}
+
+/// The judgement of a message whose sender was not checked, as one from this machine or through a
+/// tunnel that hides the clients: the owner's word against its authors alone. `None` without one.
+///
+/// # Errors
+/// As [`judge`].
+pub(in crate::mailbox) fn judge_unchecked(
+    node: &Node,
+    authors: &[String],
+) -> Result<Option<Judgement>, StoreError> {
+    let mut points = Points::default();
+    // Nothing proves an author, so that nobody is allowed.
+    let is_blocked = by_owner(node, authors, true, &mut points)?;
+    let origin = Origin::default();
+    Ok(is_blocked.then_some(Judgement { is_junk: true, reasons: points.reasons, origin }))
+}
+
+/// Whether the owner kept mail from the network of this address, and called almost none of it junk.
+///
+/// # Errors
+/// As [`judge`].
+pub fn is_good_network(node: &Node, address: IpAddr) -> Result<bool, StoreError> {
+    let network = Some(ByteArray::from(senders::network_key(node, address)?));
+    let origin = Origin { network, ..Origin::default() };
+    Ok(grade(reputation::of(&node.store, &origin)?.network) < 0)
 }
 
 #[derive(Default)]
@@ -244,10 +275,16 @@ fn origin(node: &Node, evidence: &Evidence) -> Result<Origin, StoreError> {
     })
 }
 
-/// The owner's word on the authors. A message is allowed only if all of its authors are.
-fn by_owner(node: &Node, evidence: &Evidence, points: &mut Points) -> Result<bool, StoreError> {
+/// The owner's word on the authors. A message is allowed only if all of its authors are, and no
+/// domain disowns it.
+fn by_owner(
+    node: &Node,
+    authors: &[String],
+    is_disowned: bool,
+    points: &mut Points,
+) -> Result<bool, StoreError> {
     let mut listed = Vec::new();
-    for author in evidence.authors.iter().take(AUTHORS_MAX) {
+    for author in authors.iter().take(AUTHORS_MAX) {
         listed.push(listed::find(&node.store, author)?);
     }
     let is = |wanted: Listing| move |sender: &&listed::ListedSender| sender.listing == wanted;
@@ -258,7 +295,7 @@ fn by_owner(node: &Node, evidence: &Evidence, points: &mut Points) -> Result<boo
     let all = !listed.is_empty() && listed.iter().all(Option::is_some);
     match listed.iter().flatten().find(is(Listing::Allowed)) {
         // Anyone can write any author: the domain itself says that this is not from it.
-        Some(allowed) if all && evidence.disowned.is_none() => {
+        Some(allowed) if all && !is_disowned => {
             points.add(ReasonKind::Allowed, -JUNK_FROM, allowed.name.clone());
             Ok(true)
         }
@@ -343,6 +380,9 @@ fn by_server(evidence: &Evidence, points: &mut Points) {
     }
     if evidence.is_checked && evidence.has_no_reverse_name {
         points.add(ReasonKind::NoReverseName, 10, "");
+    }
+    if let Some(field) = &evidence.added_field {
+        points.add(ReasonKind::AddedField, 25, field);
     }
     for list in &evidence.block_lists {
         points.add(ReasonKind::BlockList, 40, list.clone());

@@ -1,6 +1,7 @@
 //! Submitting a message to the queue (RFC 6409).
 
-use super::limits::{Charges, HELD, SendLimits};
+use super::limits::{self, Charges, HELD, SendLimits};
+use super::line_ends;
 use super::{
     DueRow, ItemRow, NewRecipient, QueueId, RECIPIENTS_MAX, Recipient, RecipientState,
     ReportRequest, by_friend, due_key, recipient_key,
@@ -54,6 +55,9 @@ pub enum SubmitError {
     /// An address with control characters, without `@`, or too long.
     #[error("that is not an address")]
     BadAddress,
+    /// It would be held, and so much is held already that nothing more can wait.
+    #[error("too much mail waits for your decision; send it or drop it first")]
+    TooMuchHeld,
     /// The copy for the Sent folder was not delivered.
     #[error(transparent)]
     Copy(DeliverError),
@@ -67,12 +71,13 @@ pub enum SubmitError {
 /// address counts as known to which nothing was sent, and the other order could forget one.
 pub(super) const RECORDED_WITHIN: usize = 300;
 
-/// Queues a message, and with `copy_to_sent` stores a copy if Sent has none, in one commit; once
-/// this returns both are durable. A second submission with the same key changes nothing.
+/// Queues a message, its line ends made CR LF, and with `copy_to_sent` stores a copy if Sent has none,
+/// in one commit; once this returns both are durable. A second submission with the same key changes
+/// nothing.
 ///
 /// # Errors
-/// When an address is invalid, there are none or too many, or the store refuses; nothing is
-/// queued then.
+/// When an address is invalid, there are none or too many, too much is held, or the store refuses;
+/// nothing is queued then.
 pub async fn submit(node: &Node, submission: Submission) -> Result<QueueId, SubmitError> {
     queue(node, submission, true).await
 }
@@ -122,6 +127,8 @@ async fn queue(
         Ok::<_, StoreError>((Charges::of(&reading, limits, &all)?, friends?))
     };
     let (charges, friends) = try_blocking(read).await?;
+    let writing = node.clone();
+    let blob = try_blocking(move || line_ends::normal(&writing, blob)).await?;
     let mut written_to = senders::keys(node, of_owner())?;
     let early = written_to.split_off(written_to.len().min(RECORDED_WITHIN));
     if !early.is_empty() && !charges.are_over(&node.store, now)? {
@@ -166,6 +173,9 @@ async fn queue(
                 deliver::insert(tx, copy, copy.delivery.folder).map_err(SubmitError::Copy)?;
             }
             let held = charges.are_over(tx, now)?;
+            if held && !limits::has_room_for_held(tx, recipients.len(), size)? {
+                return Err(SubmitError::TooMuchHeld);
+            }
             // The time in which it is tried begins when it may be sent.
             let created = not_before.map_or(now, |at| at.max(now));
             let next_attempt = if held { HELD } else { created };

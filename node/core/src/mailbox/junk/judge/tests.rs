@@ -23,6 +23,7 @@ fn unproven(author: &str) -> Evidence {
         passed_on_by: None,
         has_no_reverse_name: false,
         block_lists: Vec::new(),
+        added_field: None,
         friend: None,
     }
 }
@@ -223,4 +224,56 @@ async fn reputation_of_author_and_block_list_count() {
     };
     assert!(is_junk(&alice, &receive(&alice, listed, "other words").await));
     assert_eq!(folder(&alice, special(&alice, SpecialUse::Trash).id).unwrap().unwrap().total, 0);
+}
+
+#[tokio::test]
+async fn blocked_sender_is_kept_out_unchecked_too() {
+    let alice = TestNode::new("alice").await;
+    list_sender(&alice, "shop.example", Listing::Blocked).await.unwrap();
+    list_sender(&alice, "ann@ann.example", Listing::Allowed).await.unwrap();
+    let receive = async |from: &str, sender: &str| {
+        let message = format!("{from}Subject: x\r\n\r\nHello.\r\n");
+        let arrival = Arrival {
+            blob: alice.blobs.put(message.as_bytes()).unwrap(),
+            id: IdempotencyKey::new(&alice),
+            recipients: Vec::new(),
+            sender: sender.to_owned(),
+            evidence: None,
+        };
+        arrive(&alice, arrival, Vec::new()).await.unwrap().message
+    };
+    for (from, sender) in [
+        ("From: Shop <News@Shop.example>\r\n", "bounces@mailer.example"),
+        ("From: ann@ann.example, x@a.shop.example\r\n", "ann@ann.example"),
+        ("", "news@shop.example"),
+    ] {
+        let message = receive(from, sender).await;
+        assert!(is_junk(&alice, &message), "{from}");
+        assert_eq!(kinds(&alice, &message), [ReasonKind::Blocked]);
+    }
+    let other = receive("From: ann@ann.example\r\n", "ann@ann.example").await;
+    assert_eq!(judgement(&alice, &other).unwrap(), None, "it is not judged otherwise");
+    assert_eq!(other.folder, special(&alice, SpecialUse::Inbox).id);
+}
+
+#[tokio::test]
+async fn field_added_to_a_signed_message_counts_against_it() {
+    let alice = TestNode::new("alice").await;
+    let added = || Evidence { added_field: Some("subject".into()), ..unproven("b@b.example") };
+    let message = receive(&alice, added(), "hello").await;
+    assert_eq!(kinds(&alice, &message), [ReasonKind::Unproven, ReasonKind::AddedField]);
+    let listed = Evidence { has_no_reverse_name: true, block_lists: vec!["l".into()], ..added() };
+    assert!(is_junk(&alice, &receive(&alice, listed, "hello").await));
+}
+
+#[tokio::test]
+async fn network_of_kept_mail_is_a_good_one() {
+    let alice = TestNode::new("alice").await;
+    let address = unproven("a@a.example").address;
+    assert!(!is_good_network(&alice, address).unwrap());
+    for _ in 0..3 {
+        let message = receive(&alice, proven("a@a.example"), "a message").await;
+        move_to(&alice, &message, SpecialUse::Archive).await;
+    }
+    assert!(is_good_network(&alice, address).unwrap());
 }
