@@ -25,7 +25,10 @@ const DOMAINS_OF_NETWORK_MAX: usize = 64;
 /// When a message of a domain was first refused, for each network and domain. In memory alone, and
 /// bounded: beyond the bound messages are judged at once. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Undecided(Arc<Mutex<HashMap<(Vec<u8>, String), Timestamp>>>);
+pub(crate) struct Undecided(Arc<Mutex<Firsts>>);
+
+/// The first refusals, by network and domain.
+type Firsts = HashMap<(Vec<u8>, String), Timestamp>;
 
 impl Undecided {
     /// Whether a message of `domain` from this address is to be tried again later.

@@ -15,9 +15,9 @@ use crate::limits::proxied;
 use crate::server::{TestServer, texts};
 
 /// The last number of the client's address, 203.0.113.9.
-const CLIENT: u8 = 9;
+pub(crate) const CLIENT: u8 = 9;
 /// A client that speaks for nobody.
-const STRANGER: u8 = 66;
+pub(crate) const STRANGER: u8 = 66;
 /// The key pair of RFC 8463 A.2, in base64.
 const SECRET: &str = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
 const PUBLIC: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
@@ -34,7 +34,7 @@ pub(crate) fn zone(policy: &str) -> Zone {
         .text("mallory.example", "v=spf1 +all")
 }
 
-async fn server(zone: Zone) -> TestServer {
+pub(crate) async fn server(zone: Zone) -> TestServer {
     let config = MailConfig {
         dns_servers: vec![dns::serve(zone).await],
         proxy_protocol_from: vec!["127.0.0.1".parse().unwrap()],
@@ -57,7 +57,7 @@ pub(crate) fn signed(domain: &str, form: Canonicalization, message: &str) -> Str
 }
 
 /// The reply to `message` from `mail_from`, sent by the client 203.0.113.`host`.
-async fn send(alice: &TestServer, host: u8, mail_from: &str, message: &str) -> String {
+pub(crate) async fn send(alice: &TestServer, host: u8, mail_from: &str, message: &str) -> String {
     let mut client = proxied(alice.addresses.smtp, host).await;
     client.reply().await;
     client.command("EHLO mail.bob.example").await;
@@ -69,20 +69,20 @@ async fn send(alice: &TestServer, host: u8, mail_from: &str, message: &str) -> S
 }
 
 /// The only message of a folder.
-fn only(alice: &TestServer, folder: SpecialUse) -> String {
+pub(crate) fn only(alice: &TestServer, folder: SpecialUse) -> String {
     let mut messages = texts(&alice.node, folder);
     assert_eq!(messages.len(), 1, "{messages:?}");
     messages.pop().unwrap()
 }
 
 /// The results that this server added, without folding; they stand before Received.
-fn results(message: &str) -> String {
+pub(crate) fn results(message: &str) -> String {
     let (trace, _) = message.split_once("\r\nReceived: ").unwrap();
     let (_, value) = trace.split_once("Authentication-Results: alice.example").unwrap();
     value.replace("\r\n\t", " ")
 }
 
-const HELLO: &str = "From: Bob <bob@bob.example>\r\nSubject: hello\r\n\r\nHello.\r\n";
+pub(crate) const HELLO: &str = "From: Bob <bob@bob.example>\r\nSubject: hello\r\n\r\nHello.\r\n";
 
 #[tokio::test]
 async fn proven_message_has_its_results_before_received() {
@@ -325,87 +325,6 @@ async fn hostile_keys_and_records_give_a_result() {
         assert!(results.contains("spf=permerror"), "{results}");
         alice.close().await;
     }
-}
-
-#[tokio::test]
-async fn client_on_this_machine_is_not_checked() {
-    let config =
-        MailConfig { dns_servers: vec![dns::serve(zone("reject")).await], ..MailConfig::default() };
-    let alice = TestServer::open(TestNode::new("alice").await, config).await;
-    let mut client = crate::server::Client::connect(alice.addresses.smtp).await;
-    client.command("EHLO localhost").await;
-    client.command("MAIL FROM:<bob@bob.example>").await;
-    client.command("RCPT TO:<alice@alice.example>").await;
-    client.command("DATA").await;
-    client.send(HELLO.as_bytes()).await;
-    assert!(client.command(".").await.starts_with("250 "));
-    assert!(!only(&alice, SpecialUse::Inbox).contains("Authentication-Results"));
-    alice.close().await;
-}
-
-#[tokio::test]
-async fn blocked_sender_on_this_machine_is_kept_out() {
-    let alice = TestServer::open(TestNode::new("alice").await, MailConfig::default()).await;
-    let listing = freehold_core::mailbox::Listing::Blocked;
-    freehold_core::mailbox::list_sender(&alice.node, "bob.example", listing).await.unwrap();
-    let mut client = crate::server::Client::connect(alice.addresses.smtp).await;
-    client.command("EHLO localhost").await;
-    client.command("MAIL FROM:<x@mallory.example>").await;
-    client.command("RCPT TO:<alice@alice.example>").await;
-    client.command("DATA").await;
-    client.send(HELLO.as_bytes()).await;
-    assert!(client.command(".").await.starts_with("250 "));
-    only(&alice, SpecialUse::Junk);
-    alice.close().await;
-}
-
-#[tokio::test]
-async fn network_that_guesses_recipients_is_closed_out() {
-    let alice = server(zone("none")).await;
-    // Each connection ends before its own limit.
-    for (host, count) in [(STRANGER, 34), (STRANGER + 1, 33), (STRANGER, 33)] {
-        let mut client = proxied(alice.addresses.smtp, host).await;
-        client.reply().await;
-        client.command("EHLO mx.mallory.example").await;
-        client.command("MAIL FROM:<m@mallory.example>").await;
-        for n in 0..count {
-            let reply = client.command(&format!("RCPT TO:<guess{n}@alice.example>")).await;
-            assert!(reply.starts_with("550 5.1.1 "), "{reply}");
-        }
-    }
-    let mut client = proxied(alice.addresses.smtp, STRANGER + 2).await;
-    client.reply().await;
-    client.command("EHLO mx.mallory.example").await;
-    client.command("MAIL FROM:<m@mallory.example>").await;
-    let reply = client.command("RCPT TO:<alice@alice.example>").await;
-    assert!(reply.starts_with("421 4.7.1 "), "no answer tells who exists: {reply}");
-    alice.node.clock.advance(60 * 60 * 1000);
-    let reply = send(&alice, STRANGER, "m@mallory.example", HELLO).await;
-    assert!(reply.starts_with("250 "), "{reply}");
-    alice.close().await;
-}
-
-#[tokio::test]
-async fn server_on_a_block_list_brings_junk() {
-    let zone = zone("none")
-        .with("66.113.0.203.bl.example", Answer::Address(Ipv4Addr::new(127, 0, 0, 2)))
-        .with("9.113.0.203.bl.example", Answer::Address(Ipv4Addr::new(127, 255, 255, 254)))
-        .with("66.113.0.203.failing.example", Answer::Failure);
-    let config = MailConfig {
-        dns_servers: vec![dns::serve(zone).await],
-        proxy_protocol_from: vec!["127.0.0.1".parse().unwrap()],
-        block_lists: vec!["bl.example".into(), "failing.example".into()],
-        ..MailConfig::default()
-    };
-    let alice = TestServer::open(TestNode::new("alice").await, config).await;
-    for client in [STRANGER, CLIENT] {
-        assert!(send(&alice, client, "bob@bob.example", HELLO).await.starts_with("250 "));
-    }
-    let junk = texts(&alice.node, SpecialUse::Junk);
-    assert!(junk.len() == 1 && junk[0].contains("203.0.113.66"), "{junk:?}");
-    // The list refuses to answer about the other.
-    assert_eq!(texts(&alice.node, SpecialUse::Inbox).len(), 1);
-    alice.close().await;
 }
 
 #[tokio::test]

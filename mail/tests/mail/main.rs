@@ -10,6 +10,7 @@
 
 mod aliases;
 mod authentication;
+mod clients;
 mod compression;
 mod connection_reuse;
 mod dns;

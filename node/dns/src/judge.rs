@@ -1,6 +1,6 @@
 //! Whether a record that DNS has does what the wanted one does.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{Data, Domain, Record};
 
@@ -201,20 +201,20 @@ fn spf_covers(domain: &Domain, name: &str, wanted: &str, found: &str) -> bool {
 
 /// Whether an `ip4` or `ip6` mechanism contains the address (RFC 7208 5.6).
 fn mechanism_has(term: &str, address: IpAddr) -> bool {
-    let Some(network) = term.strip_prefix("ip4:").or_else(|| term.strip_prefix("ip6:")) else {
-        return false;
+    let Some((kind, network)) = term.split_once(':') else { return false };
+    let (base, len) = match network.split_once('/') {
+        Some((base, len)) => (base, len.parse::<u32>().ok()),
+        None => (network, Some(if kind == "ip4" { 32 } else { 128 })),
     };
-    let (base, len) = network.split_once('/').unwrap_or((network, "128"));
-    let (Ok(base), Ok(len)) = (base.parse::<IpAddr>(), len.parse::<u32>()) else {
-        return false;
-    };
-    match (base, address) {
-        (IpAddr::V4(base), IpAddr::V4(address)) => {
-            let mask = u32::MAX.checked_shl(32 - len.min(32)).unwrap_or(0);
+    match (kind, address, len) {
+        ("ip4", IpAddr::V4(address), Some(len @ ..=32)) => {
+            let Ok(base) = base.parse::<Ipv4Addr>() else { return false };
+            let mask = u32::MAX.checked_shl(32 - len).unwrap_or(0);
             base.to_bits() & mask == address.to_bits() & mask
         }
-        (IpAddr::V6(base), IpAddr::V6(address)) => {
-            let mask = u128::MAX.checked_shl(128 - len.min(128)).unwrap_or(0);
+        ("ip6", IpAddr::V6(address), Some(len @ ..=128)) => {
+            let Ok(base) = base.parse::<Ipv6Addr>() else { return false };
+            let mask = u128::MAX.checked_shl(128 - len).unwrap_or(0);
             base.to_bits() & mask == address.to_bits() & mask
         }
         _ => false,

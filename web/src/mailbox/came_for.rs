@@ -69,7 +69,7 @@ pub(super) fn address(
     let Some(owner) = site.profile()? else { return Ok(String::new()) };
     let locals = mailbox::addressed(&site.node, message)?;
     if !locals.is_empty() {
-        return Ok(of_envelope(site, &owner, &locals, addresses)?);
+        return of_envelope(site, &owner, &locals, addresses);
     }
     let traced = addresses.traced.iter().chain([&addresses.author]);
     for address in traced {

@@ -57,20 +57,23 @@ pub(super) async fn parsed<T: Send + 'static>(
 /// The header of a message of any length, at most 256 KiB of it.
 pub(super) async fn header_of(site: &Site, message: &Message) -> Result<Vec<u8>, Problem> {
     let (node, message) = (site.node.clone(), message.clone());
-    let read = move || {
-        let reader = mailbox::body(&node, &message)?;
-        let (mut header, mut len) = (vec![0; HEADER_LEN_MAX], 0usize);
-        while let Some(rest) = header.get_mut(len..).filter(|rest| !rest.is_empty()) {
-            match reader.read_at(len as u64, rest)? {
-                0 => break,
-                read => len = len.saturating_add(read),
-            }
-        }
-        header.truncate(len);
-        header.truncate(header_end::len(&header));
-        Ok::<_, StoreError>(header)
-    };
+    let read = move || header(&node, &message);
     Ok(try_blocking(read).await?)
+}
+
+#[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]
+fn header(node: &Node, message: &Message) -> Result<Vec<u8>, StoreError> {
+    let reader = mailbox::body(node, message)?;
+    let (mut header, mut len) = (vec![0; HEADER_LEN_MAX], 0usize);
+    while let Some(rest) = header.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match reader.read_at(len as u64, rest)? {
+            0 => break,
+            read => len = len.saturating_add(read),
+        }
+    }
+    header.truncate(len);
+    header.truncate(header_end::len(&header));
+    Ok(header)
 }
 
 #[allow(clippy::disallowed_methods, reason = "runs inside `blocking`")]

@@ -105,7 +105,7 @@ async fn spoofed_and_looping_messages_are_not_taken() {
     let (alice, bob) = pair().await;
     let key = bob.identity.node_key();
     let looping = format!("Received: by x (Freehold, outgoing host {key})\r\n{TEXT}");
-    let many = format!("{}{TEXT}", "Received: by x\r\n".repeat(51));
+    let many = format!("{}{TEXT}", "Received: by x\r\n".repeat(101));
     for (text, refusal) in [
         (TEXT.replace("alice.example", "bank.house"), RelayRefusal::Spoofed),
         (format!("From: x@y.example\r\n{TEXT}"), RelayRefusal::Spoofed),
