@@ -66,8 +66,8 @@ fn is_disowned(dmarc: &DmarcOutput) -> bool {
     is_strict(dmarc) && matches!(dmarc.result(), DmarcResult::Fail(_) | DmarcResult::PermError(_))
 }
 
-/// The domain whose policy would be applied to the message if the proofs that DNS does not answer for
-/// were none. The attacker chooses the names that are asked, so a missing answer is no way around
+/// The domain whose policy would be applied to the message if the proofs that DNS does not answer
+/// for were none. The attacker chooses the names that are asked, so a missing answer is no way around
 /// the policy.
 pub(super) fn undecided(checks: &Checks<'_>) -> Option<Disowned> {
     let is_undecided = |dmarc: &&DmarcOutput| {

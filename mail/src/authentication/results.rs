@@ -67,8 +67,8 @@ pub(crate) fn is_own(value: &[u8], hostname: &str) -> bool {
 /// The authserv-id (RFC 8601 2.2): a token or a quoted string behind white space and comments;
 /// `None` if the value ends within it.
 ///
-/// Programs differ about malformed ones, and the one that finds this server's name must find no such
-/// field. So quotes and quoted-pairs are resolved wherever they stand, and white space and comments
+/// Programs differ about malformed ones, and the one that finds this server's name must find no
+/// such field. So quotes and quoted-pairs are resolved wherever they stand, and white space and comments
 /// beside a dot are passed over.
 fn server_name(value: &[u8]) -> Option<Vec<u8>> {
     let mut rest = after_comments(value)?;

@@ -2,8 +2,8 @@
 //! refused or put into Junk unless a proof is there, and the proof can't be checked now.
 //!
 //! A forger can name a signer whose DNS never answers, so such a message must not be taken as one
-//! about which nothing is known. It is refused for the time being: an honest sender tries again, and
-//! DNS answers then. After some hours it is judged without the answer, so nothing is lost.
+//! about which nothing is known. It is refused for the time being: an honest sender tries again,
+//! and DNS answers then. After some hours it is judged without the answer, so nothing is lost.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -20,8 +20,8 @@ use crate::files::FilesError;
 
 /// How many messages are asked for at a time.
 const WINDOW: u32 = 128;
-/// After so many messages in a row that do not come a folder is left: the server says that there are
-/// more than it has.
+/// After so many messages in a row that do not come a folder is left: the server says that there
+/// are more than it has.
 const MISSING_MAX: u32 = 5_000;
 /// How often a connection is opened anew without a message in between.
 const TRIES_MAX: u32 = 7;

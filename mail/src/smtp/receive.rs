@@ -50,8 +50,8 @@ pub(super) fn recipient(state: &MailState, recipient: &Recipient) -> Reply {
 }
 
 /// The refusal of every recipient to a client whose network asked for too many unknown ones; `None`
-/// for another client. An answer about one address would be the next guess. A network from which the
-/// owner kept mail is a provider of others too. Blocks.
+/// for another client. An answer about one address would be the next guess. A network from which
+/// the owner kept mail is a provider of others too. Blocks.
 pub(super) fn closed_out(state: &MailState, address: IpAddr) -> Option<Reply> {
     if !state.guesses.is_closed_out(address, state.node.clock.now()) {
         return None;

@@ -328,7 +328,8 @@ mod tests {
             let (mut text, mut submitted) = (Text::chunked(Newlines::Normalize, 1000), Vec::new());
             prop_assert_eq!(text.read(input.as_bytes(), &mut submitted), Progress::More);
             text.finish(&mut submitted);
-            let (mut ends, mut queued) = (freehold_mime::line_ends::LineEnds::default(), Vec::new());
+            let mut ends = freehold_mime::line_ends::LineEnds::default();
+            let mut queued = Vec::new();
             ends.read(input.as_bytes(), &mut queued);
             queued.extend_from_slice(b"\r\n");
             prop_assert_eq!(submitted, queued);

@@ -1,4 +1,4 @@
-//! What the address of a client decides: this machine, guesses of recipients, block lists.
+//! Decisions by a client's address: this machine, guesses of recipients, block lists.
 
 use std::net::Ipv4Addr;
 

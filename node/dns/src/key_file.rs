@@ -52,7 +52,7 @@ pub enum KeyFileError {
 /// Reads the first key of the file.
 ///
 /// # Errors
-/// What is missing or wrong; never the secret.
+/// Names the part that is missing or wrong; never the secret.
 pub fn parse_key_file(text: &str) -> Result<TsigKey, KeyFileError> {
     if text.len() > FILE_LEN_MAX {
         return Err(KeyFileError::TooLong);
@@ -116,7 +116,7 @@ mod tests {
         for file in [bind, knot] {
             let key = parse_key_file(file).unwrap().0;
             assert_eq!(key.signer_name().to_ascii(), "node.ruth.example.");
-            assert_eq!(key.key(), b"secret of the key\xff");
+            assert_eq!(key.key(), b"secret of the key?\xff");
         }
     }
 

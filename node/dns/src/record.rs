@@ -62,7 +62,7 @@ pub enum Data {
         /// The host.
         target: String,
     },
-    /// Who may issue certificates (RFC 8659).
+    /// An authority that may issue certificates (RFC 8659).
     Caa {
         /// `issue`, `issuewild` or `iodef`.
         tag: String,

@@ -142,8 +142,8 @@ fn row(thread: &ListedThread, is_outgoing: bool, now: Timestamp) -> Option<Messa
     })
 }
 
-/// The people of a thread, in the order in which they joined. With too many, those in the middle are
-/// left out.
+/// The people of a thread, in the order in which they joined. With too many, those in the middle
+/// are left out.
 fn people(thread: &ListedThread, is_outgoing: bool) -> String {
     let mut names: Vec<String> = Vec::new();
     let newest = thread.messages.iter().rev().map(|(_, summary)| summary);

@@ -32,8 +32,8 @@ pub(super) fn in_a_list(name: &str, address: &str) -> String {
     }
 }
 
-/// Whether a name has the form of an address, in the eyes of its reader, and is not `address`. False
-/// without an address.
+/// Whether a name has the form of an address, in the eyes of its reader, and is not `address`.
+/// False without an address.
 pub(super) fn claims_another_address(name: &str, address: &str) -> bool {
     if address.is_empty() {
         return false;
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn recipient_with_a_sign_in_its_name_has_its_address() {
+    fn recipient_named_like_an_address_has_its_address() {
         let person = |name: &str| Person { name: name.into(), address: "a@b.example".into() };
         assert_eq!(joined(&[person("Ann")]), "Ann");
         let wide = joined(&[person("c\u{ff20}d.example")]);

@@ -137,7 +137,8 @@ fn statuses_of(
     states.collect()
 }
 
-/// Where a page begins: after this place in the order of attempts, as `time.id`; empty at the start.
+/// Where a page begins: after this place in the order of attempts, as `time.id`; empty at the
+/// start.
 #[derive(Default, Deserialize)]
 struct Place {
     #[serde(default)]

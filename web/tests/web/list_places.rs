@@ -19,7 +19,7 @@ async fn letters(node: &Node, count: usize) {
 }
 
 #[tokio::test]
-async fn letter_of_a_later_page_leads_back_to_its_row() {
+async fn letter_of_a_later_page_leads_back() {
     let alice = TestNode::new("alice").await;
     letters(&alice, 70).await;
     let inbox = id(&alice, SpecialUse::Inbox);

@@ -25,7 +25,7 @@ fn is_different(state: State) -> bool {
 const SPF: &str = "v=spf1 mx a:mail.ruth.example -all";
 
 #[test]
-fn spf_of_own_making_counts_if_it_names_the_machine() {
+fn spf_of_the_owner_must_name_the_machine() {
     let others = [text("google-site-verification=1"), text("v=spf10 mx")];
     assert_eq!(judged(text(SPF), &others), State::Missing);
     for right in ["V=SPF1 +MX ~all", "v=spf1 ip4:192.0.2.0/24 -all", "v=spf1 a:mail.ruth.example"] {

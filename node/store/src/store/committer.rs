@@ -100,7 +100,7 @@ impl<H: Hint> Committer<H> {
         let queue = self.queue.clone();
         let mut segment = self.wal.end().generation;
         let mut has_spare = false;
-        // What this start has replayed, the next one need not.
+        // The next start need not replay the same again.
         self.checkpointer.offer(self.wal.end());
         while let Some(jobs) = self.next_batch(&queue) {
             self.commit(jobs);

@@ -13,13 +13,15 @@ pub fn nearest_name(name: &str) -> String {
     if let Ok(name) = valid_name(name) {
         return name;
     }
+    // First, because a name in normalisation form C can be longer.
+    let normal = canonical(name);
     let is_refused = |c: char| c.is_control() || is_unseen(c) || matches!(c, '*' | '%');
     let allowed = |level: &str| match level.replace(is_refused, "_").trim() {
         level @ ("." | "..") => level.replace('.', "_"),
         level => level.to_owned(),
     };
     let levels: Vec<String> =
-        name.split('/').map(allowed).filter(|level| !level.is_empty()).collect();
+        normal.split('/').map(allowed).filter(|level| !level.is_empty()).collect();
     let (upper, deep) = levels.split_at_checked(LEVELS_MAX - 1).unwrap_or((&levels, &[]));
     let deep = (!deep.is_empty()).then(|| deep.join("_"));
     let mut nearest = upper.iter().cloned().chain(deep).collect::<Vec<_>>().join("/");

@@ -25,8 +25,8 @@ impl SendLimits {
     pub const NONE: Self = Self { recipients: u64::MAX, new_recipients: u64::MAX };
 }
 
-/// The most messages that are held at a time. More are refused: a thief with a password must not fill
-/// the disk and the list in which the owner decides.
+/// The most messages that are held at a time. More are refused: a thief with a password must not
+/// fill the disk and the list in which the owner decides.
 pub const HELD_MESSAGES_MAX: usize = 200;
 /// The most recipients of the messages that are held.
 pub const HELD_RECIPIENTS_MAX: usize = 5_000;

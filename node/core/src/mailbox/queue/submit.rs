@@ -71,8 +71,8 @@ pub enum SubmitError {
 /// address counts as known to which nothing was sent, and the other order could forget one.
 pub(super) const RECORDED_WITHIN: usize = 300;
 
-/// Queues a message, its line ends made CR LF, and with `copy_to_sent` stores a copy if Sent has none,
-/// in one commit; once this returns both are durable. A second submission with the same key changes
+/// Queues a message, its line ends made CR LF, and with `copy_to_sent` stores a copy if Sent has
+/// none, in one commit; once this returns both are durable. A second submission with the same key changes
 /// nothing.
 ///
 /// # Errors
