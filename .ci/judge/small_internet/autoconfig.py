@@ -30,8 +30,10 @@ def serve_https(provider, owner):
     for end, name in ((".pem", "cert.pem"), (".key", "key.pem")):
         (owner.node.data / "tls" / name).write_bytes(base.with_suffix(end).read_bytes())
     owner.node.stop()
-    with open(owner.node.data / "freehold.toml", "a") as file:
-        file.write(f'[web]\nnames = ["{owner.domain}"]\n')
+    settings = owner.node.data / "freehold.toml"
+    if "\nnames = " not in settings.read_text():
+        with open(settings, "a") as file:
+            file.write(f'[web]\nnames = ["{owner.domain}"]\n')
     owner.node.start()
     command = ["ip", "netns", "exec", owner.node.namespace, "python3", f"{HERE}/tls_front.py", owner.node.ip,
                base.with_suffix(".pem"), base.with_suffix(".key"), "7080"]

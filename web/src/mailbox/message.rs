@@ -183,6 +183,10 @@ async fn move_to(
         response::see_other(&done.at(&list))
     };
     match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target).await {
+        // A second press of an undo.
+        Ok(moved) if moved.is_empty() && form.letter.is_empty() => {
+            Ok(response::see_other(&place.list(folder)))
+        }
         Ok(moved) if moved.is_empty() => {
             let places = moved_away::places(&site, &form.letter).await?;
             // A second press of the button.
