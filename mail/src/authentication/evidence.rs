@@ -67,8 +67,8 @@ fn is_disowned(dmarc: &DmarcOutput) -> bool {
 }
 
 /// The domain whose policy would be applied to the message if the proofs that DNS does not answer
-/// for were none. The attacker chooses the names that are asked, so a missing answer is no way around
-/// the policy.
+/// for were none. The attacker chooses the names that are asked, so a missing answer is no way
+/// around the policy.
 pub(super) fn undecided(checks: &Checks<'_>) -> Option<Disowned> {
     let is_undecided = |dmarc: &&DmarcOutput| {
         is_strict(dmarc) && matches!(dmarc.result(), DmarcResult::TempError(_))

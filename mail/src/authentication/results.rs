@@ -68,8 +68,8 @@ pub(crate) fn is_own(value: &[u8], hostname: &str) -> bool {
 /// `None` if the value ends within it.
 ///
 /// Programs differ about malformed ones, and the one that finds this server's name must find no
-/// such field. So quotes and quoted-pairs are resolved wherever they stand, and white space and comments
-/// beside a dot are passed over.
+/// such field. So quotes and quoted-pairs are resolved wherever they stand, and white space and
+/// comments beside a dot are passed over.
 fn server_name(value: &[u8]) -> Option<Vec<u8>> {
     let mut rest = after_comments(value)?;
     let (mut name, mut is_quoted) = (Vec::new(), false);

@@ -110,8 +110,8 @@ impl Text {
     }
 
     /// The next piece as it is sent and signed; `None` at the end. The queue takes no bare CR or
-    /// LF. If one is there, as in a message that an earlier version queued, CR LF is sent for it: the
-    /// next server must not find another end of the message (RFC 5321 2.3.8, 4.1.1.4).
+    /// LF. If one is there, as in a message that an earlier version queued, CR LF is sent for it:
+    /// the next server must not find another end of the message (RFC 5321 2.3.8, 4.1.1.4).
     fn next(&self, position: &mut Position) -> Result<Option<Vec<u8>>, StoreError> {
         let left = self.len.saturating_sub(position.at);
         if left == 0 {

@@ -72,8 +72,8 @@ pub enum SubmitError {
 pub(super) const RECORDED_WITHIN: usize = 300;
 
 /// Queues a message, its line ends made CR LF, and with `copy_to_sent` stores a copy if Sent has
-/// none, in one commit; once this returns both are durable. A second submission with the same key changes
-/// nothing.
+/// none, in one commit; once this returns both are durable. A second submission with the same key
+/// changes nothing.
 ///
 /// # Errors
 /// When an address is invalid, there are none or too many, too much is held, or the store refuses;
