@@ -184,7 +184,7 @@ async fn move_to(
     };
     match mailbox::move_messages(&site.node, FolderId(folder), &[uid], target).await {
         // A second press of an undo.
-        Ok(moved) if moved.is_empty() && form.letter.is_empty() => {
+        Ok(moved) if moved.is_empty() && done == Done::Moved && form.letter.is_empty() => {
             Ok(response::see_other(&place.list(folder)))
         }
         Ok(moved) if moved.is_empty() => {
