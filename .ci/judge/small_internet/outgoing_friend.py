@@ -44,7 +44,7 @@ def friends_by_https(world, provider, alice, bob, dora, seen):
     """The sites of bob and dora prove their domains; that of alice has a certificate of another name."""
     serve_https(world, provider, bob)
     serve_https(world, provider, dora)
-    serve_https(world, provider, alice, "mail.elsewhere.house")
+    unproven = serve_https(world, provider, alice, "mail.elsewhere.house")
     seen("bob and dora become friends", bob.node.befriend(dora.node), bob.node.friends())
     seen("bob and alice too", bob.node.befriend(alice.node), bob.node.friends())
     seen("dora's node confirms bob's domain by HTTPS", confirmed(dora, bob.domain, True), dora.node.log.read_text()[-2000:])
@@ -57,6 +57,8 @@ def friends_by_https(world, provider, alice, bob, dora, seen):
     bob.send(alice.address, "by the gate")
     letter = alice.letter("by the gate")
     seen("one to a domain that is not confirmed goes by SMTP", letter and "with LIBP2P" not in letter, letter)
+    unproven.terminate()
+    unproven.wait()
 
 
 def send_by_friend(provider, alice, bob, dora, seen, results):
