@@ -52,7 +52,7 @@ class Reader:
         return within(10, lambda: (path := self.newest()) != before and path)
 
     def newest(self):
-        found = re.search(r'<a href="(/home/mail/\d+/\d+)"', self.browser.get("/home/mail").text)
+        found = re.search(r'<a [^>]*?href="(/home/mail/\d+/\d+)(?:\?[^"]*)?"', self.browser.get("/home/mail").text)
         return found and found[1]
 
     def is_unread(self, path):
@@ -94,7 +94,7 @@ def bin_is_emptied(reader):
     path = reader.newest()
     moved = reader.browser.post(f"{path}/move", {"to": "trash"})
     target = re.search(r'href="(/home/mail/\d+)"[^>]*>Bin', reader.browser.get("/home/mail").text)[1]
-    count = len(re.findall(r'<a href="/home/mail/\d+/\d+"', reader.browser.get(target).text))
+    count = len(re.findall(r'<a [^>]*?href="/home/mail/\d+/\d+(?:\?[^"]*)?"', reader.browser.get(target).text))
     reader.browser.submit(f"{target}/empty", {})
     page = reader.browser.get(target).text
     check("the bin is emptied in the browser", moved.status == 303 and count > 0 and 'id="empty-folder"' in page, (moved.status, count))
