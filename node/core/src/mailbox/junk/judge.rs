@@ -231,7 +231,7 @@ pub(in crate::mailbox) fn judge_unchecked(
 /// Whether the owner kept mail from the network of this address, and called almost none of it junk.
 ///
 /// # Errors
-/// As [`judge`].
+/// When the store is unavailable.
 pub fn is_good_network(node: &Node, address: IpAddr) -> Result<bool, StoreError> {
     let network = Some(ByteArray::from(senders::network_key(node, address)?));
     let origin = Origin { network, ..Origin::default() };
