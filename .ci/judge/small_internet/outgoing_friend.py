@@ -16,7 +16,7 @@ def serve_https(world, provider, node, certificate_of=None):
     provider.certificate(f"site-{node.login}", name)
     base = provider.folder / "keys" / f"site-{node.login}"
     world.add(f"{node.domain}. A {node.node.ip}")
-    program = subprocess.Popen(["ip", "netns", "exec", node.node.namespace, "python3", f"{HERE}/https_site.py", node.node.ip,
+    program = subprocess.Popen(["ip", "netns", "exec", node.node.namespace, "python3", f"{HERE}/tls_front.py", node.node.ip,
                                 f"{base}.pem", f"{base}.key", "7080"], stdin=subprocess.DEVNULL)
     provider.programs.append(program)
     greeting = f"import socket; socket.create_connection(('{node.node.ip}', 443), 5)"
