@@ -54,6 +54,9 @@ pub(crate) struct NodeConfig {
     /// The machine's public addresses, for the DNS records of the owner's domain; found by itself
     /// if empty.
     pub(crate) public_addresses: Vec<IpAddr>,
+    /// The domain of the authority that may issue certificates for the owner's domain (CAA, RFC
+    /// 8659); without one the DNS records name none.
+    pub(crate) certificate_authority: String,
     /// Threads that serve; 0 is one per core.
     pub(crate) threads: usize,
 }
@@ -66,6 +69,7 @@ impl Default for NodeConfig {
             cache_mib: 8,
             strangers_free_mib: None,
             public_addresses: Vec::new(),
+            certificate_authority: String::new(),
             threads: 2,
         }
     }

@@ -173,6 +173,7 @@ impl Server {
             addresses,
             mail: config.mail.clone(),
             public_addresses: config.node.public_addresses.clone(),
+            certificate_authority: config.node.certificate_authority.clone(),
             is_running: true,
             check_lock: checking,
         };

@@ -5,7 +5,7 @@
 //! programs show the first one. RFC 5322 3.6 and RFC 2045 allow these fields once, so a signature
 //! that does not cover every instance proves nothing about the message that is shown.
 //!
-//! A field that stands there once and is not signed does not count: RFC 6376 5.4 leaves the choice
+//! A field that is there once and is not signed does not count: RFC 6376 5.4 leaves the choice
 //! to the signer, honest ones often leave out Reply-To or Content-Type, and nothing shows that
 //! somebody else has added it.
 

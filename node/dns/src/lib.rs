@@ -2,7 +2,7 @@
 //! one; what the world answers to them ([`compare`]); and dynamic updates of a zone (RFC 2136,
 //! signed by TSIG, RFC 8945).
 //!
-//! This crate knows neither nodes nor mail: it is told the names, the addresses and the keys.
+//! This crate knows neither nodes nor mail: the caller gives the names, the addresses and the keys.
 
 mod compare;
 mod exchange;

@@ -91,6 +91,7 @@ pub(super) async fn send(target: &Target, request: Request) -> Result<Response> 
         addresses,
         mail: target.config.mail.clone(),
         public_addresses: target.config.node.public_addresses.clone(),
+        certificate_authority: target.config.node.certificate_authority.clone(),
         is_running: false,
         check_lock: CheckLock::default(),
     };

@@ -47,6 +47,8 @@ pub(crate) struct ControlContext {
     pub(crate) mail: MailConfig,
     /// The machine's public addresses, as configured.
     pub(crate) public_addresses: Vec<IpAddr>,
+    /// The authority that may issue certificates, as configured; empty for none.
+    pub(crate) certificate_authority: String,
     /// This node's addresses for friends.
     pub(crate) addresses: Addresses,
     /// True if the node runs, and so tries what it is told.

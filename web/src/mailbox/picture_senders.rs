@@ -31,7 +31,7 @@ pub(super) enum NotOffered {
     NoSender,
     /// It names several authors.
     Authors,
-    /// It lies in Junk or Trash.
+    /// It is in Junk or Trash.
     Junk,
     /// Nothing proves who sent it.
     Unproven,

@@ -21,7 +21,7 @@ use crate::viewer::Owner;
 
 /// Rows on one page.
 const LIST_LEN: usize = 50;
-/// Most authors of a letter that are named.
+/// Most authors of a message that are named.
 const AUTHORS_MAX: usize = 3;
 
 pub(super) fn routes() -> Routes {

@@ -1,5 +1,5 @@
-//! Throwing letters away. One that has not set off yet is taken back first: else it would go
-//! although its copy lies in the bin.
+//! Throwing messages away. One that has not set off yet is taken back first: else it would go
+//! although its copy is in Trash.
 
 use freehold_core::mailbox::queue::{self, QueuedMessage};
 use freehold_core::mailbox::{self, FolderId, SpecialUse, TransferError};
@@ -11,9 +11,9 @@ use crate::site::Site;
 /// Where thrown-away messages are.
 #[derive(Default)]
 pub(super) struct ThrownAway {
-    /// The UIDs in the bin of the messages that were moved.
+    /// The UIDs in Trash of the messages that were moved.
     pub(super) moved: Vec<u32>,
-    /// The UIDs in the bin of those that were taken back: they are drafts now.
+    /// The UIDs in Trash of those that were taken back: they are drafts now.
     pub(super) taken_back: Vec<u32>,
     /// True if one of them goes nonetheless: its sending has begun.
     pub(super) goes_on: bool,
@@ -49,8 +49,8 @@ pub(super) async fn throw_away(
     Ok(thrown)
 }
 
-/// Moves one message to the bin. Returns the folder in which an undo puts it again, its UID in the
-/// bin and the outcome: a letter that was taken back is among the drafts then. `None` if it is not
+/// Moves one message to Trash. Returns the folder in which an undo puts it again, its UID in Trash
+/// and the outcome: a message that was taken back is among the drafts then. `None` if it is not
 /// there any more.
 ///
 /// # Errors

@@ -128,7 +128,7 @@ struct WaitingRow {
     size: u64,
     #[n(6)]
     arrived: Timestamp,
-    /// The trace field that stands before the text when it is sent.
+    /// The trace field before the text when it is sent.
     #[n(7)]
     trace: String,
     /// The addresses in From.

@@ -10,7 +10,7 @@
 //!
 //! Up to 1,024 messages are a *run* (`run`). Most of its words are in several messages; each of
 //! these is once in the run, with the list of its messages. A word that one message has, as numbers
-//! and ids are, stands among the words of that message (`rare`). There are many of these, so for
+//! and ids are, is among the words of that message (`rare`). There are many of these, so for
 //! each of their *grams* (`grams`), three letters in a row by a keyed hash, the run says which of
 //! its rows have it, and a search reads these rows. A run of 1,024 messages of 2.5 KB has some 185
 //! rows; a search reads between 30 and all of them.

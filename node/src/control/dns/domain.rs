@@ -56,7 +56,8 @@ pub(super) async fn of_node(context: &ControlContext, addresses: Vec<IpAddr>) ->
             libp2p: ports.libp2p.port(),
         },
         senders: context.mail.spf_senders.clone(),
-        certificate_authority: None,
+        certificate_authority: Some(context.certificate_authority.clone())
+            .filter(|authority| !authority.is_empty()),
         name,
         host,
     })

@@ -1,5 +1,5 @@
-//! A letter that was sent already. A browser that goes back after the sending fills a new form with
-//! the old text; the new form has a key of its own, so that only the text shows it.
+//! A message that was sent already. A browser that goes back after the sending fills a new form
+//! with the old text; the new form has a key of its own, so that only the text shows it.
 
 use std::collections::BTreeSet;
 
@@ -16,15 +16,15 @@ use crate::mailbox::parsed::{ParsedMessage, parsed};
 use crate::problem::Problem;
 use crate::site::Site;
 
-/// How long a letter is remembered, in milliseconds.
+/// How long a message is remembered, in milliseconds.
 const REMEMBERED_MS: u64 = 60 * 60 * 1000;
-/// How many of the letters in Sent are looked at, the newest first.
+/// How many of the messages in Sent are looked at, the newest first.
 const SEARCHED_MAX: usize = 20;
 /// The longest subject of a summary, in bytes.
 const SUBJECT_LEN_MAX: usize = 500;
 
-/// The fault of a letter that was sent to the same people with the same words within the last hour,
-/// unless the owner means it.
+/// The fault of a message that was sent to the same people with the same words within the last
+/// hour, unless the owner means it.
 ///
 /// # Errors
 /// If the mailbox can't be read.
@@ -68,7 +68,7 @@ pub(super) async fn check(
     Ok(None)
 }
 
-/// The words of a letter and the people to whom it goes.
+/// The words of a message and the people to whom it goes.
 #[derive(PartialEq, Eq)]
 struct Words {
     recipients: BTreeSet<String>,

@@ -11,7 +11,7 @@ use crate::site::Site;
 
 /// The most people that are offered.
 const OFFERED_MAX: usize = 5;
-/// How many letters of the inbox are looked at, the newest first.
+/// How many messages of the inbox are looked at, the newest first.
 const SEARCHED_MAX: usize = 200;
 
 /// The people whose name or address begins as the first recipient of the form who is none, as the

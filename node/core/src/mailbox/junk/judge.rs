@@ -61,7 +61,7 @@ pub struct Evidence {
     pub has_no_reverse_name: bool,
     /// The block lists (DNSBL, RFC 5782) that have the server's address.
     pub block_lists: Vec<String>,
-    /// A field that stands in the header more often than a valid signature covers (RFC 6376 8.15).
+    /// A field that is in the header more often than a valid signature covers (RFC 6376 8.15).
     pub added_field: Option<String>,
     /// The name of the friend whose node brought it over an authenticated connection; the authors
     /// are at the friend's own domain then, and `address` says nothing.

@@ -125,7 +125,7 @@ fn own_mark(node: &Node) -> String {
     format!("outgoing host {}", node.identity.node_key())
 }
 
-/// The Received field (RFC 5321 4.4) that stands before the text when it is sent. Blocks.
+/// The Received field (RFC 5321 4.4) before the text when it is sent. Blocks.
 fn trace(node: &Node, request: &RelayRequest) -> Result<String, RelayError> {
     let friend = friends::get(node, &request.person)?;
     let friend = friend.ok_or(RelayError::Refused(RelayRefusal::NotAllowed))?;

@@ -2,7 +2,7 @@
 //! messages or rows that have a gram.
 //!
 //! In a row each list has the difference of its number from the one before it, its length in bytes
-//! and the list ([`super::bits`]). The number of the first list of a row stands elsewhere.
+//! and the list ([`super::bits`]). The number of the first list of a row is elsewhere.
 
 use super::bits;
 use crate::mailbox::varint;
